@@ -1,0 +1,17 @@
+//! Tidegate: one gateway in front of object storage that speaks what time-series and log clients already speak.
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`config`] | every setting, its unit, its default; validated once at start |
+//! | [`model`] | the nouns: point, column, batch, time, error kinds |
+//! | [`storage`] | objects and their keys: opening the store, segments, durable local files |
+//! | [`catalog`] | databases, policies, tables, columns, live segments: the chain of commits |
+//! | [`ingest`] | everything that writes: accept, write-ahead log, buffer, flush, compaction |
+//! | [`query`] | everything that reads: sessions, table provider, row merge, limits, languages |
+//! | [`protocol`] | what clients speak |
+//! | [`server`] | the process: listeners, shared state, start, shutdown, metrics |
+//!
+//! Arrows point one way: `server → protocol → {ingest, query} → {catalog, storage} → model`;
+//! `tests/layering.rs` fails when one bends.
+
+pub mod model;

@@ -1,0 +1,15 @@
+//! The nouns: names, columns, points, batches, time, error kinds. No I/O, no async, no clocks.
+
+pub mod batch;
+pub mod error;
+pub mod names;
+pub mod points;
+pub mod schema;
+pub mod time;
+
+pub use batch::{SeriesKey, SeriesKeys, TableBatch};
+pub use error::{Classify, Kind};
+pub use names::TableName;
+pub use points::{FieldColumn, FieldValues, Points, TablePoints};
+pub use schema::{Column, ColumnId, ColumnKind, FieldType, RowIdentity, TableId, TableSchema};
+pub use time::Precision;
