@@ -14,4 +14,7 @@
 //! Arrows point one way: `server → protocol → {ingest, query} → {catalog, storage} → model`;
 //! `tests/layering.rs` fails when one bends.
 
+pub mod catalog;
+pub mod ingest;
 pub mod model;
+pub mod storage;

@@ -1,0 +1,47 @@
+//! The steps that the catalog moves in. A commit is a list of them, and so is a snapshot.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::model::{Precision, TableId, TableSchema};
+use crate::storage::segment::Segment;
+
+use super::state::RetentionPolicy;
+
+/// One step. Applying a step twice is the same as applying it once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Change {
+    CreateDatabase {
+        tenant: String,
+        database: String,
+        /// Creation order, which listings follow.
+        ordinal: u64,
+        precision: Precision,
+        policies: Vec<RetentionPolicy>,
+        default_policy: String,
+    },
+    /// Drops the database and every table in it.
+    DropDatabase { tenant: String, database: String },
+    CreateTable {
+        id: TableId,
+        tenant: String,
+        database: String,
+        policy: String,
+        table: String,
+        schema: TableSchema,
+        /// The table's folder carries the id, because another table's name differs only by case.
+        #[serde(default)]
+        folder_with_id: bool,
+    },
+    /// Replaces the schema of a table by one with more columns.
+    SetSchema { table: TableId, schema: TableSchema },
+    AddSegments { table: TableId, segments: Vec<Segment> },
+    RemoveSegments { table: TableId, ids: Vec<Uuid> },
+    /// Rows of `writer` up to sequence `through` are in segments: neither buffer nor log needs them.
+    Flushed { table: TableId, writer: Uuid, through: u64 },
+    /// Numbers up to these were given away, whether or not what got them still exists.
+    Numbers { tables: u64, databases: u64, sequence: u64 },
+    PutDocument { collection: String, key: String, value: serde_json::Value },
+    DeleteDocument { collection: String, key: String },
+}

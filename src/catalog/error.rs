@@ -1,0 +1,53 @@
+//! What can go wrong in the catalog.
+
+use crate::model::{Classify, Kind, TableName};
+
+/// Errors of reading and changing the catalog.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CatalogError {
+    #[error("database not found: {database:?}")]
+    DatabaseNotFound { database: String },
+    #[error("database {database:?} already exists")]
+    DatabaseExists { database: String },
+    /// The database exists with other options.
+    #[error("retention policy conflicts with an existing policy")]
+    PolicyConflict,
+    #[error("retention policy not found: {policy}")]
+    PolicyNotFound { policy: String },
+    #[error("table not found: {table}")]
+    TableNotFound { table: TableName },
+    /// Someone else changed what the change was planned on; plan again.
+    #[error("the catalog changed meanwhile: {what}")]
+    Stale { what: String },
+    #[error("invalid name {name:?}: {why}")]
+    InvalidName { name: String, why: &'static str },
+    #[error("{object} is damaged: {what}; restore it from a copy, the catalog cannot be read without it")]
+    Corrupt { object: String, what: String },
+    #[error("{object} has format {found}, this version reads up to {known}; use a newer tidegate")]
+    NewerFormat { object: String, found: u32, known: u32 },
+    #[error("the object store does not answer: {cause}")]
+    Store { cause: std::sync::Arc<object_store::Error> },
+    #[error("the catalog is shutting down")]
+    Closed,
+}
+
+impl Classify for CatalogError {
+    fn kind(&self) -> Kind {
+        match self {
+            CatalogError::DatabaseNotFound { .. } | CatalogError::PolicyNotFound { .. } | CatalogError::TableNotFound { .. } => {
+                Kind::NotFound
+            }
+            CatalogError::DatabaseExists { .. } => Kind::AlreadyExists,
+            CatalogError::PolicyConflict | CatalogError::Stale { .. } => Kind::Conflict,
+            CatalogError::InvalidName { .. } => Kind::Invalid,
+            CatalogError::Corrupt { .. } | CatalogError::NewerFormat { .. } => Kind::Internal,
+            CatalogError::Store { .. } | CatalogError::Closed => Kind::Unavailable,
+        }
+    }
+}
+
+impl From<object_store::Error> for CatalogError {
+    fn from(cause: object_store::Error) -> Self {
+        CatalogError::Store { cause: std::sync::Arc::new(cause) }
+    }
+}

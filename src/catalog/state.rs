@@ -1,0 +1,291 @@
+//! What the chain of commits adds up to. A state never changes: readers hold one as long as they like.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::model::names::{DEFAULT_POLICY, DEFAULT_TENANT, PUBLIC_DATABASE};
+use crate::model::{Precision, TableId, TableName, TableSchema};
+use crate::storage::segment::Segment;
+
+use super::change::Change;
+
+/// How long a policy's rows live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetentionPolicy {
+    pub name: String,
+    /// Nanoseconds; 0 keeps rows forever.
+    pub duration_ns: i64,
+    /// Width of InfluxDB's shard groups, nanoseconds: kept and shown, segments have windows of their own.
+    pub shard_duration_ns: i64,
+    pub replication: u32,
+}
+
+impl RetentionPolicy {
+    /// `autogen`: forever, in shards of a week.
+    pub fn autogen() -> Self {
+        const WEEK_NS: i64 = 7 * 24 * 3600 * 1_000_000_000;
+        RetentionPolicy { name: DEFAULT_POLICY.to_string(), duration_ns: 0, shard_duration_ns: WEEK_NS, replication: 1 }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Database {
+    pub tenant: Arc<str>,
+    pub name: Arc<str>,
+    pub ordinal: u64,
+    /// Times are cut to this unit when they are written.
+    pub precision: Precision,
+    pub policies: Vec<RetentionPolicy>,
+    pub default_policy: Arc<str>,
+    tables: BTreeMap<(Arc<str>, Arc<str>), TableId>,
+}
+
+impl Database {
+    pub fn policy(&self, name: &str) -> Option<&RetentionPolicy> {
+        self.policies.iter().find(|p| p.name == name)
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Table {
+    pub id: TableId,
+    pub name: TableName,
+    pub schema: Arc<TableSchema>,
+    /// Live segments, in no particular order.
+    pub segments: Vec<Arc<Segment>>,
+    /// A writer's rows up to this sequence number are in segments (or were deleted).
+    pub flushed: BTreeMap<Uuid, u64>,
+    pub folder_with_id: bool,
+}
+
+/// One version of the whole catalog.
+#[derive(Debug, Clone, Default)]
+pub struct CatalogState {
+    /// Number of the last commit in it; 0 before the first.
+    pub version: u64,
+    databases: BTreeMap<(Arc<str>, Arc<str>), Arc<Database>>,
+    tables: HashMap<TableId, Arc<Table>>,
+    documents: BTreeMap<(Arc<str>, Arc<str>), Arc<serde_json::Value>>,
+    next_table: u64,
+    next_database: u64,
+    /// Highest sequence number that any commit mentions.
+    pub last_sequence: u64,
+}
+
+impl CatalogState {
+    /// What every store starts with: the database `public`.
+    pub fn initial() -> Self {
+        let mut state = CatalogState { next_table: 1, next_database: 1, ..CatalogState::default() };
+        state.apply(&Change::CreateDatabase {
+            tenant: DEFAULT_TENANT.to_string(),
+            database: PUBLIC_DATABASE.to_string(),
+            ordinal: 0,
+            precision: Precision::Ns,
+            policies: vec![RetentionPolicy::autogen()],
+            default_policy: DEFAULT_POLICY.to_string(),
+        });
+        state
+    }
+
+    pub fn database(&self, tenant: &str, database: &str) -> Option<&Arc<Database>> {
+        self.databases.get(&(Arc::from(tenant), Arc::from(database)))
+    }
+
+    /// Databases of a tenant in order of creation.
+    pub fn databases(&self, tenant: &str) -> Vec<&Arc<Database>> {
+        let mut found: Vec<_> = self.databases.values().filter(|d| &*d.tenant == tenant).collect();
+        found.sort_by_key(|d| d.ordinal);
+        found
+    }
+
+    pub fn tenants(&self) -> Vec<Arc<str>> {
+        let mut names: Vec<_> = self.databases.keys().map(|(tenant, _)| tenant.clone()).collect();
+        names.dedup();
+        names
+    }
+
+    pub fn table(&self, id: TableId) -> Option<&Arc<Table>> {
+        self.tables.get(&id)
+    }
+
+    /// The table called `table` under a policy of a database.
+    pub fn table_named(&self, database: &Database, policy: &str, table: &str) -> Option<&Arc<Table>> {
+        database.tables.get(&(Arc::from(policy), Arc::from(table))).and_then(|id| self.tables.get(id))
+    }
+
+    /// Tables under a policy, by name.
+    pub fn tables_of<'a>(&'a self, database: &'a Database, policy: &'a str) -> impl Iterator<Item = &'a Arc<Table>> {
+        database.tables.iter().filter(move |((p, _), _)| &**p == policy).filter_map(|(_, id)| self.tables.get(id))
+    }
+
+    /// All tables, in no particular order.
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+        self.tables.values()
+    }
+
+    pub fn document(&self, collection: &str, key: &str) -> Option<&Arc<serde_json::Value>> {
+        self.documents.get(&(Arc::from(collection), Arc::from(key)))
+    }
+
+    /// Documents of a collection by key.
+    pub fn documents<'a>(&'a self, collection: &'a str) -> impl Iterator<Item = (&'a str, &'a Arc<serde_json::Value>)> {
+        self.documents.iter().filter(move |((c, _), _)| &**c == collection).map(|((_, key), value)| (&**key, value))
+    }
+
+    /// The id for the next table.
+    pub fn next_table_id(&self) -> TableId {
+        TableId(self.next_table)
+    }
+
+    /// The ordinal for the next database.
+    pub fn next_database_ordinal(&self) -> u64 {
+        self.next_database
+    }
+
+    /// Whether a table's folder needs the id in its name: another one of the policy differs only by case.
+    pub fn has_case_twin(&self, database: &Database, policy: &str, table: &str) -> bool {
+        let lower = table.to_lowercase();
+        self.tables_of(database, policy).any(|t| *t.name.table != *table && t.name.table.to_lowercase() == lower)
+    }
+
+    /// Takes one step. A step that speaks of something dropped meanwhile does nothing.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::CreateDatabase { tenant, database, ordinal, precision, policies, default_policy } => {
+                self.next_database = self.next_database.max(ordinal + 1);
+                let (tenant, name): (Arc<str>, Arc<str>) = (tenant.as_str().into(), database.as_str().into());
+                let tables = self.database(&tenant, &name).map(|d| d.tables.clone()).unwrap_or_default();
+                let database = Database {
+                    tenant: tenant.clone(),
+                    name: name.clone(),
+                    ordinal: *ordinal,
+                    precision: *precision,
+                    policies: policies.clone(),
+                    default_policy: default_policy.as_str().into(),
+                    tables,
+                };
+                self.databases.insert((tenant, name), Arc::new(database));
+            }
+            Change::DropDatabase { tenant, database } => {
+                if let Some(dropped) = self.databases.remove(&(tenant.as_str().into(), database.as_str().into())) {
+                    for id in dropped.tables.values() {
+                        self.tables.remove(id);
+                    }
+                }
+            }
+            Change::CreateTable { id, tenant, database, policy, table, schema, folder_with_id } => {
+                self.next_table = self.next_table.max(id.0 + 1);
+                let name = TableName::new(tenant, database, policy, table);
+                let Some(owner) = self.databases.get_mut(&(name.tenant.clone(), name.database.clone())) else { return };
+                Arc::make_mut(owner).tables.insert((name.policy.clone(), name.table.clone()), *id);
+                self.tables.entry(*id).or_insert_with(|| {
+                    Arc::new(Table {
+                        id: *id,
+                        name,
+                        schema: Arc::new(schema.clone()),
+                        segments: Vec::new(),
+                        flushed: BTreeMap::new(),
+                        folder_with_id: *folder_with_id,
+                    })
+                });
+            }
+            Change::SetSchema { table, schema } => {
+                if let Some(table) = self.tables.get_mut(table) {
+                    Arc::make_mut(table).schema = Arc::new(schema.clone());
+                }
+            }
+            Change::AddSegments { table, segments } => {
+                for segment in segments {
+                    self.last_sequence = self.last_sequence.max(segment.sequence.last);
+                }
+                if let Some(table) = self.tables.get_mut(table) {
+                    let table = Arc::make_mut(table);
+                    table.segments.retain(|old| segments.iter().all(|new| new.id != old.id));
+                    table.segments.extend(segments.iter().cloned().map(Arc::new));
+                }
+            }
+            Change::RemoveSegments { table, ids } => {
+                if let Some(table) = self.tables.get_mut(table) {
+                    Arc::make_mut(table).segments.retain(|s| !ids.contains(&s.id));
+                }
+            }
+            Change::Flushed { table, writer, through } => {
+                self.last_sequence = self.last_sequence.max(*through);
+                if let Some(table) = self.tables.get_mut(table) {
+                    let mark = Arc::make_mut(table).flushed.entry(*writer).or_default();
+                    *mark = (*mark).max(*through);
+                }
+            }
+            Change::Numbers { tables, databases, sequence } => {
+                self.next_table = self.next_table.max(*tables);
+                self.next_database = self.next_database.max(*databases);
+                self.last_sequence = self.last_sequence.max(*sequence);
+            }
+            Change::PutDocument { collection, key, value } => {
+                self.documents.insert((collection.as_str().into(), key.as_str().into()), Arc::new(value.clone()));
+            }
+            Change::DeleteDocument { collection, key } => {
+                self.documents.remove(&(collection.as_str().into(), key.as_str().into()));
+            }
+        }
+    }
+
+    /// Steps that lead from nothing to this state: what a snapshot holds.
+    pub fn as_changes(&self) -> Vec<Change> {
+        let mut changes = vec![Change::Numbers {
+            tables: self.next_table,
+            databases: self.next_database,
+            sequence: self.last_sequence,
+        }];
+        for database in self.databases.values() {
+            changes.push(Change::CreateDatabase {
+                tenant: database.tenant.to_string(),
+                database: database.name.to_string(),
+                ordinal: database.ordinal,
+                precision: database.precision,
+                policies: database.policies.clone(),
+                default_policy: database.default_policy.to_string(),
+            });
+        }
+        let mut tables: Vec<_> = self.tables.values().collect();
+        tables.sort_by_key(|t| t.id);
+        for table in tables {
+            changes.push(Change::CreateTable {
+                id: table.id,
+                tenant: table.name.tenant.to_string(),
+                database: table.name.database.to_string(),
+                policy: table.name.policy.to_string(),
+                table: table.name.table.to_string(),
+                schema: (*table.schema).clone(),
+                folder_with_id: table.folder_with_id,
+            });
+            if !table.segments.is_empty() {
+                let segments = table.segments.iter().map(|s| (**s).clone()).collect();
+                changes.push(Change::AddSegments { table: table.id, segments });
+            }
+            for (writer, through) in &table.flushed {
+                changes.push(Change::Flushed { table: table.id, writer: *writer, through: *through });
+            }
+        }
+        for ((collection, key), value) in &self.documents {
+            changes.push(Change::PutDocument {
+                collection: collection.to_string(),
+                key: key.to_string(),
+                value: (**value).clone(),
+            });
+        }
+        changes
+    }
+
+    /// The state that a snapshot's steps lead to.
+    pub fn from_changes(version: u64, changes: &[Change]) -> Self {
+        let mut state = CatalogState { version, ..CatalogState::default() };
+        for change in changes {
+            state.apply(change);
+        }
+        state
+    }
+}

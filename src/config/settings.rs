@@ -1,0 +1,445 @@
+//! The sections and their settings. A unit closes a name: `_bytes`, `_ms`, `_secs`.
+//!
+//! Each docstring says what a setting does, its unit and its default; ranges are in [`super::validate`].
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::listen::{Address, Listen, Listener};
+use super::store_url;
+
+const MIB: usize = 1024 * 1024;
+const GIB: usize = 1024 * MIB;
+
+/// All settings. [`Settings::load`] gives validated ones with absolute paths; `default()` keeps paths as they are written.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    pub storage: StorageSettings,
+    pub wal: WalSettings,
+    pub listen: ListenSettings,
+    pub server: ServerSettings,
+    pub limits: LimitSettings,
+    pub buffer: BufferSettings,
+    pub compaction: CompactionSettings,
+    pub catalog: CatalogSettings,
+    pub query: QuerySettings,
+    pub cache: CacheSettings,
+    pub log: LogSettings,
+}
+
+impl Settings {
+    /// Makes every path and a relative `storage.url` absolute, starting from `base`.
+    pub fn resolve(mut self, base: &Path) -> Self {
+        let absolute = |path: &Path| base.join(path).components().collect::<PathBuf>();
+        self.storage.url = store_url::resolve(&self.storage.url, base);
+        for path in [&mut self.wal.dir, &mut self.query.temp_dir] {
+            if !path.as_os_str().is_empty() {
+                *path = absolute(path);
+            }
+        }
+        for path in [&mut self.server.tls_certificate, &mut self.server.tls_key, &mut self.storage.ca_file] {
+            *path = path.as_deref().map(absolute);
+        }
+        self
+    }
+
+    /// The settings as TOML, without comments; loading it gives these settings again.
+    pub fn to_toml(&self) -> String {
+        let sections: Vec<String> = sections(self)
+            .iter()
+            .map(|(name, keys)| keys.iter().fold(format!("[{name}]\n"), |text, (key, v)| format!("{text}{key} = {v}\n")))
+            .collect();
+        sections.join("\n")
+    }
+
+    /// Every setting by its dotted name.
+    pub(super) fn by_name(&self) -> BTreeMap<String, serde_json::Value> {
+        let named = |(section, keys): (String, BTreeMap<String, serde_json::Value>)| {
+            keys.into_iter().map(move |(key, value)| (format!("{section}.{key}"), value))
+        };
+        sections(self).into_iter().flat_map(named).collect()
+    }
+}
+
+/// Values print alike in JSON and in TOML: booleans, numbers, strings, lists of strings.
+fn sections(settings: &Settings) -> BTreeMap<String, BTreeMap<String, serde_json::Value>> {
+    let value = serde_json::to_value(settings).expect("settings are booleans, numbers, strings and lists under string keys");
+    serde_json::from_value(value).expect("settings are sections of keys")
+}
+
+/// Where the data lives for good. Credentials are not settings: they come from the environment variables that the
+/// stores' own tools read (`AWS_ACCESS_KEY_ID`, `AWS_REGION`, `GOOGLE_SERVICE_ACCOUNT`, `AZURE_STORAGE_ACCOUNT_NAME`, …).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StorageSettings {
+    /// The store: `file:///folder`, `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or `memory:///`
+    /// (kept nowhere, for trials). `file:./folder` is relative to the working folder.
+    /// Default `file:./tidegate-data/store`.
+    pub url: String,
+    /// How long one request to the store may take, its body included, in milliseconds. Default 30 000.
+    pub request_timeout_ms: u64,
+    /// How long connecting to the store may take, in milliseconds. Default 5 000.
+    pub connect_timeout_ms: u64,
+    /// How often a failed request is sent again before the failure counts. Default 3.
+    pub retries_max: usize,
+    /// How long after its first attempt a request is still sent again, in milliseconds. Default 10 000.
+    pub retry_timeout_ms: u64,
+    /// The pause before the first repetition, in milliseconds; it doubles each time. Default 100.
+    pub retry_backoff_ms: u64,
+    /// Address of a store that speaks S3 (MinIO, Ceph, …), as a URL. Default none: AWS, or what `AWS_ENDPOINT_URL` says.
+    #[serde(with = "empty_is_none")]
+    pub endpoint: Option<String>,
+    /// Whether the endpoint may be spoken to without TLS. Default false.
+    pub allow_http: bool,
+    /// Whether the bucket is part of the S3 host name instead of the path. Default false, which is right for MinIO.
+    pub virtual_hosted_style: bool,
+    /// PEM file with further certificate authorities that the store's certificate may be signed by. Default none.
+    #[serde(with = "empty_is_none")]
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Default for StorageSettings {
+    fn default() -> Self {
+        StorageSettings {
+            url: "file:./tidegate-data/store".to_string(),
+            request_timeout_ms: 30_000,
+            connect_timeout_ms: 5_000,
+            retries_max: 3,
+            retry_timeout_ms: 10_000,
+            retry_backoff_ms: 100,
+            endpoint: None,
+            allow_http: false,
+            virtual_hosted_style: false,
+            ca_file: None,
+        }
+    }
+}
+
+/// The write-ahead log: what makes an acknowledged point durable before it is in the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WalSettings {
+    /// Folder of the log, on a disk that survives a crash of the machine; one gateway a folder.
+    /// Default `./tidegate-data/wal`.
+    pub dir: PathBuf,
+    /// Bytes the log may take on disk; at that size writes are refused with "try later" until flushes catch up.
+    /// Default 4 GiB.
+    pub budget_bytes: u64,
+    /// Size at which the log goes on in a new file, in bytes; files are removed whole. Default 64 MiB.
+    pub file_bytes: u64,
+}
+
+impl Default for WalSettings {
+    fn default() -> Self {
+        WalSettings {
+            dir: "./tidegate-data/wal".into(),
+            budget_bytes: 4 * GIB as u64,
+            file_bytes: 64 * MIB as u64,
+        }
+    }
+}
+
+/// One listener a protocol: `host:port`, or `off`. Every protocol's exact routes are served on every listener; a listener
+/// decides whose answer an unknown path gets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenSettings {
+    /// InfluxDB. Default `127.0.0.1:8086`.
+    pub influxdb: Listen,
+    /// OpenTSDB, HTTP and telnet on the same port. Default `127.0.0.1:4242`.
+    pub opentsdb: Listen,
+    /// TDengine REST. Default `127.0.0.1:6041`.
+    pub tdengine: Listen,
+    /// CnosDB. Default `127.0.0.1:8902`.
+    pub cnosdb: Listen,
+    /// Elasticsearch bulk. Default `127.0.0.1:9200`.
+    pub elasticsearch: Listen,
+}
+
+impl ListenSettings {
+    pub fn get(&self, listener: Listener) -> &Listen {
+        match listener {
+            Listener::Influxdb => &self.influxdb,
+            Listener::Opentsdb => &self.opentsdb,
+            Listener::Tdengine => &self.tdengine,
+            Listener::Cnosdb => &self.cnosdb,
+            Listener::Elasticsearch => &self.elasticsearch,
+        }
+    }
+
+    /// The listeners that are on, with their addresses.
+    pub fn on(&self) -> impl Iterator<Item = (Listener, &Address)> {
+        Listener::ALL.into_iter().filter_map(|listener| Some((listener, self.get(listener).address()?)))
+    }
+}
+
+impl Default for ListenSettings {
+    fn default() -> Self {
+        let loopback = |port| Listen::At(Address::new("127.0.0.1", port));
+        ListenSettings {
+            influxdb: loopback(8086),
+            opentsdb: loopback(4242),
+            tdengine: loopback(6041),
+            cnosdb: loopback(8902),
+            elasticsearch: loopback(9200),
+        }
+    }
+}
+
+/// Connections, and who may make them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerSettings {
+    /// Whether listeners may be reachable from other machines while authentication is off: anyone who reaches such a
+    /// listener can then read and write everything. Default false: the start is refused instead.
+    pub allow_open: bool,
+    /// HTTP worker threads a listener; 0 means as many as there are cores. Default 0.
+    pub workers: usize,
+    /// Connections a listener serves at the same time; more wait until one closes. Default 10 000.
+    pub max_connections: usize,
+    /// How long an HTTP connection is kept open for another request, in seconds; 0 closes it after each. Default 75.
+    pub keep_alive_secs: u64,
+    /// How long a client may take to send a request's head, in milliseconds. Default 5 000.
+    pub client_header_timeout_ms: u64,
+    /// How long a client may take to send a request's body, in milliseconds. Default 60 000.
+    pub client_body_timeout_ms: u64,
+    /// How long closing a connection may take, in milliseconds; then it is cut. Default 5 000.
+    pub client_disconnect_timeout_ms: u64,
+    /// How long a telnet connection may send nothing before it is closed, in seconds. Default 300.
+    pub client_idle_timeout_secs: u64,
+    /// How long a stop waits for requests under way, in seconds; then they are cut. Default 30.
+    pub shutdown_timeout_secs: u64,
+    /// PEM file with the certificate, then the chain that signed it. Default none: listeners speak plain HTTP.
+    #[serde(with = "empty_is_none")]
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file with the certificate's private key, unencrypted. Default none; both or neither are set.
+    #[serde(with = "empty_is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// The listeners that speak TLS once a certificate is set; the others stay plain. Default all.
+    pub tls_listeners: Vec<Listener>,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        ServerSettings {
+            allow_open: false,
+            workers: 0,
+            max_connections: 10_000,
+            keep_alive_secs: 75,
+            client_header_timeout_ms: 5_000,
+            client_body_timeout_ms: 60_000,
+            client_disconnect_timeout_ms: 5_000,
+            client_idle_timeout_secs: 300,
+            shutdown_timeout_secs: 30,
+            tls_certificate: None,
+            tls_key: None,
+            tls_listeners: Listener::ALL.to_vec(),
+        }
+    }
+}
+
+impl ServerSettings {
+    /// Certificate and key files for `listener`; `None` when it speaks plainly.
+    pub fn tls_files(&self, listener: Listener) -> Option<(&Path, &Path)> {
+        let files = self.tls_certificate.as_deref().zip(self.tls_key.as_deref());
+        files.filter(|_| self.tls_listeners.contains(&listener))
+    }
+}
+
+/// What one request may ask for. A body's limit holds for what arrives and for what it unpacks to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitSettings {
+    /// Bytes of a request's body, where neither of the next two is meant. Default 25 000 000, as in InfluxDB.
+    pub body_bytes_max: usize,
+    /// Bytes of the body of a CnosDB write. Default 160 MiB.
+    pub write_body_bytes_max: usize,
+    /// Bytes of the body of a CnosDB query. Default 16 MiB.
+    pub sql_body_bytes_max: usize,
+    /// Time windows (`buffer.window_secs`) that the points of one request may fall into. Late data that opens many
+    /// makes as many segments. Default 1 000.
+    pub windows_per_request_max: usize,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        LimitSettings {
+            body_bytes_max: 25_000_000,
+            write_body_bytes_max: 160 * MIB,
+            sql_body_bytes_max: 16 * MIB,
+            windows_per_request_max: 1_000,
+        }
+    }
+}
+
+/// Accepted points that are not yet in the store, and when they go there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BufferSettings {
+    /// Bytes of memory for the points of all tables; at that size writes are refused with "try later" until flushes
+    /// catch up. Default 512 MiB.
+    pub budget_bytes: usize,
+    /// Bytes of one table's points at which they are flushed. Default 64 MiB.
+    pub flush_bytes: usize,
+    /// Age of a table's oldest point at which its points are flushed, in milliseconds. Default 10 000.
+    pub flush_age_ms: u64,
+    /// Bytes of one table's points below which it waits for `flush_small_age_ms` instead of `flush_age_ms`, so that many
+    /// small tables do not make many small segments. Default 1 MiB.
+    pub flush_small_bytes: usize,
+    /// Age of a small table's oldest point at which its points are flushed, in milliseconds. Default 60 000.
+    pub flush_small_age_ms: u64,
+    /// Segments written at the same time. Default 2.
+    pub flush_concurrency: usize,
+    /// Length of the time windows that segments are cut at, in seconds; windows are counted from 1970. Default 86 400.
+    pub window_secs: u64,
+}
+
+impl Default for BufferSettings {
+    fn default() -> Self {
+        BufferSettings {
+            budget_bytes: 512 * MIB,
+            flush_bytes: 64 * MIB,
+            flush_age_ms: 10_000,
+            flush_small_bytes: MIB,
+            flush_small_age_ms: 60_000,
+            flush_concurrency: 2,
+            window_secs: 86_400,
+        }
+    }
+}
+
+/// Making few large segments out of many small ones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CompactionSettings {
+    /// Whether this gateway compacts. Default true.
+    pub enabled: bool,
+    /// How often work is looked for, in milliseconds. Default 30 000.
+    pub interval_ms: u64,
+    /// Segments of one table and time window that are worth a compaction. Default 4.
+    pub files_min: usize,
+    /// Size that a compacted segment may reach, in bytes; segments of that size are left alone. Default 128 MiB.
+    pub segment_bytes_max: u64,
+}
+
+impl Default for CompactionSettings {
+    fn default() -> Self {
+        CompactionSettings { enabled: true, interval_ms: 30_000, files_min: 4, segment_bytes_max: 128 * MIB as u64 }
+    }
+}
+
+/// The chain of commits in the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CatalogSettings {
+    /// Commits after which the whole state is written anew; a start replays at most about as many. Default 100.
+    pub snapshot_every: u64,
+    /// How long an object that no commit names is kept, in seconds; longer than any query runs. Default 3 600.
+    pub orphan_grace_secs: u64,
+}
+
+impl Default for CatalogSettings {
+    fn default() -> Self {
+        CatalogSettings { snapshot_every: 100, orphan_grace_secs: 3_600 }
+    }
+}
+
+/// What queries may use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuerySettings {
+    /// How long a query may run, in milliseconds; then it is cancelled. Default 300 000.
+    pub timeout_ms: u64,
+    /// Bytes of memory for all queries together. Default 1 GiB.
+    pub memory_bytes: usize,
+    /// Bytes of memory for one query; sorts and groups that need more go to `temp_dir`. Default 512 MiB.
+    pub memory_bytes_per_query: usize,
+    /// Queries that run at the same time; 0 means twice the number of cores. Default 0.
+    pub concurrency: usize,
+    /// Queries that may wait for their turn; more are refused with "try later". Default 64.
+    pub queue: usize,
+    /// How long a query may wait for its turn, in milliseconds; then it is refused with "try later". Default 10 000.
+    pub queue_timeout_ms: u64,
+    /// Threads that queries run on; 0 means as many as there are cores. Default 0.
+    pub threads: usize,
+    /// Folder for what queries cannot keep in memory; its content is worth nothing after a stop.
+    /// Default `./tidegate-data/tmp`.
+    pub temp_dir: PathBuf,
+    /// Bytes that queries may keep in `temp_dir`; 0 means nothing, so that large sorts fail. Default 10 GiB.
+    pub temp_bytes_max: u64,
+}
+
+impl Default for QuerySettings {
+    fn default() -> Self {
+        QuerySettings {
+            timeout_ms: 300_000,
+            memory_bytes: GIB,
+            memory_bytes_per_query: 512 * MIB,
+            concurrency: 0,
+            queue: 64,
+            queue_timeout_ms: 10_000,
+            threads: 0,
+            temp_dir: "./tidegate-data/tmp".into(),
+            temp_bytes_max: 10 * GIB as u64,
+        }
+    }
+}
+
+/// What is kept in memory so that it need not be read again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheSettings {
+    /// Bytes of memory for the footers of segments. Default 128 MiB.
+    pub metadata_bytes: u64,
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        CacheSettings { metadata_bytes: 128 * MIB as u64 }
+    }
+}
+
+/// What the process says about itself, on standard error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    /// `off`, `error`, `warn`, `info`, `debug` or `trace`, or a list such as `info,tidegate::ingest=debug`.
+    /// Default `info`.
+    pub level: String,
+    /// `text` for people, `json` (one object a line) for machines. Default `text`.
+    pub format: LogFormat,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        LogSettings { level: "info".to_string(), format: LogFormat::Text }
+    }
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// In text, a setting that is not set is an empty string: TOML and environment variables have no other nothing.
+mod empty_is_none {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => value.serialize(serializer),
+            None => serializer.serialize_str(""),
+        }
+    }
+
+    pub(super) fn deserialize<'de, T: From<String>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+        let text = String::deserialize(from)?;
+        Ok((!text.is_empty()).then(|| T::from(text)))
+    }
+}

@@ -1,0 +1,326 @@
+//! Acknowledged rows that are not in segments yet.
+//!
+//! Owns: rows by table in order of sequence, what is being flushed, the bytes they take. Does not own: when to flush.
+//! Rows come in on the log's thread only, so that their order here is the order of their sequence numbers.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
+
+use tracing::error;
+
+use crate::model::{TableBatch, TableId};
+use crate::storage::rows::{Chunk, SeriesSet};
+use crate::storage::segment::{Segment, SequenceRange};
+
+use super::wal::Sink;
+
+/// Chunks grow to about so many rows by joining with their neighbours.
+const CHUNK_ROWS: usize = 64 * 1024;
+
+/// The rows of all tables.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    tables: RwLock<HashMap<TableId, Arc<Mutex<TableBuffer>>>>,
+    bytes: AtomicU64,
+    /// The last sequence number whose rows are here (or went through).
+    applied: AtomicU64,
+}
+
+/// Rows and the series they refer to.
+#[derive(Debug, Clone, Default)]
+pub struct Part {
+    pub series: Arc<RwLock<SeriesSet>>,
+    /// In order of sequence.
+    pub chunks: Vec<Arc<Chunk>>,
+}
+
+#[derive(Debug, Default)]
+struct TableBuffer {
+    live: Part,
+    live_bytes: u64,
+    /// When the oldest row of `live` came.
+    since: Option<Instant>,
+    frozen: Option<Arc<Frozen>>,
+}
+
+/// Rows of one table on their way into segments. They stay visible until [`Buffer::release`].
+#[derive(Debug)]
+pub struct Frozen {
+    pub table: TableId,
+    pub part: Part,
+    /// Their sequence numbers; the table has no others up to `last` that are not flushed.
+    pub sequence: SequenceRange,
+    pub bytes: u64,
+    /// The segments made of them, once they are stored: a commit that is tried again uses them again.
+    pub stored: Mutex<Option<Vec<Segment>>>,
+}
+
+/// What the flusher asks about a table.
+#[derive(Debug, Clone, Copy)]
+pub struct TableLoad {
+    pub table: TableId,
+    pub bytes: u64,
+    /// Since when the oldest row waits.
+    pub since: Instant,
+    /// Rows are frozen already: a flush of them failed or is under way.
+    pub frozen: bool,
+}
+
+impl Buffer {
+    /// Bytes of rows, frozen ones included, about.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Adds rows written under `sequence`, the highest so far.
+    pub fn apply(&self, sequence: u64, batches: Vec<TableBatch>) {
+        for batch in batches {
+            let table = self.table(batch.table);
+            let mut table = lock(&table);
+            let before = table.live_bytes;
+            table.push(sequence, batch);
+            let added = table.live_bytes.wrapping_sub(before);
+            drop(table);
+            self.bytes.fetch_add(added, Ordering::Relaxed);
+        }
+        self.applied.store(sequence, Ordering::Release);
+    }
+
+    /// All rows of a table not yet released, in parts whose sequence numbers ascend.
+    pub fn rows_of(&self, table: TableId) -> Vec<Part> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(table) = tables.get(&table).cloned() else { return Vec::new() };
+        drop(tables);
+        let table = lock(&table);
+        let frozen = table.frozen.iter().map(|frozen| frozen.part.clone());
+        frozen.chain([table.live.clone()]).filter(|part| !part.chunks.is_empty()).collect()
+    }
+
+    /// Tables that have rows.
+    pub fn loads(&self) -> Vec<TableLoad> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        let mut loads = Vec::new();
+        for (id, table) in tables.iter() {
+            let table = lock(table);
+            let frozen = table.frozen.as_ref();
+            let since = table.since.or(frozen.map(|_| Instant::now()));
+            if let Some(since) = since {
+                let bytes = table.live_bytes + frozen.map_or(0, |f| f.bytes);
+                loads.push(TableLoad { table: *id, bytes, since, frozen: frozen.is_some() });
+            }
+        }
+        loads
+    }
+
+    /// Takes the rows that a table has now for a flush; rows frozen before and not released are handed out again.
+    pub fn freeze(&self, id: TableId) -> Option<Arc<Frozen>> {
+        let table = self.table(id);
+        let mut table = lock(&table);
+        if let Some(frozen) = &table.frozen {
+            return Some(frozen.clone());
+        }
+        let first = table.live.chunks.first()?.sequence.first;
+        let last = table.live.chunks.last()?.sequence.last;
+        let frozen = Arc::new(Frozen {
+            table: id,
+            part: std::mem::take(&mut table.live),
+            sequence: SequenceRange { first, last },
+            bytes: std::mem::take(&mut table.live_bytes),
+            stored: Mutex::new(None),
+        });
+        table.since = None;
+        table.frozen = Some(frozen.clone());
+        Some(frozen)
+    }
+
+    /// Forgets frozen rows: the catalog has them, or their table is gone.
+    pub fn release(&self, frozen: &Frozen) {
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(table) = tables.get(&frozen.table).cloned() else { return };
+        let mut guard = lock(&table);
+        if guard.frozen.as_ref().is_some_and(|held| held.sequence == frozen.sequence) {
+            guard.frozen = None;
+            self.bytes.fetch_sub(frozen.bytes, Ordering::Relaxed);
+        }
+        if guard.live.chunks.is_empty() && guard.frozen.is_none() {
+            drop(guard);
+            // Under the write lock no one else can have looked the table up; whoever holds it from before has the Arc counted.
+            if Arc::strong_count(&table) == 2 {
+                tables.remove(&frozen.table);
+            }
+        }
+    }
+
+    /// Every row below this sequence number is in segments (or was dropped): the log does not need it.
+    pub fn unflushed_from(&self) -> u64 {
+        // Read before the tables: rows that arrive meanwhile have higher numbers.
+        let applied = self.applied.load(Ordering::Acquire);
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        let firsts = tables.values().filter_map(|table| {
+            let table = lock(table);
+            let frozen = table.frozen.as_ref().map(|f| f.sequence.first);
+            frozen.or(table.live.chunks.first().map(|c| c.sequence.first))
+        });
+        firsts.min().unwrap_or(u64::MAX).min(applied + 1)
+    }
+
+    /// Paths of objects that a commit may still come for.
+    pub fn stored_paths(&self) -> Vec<String> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        let mut paths = Vec::new();
+        for table in tables.values() {
+            if let Some(frozen) = &lock(table).frozen {
+                let stored = frozen.stored.lock().unwrap_or_else(PoisonError::into_inner);
+                paths.extend(stored.iter().flatten().map(|segment| segment.path.clone()));
+            }
+        }
+        paths
+    }
+
+    fn table(&self, id: TableId) -> Arc<Mutex<TableBuffer>> {
+        if let Some(table) = self.tables.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
+            return table.clone();
+        }
+        self.tables.write().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().clone()
+    }
+}
+
+/// A poisoned buffer still holds acknowledged rows: go on with it.
+fn lock(table: &Mutex<TableBuffer>) -> MutexGuard<'_, TableBuffer> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl TableBuffer {
+    fn push(&mut self, sequence: u64, batch: TableBatch) {
+        let (numbers, series_bytes) = number_series(&self.live.series, &batch);
+        let chunk = Chunk {
+            sequence: SequenceRange { first: sequence, last: sequence },
+            series: batch.row_series.iter().map(|s| numbers[*s as usize]).collect(),
+            times: batch.times,
+            fields: batch.fields,
+        };
+        self.since.get_or_insert_with(Instant::now);
+        self.live_bytes += series_bytes + chunk.memory_bytes() as u64;
+        self.live.chunks.push(Arc::new(chunk));
+        self.join_small_chunks();
+    }
+
+    /// Joins the last chunks while the last is at least half as long as the one before it: each row is copied a
+    /// logarithmic number of times, and a table of many one-point writes has few chunks.
+    fn join_small_chunks(&mut self) {
+        let chunks = &mut self.live.chunks;
+        while let [.., before, last] = &chunks[..] {
+            if before.rows() > 2 * last.rows() || before.rows() + last.rows() > CHUNK_ROWS {
+                return;
+            }
+            // A run of equally short chunks is joined at once instead of two at a time.
+            let joined = match Chunk::concat(&[(**before).clone(), (**last).clone()]) {
+                Ok(joined) => joined,
+                Err(cause) => {
+                    error!(%cause, "chunks were not joined");
+                    return;
+                }
+            };
+            let parts = before.memory_bytes() + last.memory_bytes();
+            self.live_bytes = (self.live_bytes + joined.memory_bytes() as u64).saturating_sub(parts as u64);
+            chunks.truncate(chunks.len() - 2);
+            chunks.push(Arc::new(joined));
+        }
+    }
+}
+
+/// The number of each series of `batch`, and the bytes that new ones take.
+fn number_series(series: &RwLock<SeriesSet>, batch: &TableBatch) -> (Vec<u32>, u64) {
+    {
+        let known = series.read().unwrap_or_else(PoisonError::into_inner);
+        let numbers: Option<Vec<u32>> = batch.series.iter().map(|key| known.find(key)).collect();
+        if let Some(numbers) = numbers {
+            return (numbers, 0);
+        }
+    }
+    let mut set = series.write().unwrap_or_else(PoisonError::into_inner);
+    let before = set.memory_bytes();
+    let numbers = batch.series.iter().map(|key| set.number(key)).collect();
+    (numbers, (set.memory_bytes() - before) as u64)
+}
+
+/// The log's end of the buffer.
+#[derive(Debug)]
+pub struct BufferSink(pub Arc<Buffer>);
+
+impl Sink for BufferSink {
+    fn apply(&mut self, sequence: u64, batches: Vec<TableBatch>) {
+        self.0.apply(sequence, batches);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::Float64Array;
+
+    use super::*;
+    use crate::model::{ColumnId, SeriesKeys};
+
+    fn batch(table: u64, times: &[i64]) -> TableBatch {
+        let mut series = SeriesKeys::default();
+        series.push([(1, "a")]);
+        TableBatch {
+            table: TableId(table),
+            series,
+            row_series: vec![0; times.len()],
+            times: times.to_vec(),
+            fields: vec![(ColumnId(2), Arc::new(Float64Array::from(vec![1.0; times.len()])))],
+        }
+    }
+
+    fn times(buffer: &Buffer, table: u64) -> Vec<i64> {
+        let parts = buffer.rows_of(TableId(table));
+        parts.iter().flat_map(|p| p.chunks.iter().flat_map(|c| c.times.clone())).collect()
+    }
+
+    #[test]
+    fn many_small_writes_make_few_chunks_in_order() {
+        let buffer = Buffer::default();
+        for i in 0..1000 {
+            buffer.apply(i + 1, vec![batch(1, &[i as i64])]);
+        }
+        assert_eq!(times(&buffer, 1), (0..1000).collect::<Vec<_>>());
+        let parts = buffer.rows_of(TableId(1));
+        assert!(parts[0].chunks.len() <= 11, "{} chunks", parts[0].chunks.len());
+        let sequences: Vec<_> = parts[0].chunks.iter().map(|c| c.sequence).collect();
+        assert!(sequences.windows(2).all(|w| w[0].last + 1 == w[1].first), "{sequences:?}");
+    }
+
+    #[test]
+    fn frozen_rows_stay_visible_until_released() {
+        let buffer = Buffer::default();
+        buffer.apply(1, vec![batch(1, &[1])]);
+        let frozen = buffer.freeze(TableId(1)).unwrap();
+        buffer.apply(2, vec![batch(1, &[2])]);
+        assert_eq!(times(&buffer, 1), [1, 2]);
+        assert_eq!(buffer.freeze(TableId(1)).unwrap().sequence, frozen.sequence, "the same rows are handed out again");
+        assert_eq!(buffer.unflushed_from(), 1);
+        buffer.release(&frozen);
+        assert_eq!(times(&buffer, 1), [2]);
+        assert_eq!(buffer.unflushed_from(), 2);
+        let frozen = buffer.freeze(TableId(1)).unwrap();
+        buffer.release(&frozen);
+        assert_eq!((buffer.bytes(), buffer.unflushed_from()), (0, 3));
+        assert!(buffer.loads().is_empty() && buffer.freeze(TableId(1)).is_none());
+    }
+
+    #[test]
+    fn the_log_is_needed_from_the_oldest_row_of_any_table() {
+        let buffer = Buffer::default();
+        buffer.apply(7, vec![batch(1, &[1]), batch(2, &[1])]);
+        buffer.apply(8, vec![batch(2, &[2])]);
+        let one = buffer.freeze(TableId(1)).unwrap();
+        buffer.release(&one);
+        assert_eq!(buffer.unflushed_from(), 7);
+        let two = buffer.freeze(TableId(2)).unwrap();
+        buffer.release(&two);
+        assert_eq!(buffer.unflushed_from(), 9);
+    }
+}

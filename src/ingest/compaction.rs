@@ -1,0 +1,253 @@
+//! Compaction: merges small segments of one window into one, same answers.
+//!
+//! Owns: choosing segments, publishing the result, removing what it replaced once no query can read it any more.
+//!
+//! Only segments that are neighbours in the order of their sequence numbers are merged: "later wins" between the result
+//! and everything else stays a question of one number.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use object_store::{ObjectStore, ObjectStoreExt};
+use tracing::{debug, warn};
+
+use crate::catalog::{Catalog, CatalogError, Change, Table};
+use crate::storage::rows::{Chunk, SeriesSet, decode_segment};
+use crate::storage::segment::{Segment, SequenceRange};
+
+use super::flush::{FlushError, encode_windows, put_segment, segment_entry};
+use super::metrics::IngestMetrics;
+
+/// Rows merged at a time: they are held in memory.
+const ROWS_MAX: u64 = 4_000_000;
+
+#[derive(Debug, Clone)]
+pub struct CompactionOptions {
+    pub interval: Duration,
+    /// Segments that a merge takes at least.
+    pub files_min: usize,
+    /// Segments of this size are left alone, and none larger is made of smaller ones.
+    pub segment_bytes_max: u64,
+    /// Width of a time window, nanoseconds.
+    pub window_ns: i64,
+    /// Replaced segments are removed after this: longer than the longest query.
+    pub keep_replaced: Duration,
+}
+
+/// Compacts the tables of one store.
+pub struct Compactor {
+    pub catalog: Arc<Catalog>,
+    pub store: Arc<dyn ObjectStore>,
+    pub options: CompactionOptions,
+    pub metrics: IngestMetrics,
+    /// Replaced objects and since when no new query reads them.
+    pub replaced: Mutex<VecDeque<(Instant, String)>>,
+}
+
+impl Compactor {
+    /// Compacts what is worth it, over and over, until the task is dropped.
+    pub async fn run(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(self.options.interval).await;
+            self.remove_replaced(Instant::now()).await;
+            if let Err(error) = self.round().await {
+                warn!(%error, "compaction failed, will be tried again");
+            }
+        }
+    }
+
+    /// One pass over all tables. Returns how many merges were published.
+    pub async fn round(&self) -> Result<usize, FlushError> {
+        let state = self.catalog.state();
+        let mut merges = 0;
+        for table in state.tables() {
+            for inputs in choose(&table.segments, &self.options) {
+                merges += usize::from(self.merge(table, &inputs).await?);
+            }
+        }
+        Ok(merges)
+    }
+
+    /// Merges `inputs`, all of one window. `false`: they changed meanwhile.
+    async fn merge(&self, table: &Arc<Table>, inputs: &[Arc<Segment>]) -> Result<bool, FlushError> {
+        let mut objects = Vec::with_capacity(inputs.len());
+        for segment in inputs {
+            let path = object_store::path::Path::parse(&segment.path).map_err(object_store::Error::from)?;
+            objects.push(self.store.get(&path).await?.bytes().await?);
+        }
+        let sequence = SequenceRange {
+            first: inputs.iter().map(|s| s.sequence.first).min().unwrap_or(0),
+            last: inputs.iter().map(|s| s.sequence.last).max().unwrap_or(0),
+        };
+        let (of, window_ns) = (table.clone(), self.options.window_ns);
+        let encoded = tokio::task::spawn_blocking(move || {
+            let mut series = SeriesSet::default();
+            let mut chunks = Vec::new();
+            for object in objects {
+                chunks.extend(decode_segment(object, &of.schema, sequence, &mut series)?);
+            }
+            let chunk = Chunk::concat(&chunks)?;
+            drop(chunks);
+            encode_windows(&chunk, &series, &of, window_ns)
+        })
+        .await??;
+        let level = inputs.iter().map(|s| s.level).max().unwrap_or(0).saturating_add(1);
+        let mut outputs = Vec::with_capacity(encoded.len());
+        for (window_ns, rows, encoded) in encoded {
+            let segment = segment_entry(table, window_ns, rows, sequence, level, &encoded);
+            put_segment(&*self.store, &segment, encoded).await?;
+            outputs.push(segment);
+        }
+        let bytes: u64 = outputs.iter().map(|s| s.size_bytes).sum();
+        if !self.publish(table, inputs, outputs).await? {
+            return Ok(false);
+        }
+        self.metrics.compactions.inc();
+        self.metrics.compacted_bytes.inc_by(bytes);
+        debug!(table = %table.name, inputs = inputs.len(), bytes, "compacted");
+        let now = Instant::now();
+        let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+        replaced.extend(inputs.iter().map(|s| (now, s.path.clone())));
+        Ok(true)
+    }
+
+    async fn publish(&self, table: &Table, inputs: &[Arc<Segment>], outputs: Vec<Segment>) -> Result<bool, FlushError> {
+        let (table, ids): (_, Vec<_>) = (table.id, inputs.iter().map(|s| s.id).collect());
+        let new: Vec<_> = outputs.iter().map(|s| s.id).collect();
+        let published = self
+            .catalog
+            .update(move |state| {
+                let live = |id| state.table(table).is_some_and(|t| t.segments.iter().any(|s| s.id == id));
+                if new.iter().all(|id| live(*id)) {
+                    return Ok(Vec::new()); // an answer was lost: the commit is there already
+                }
+                if !ids.iter().all(|id| live(*id)) {
+                    return Err(CatalogError::Stale { what: "segments to be merged are gone".to_string() });
+                }
+                Ok(vec![
+                    Change::RemoveSegments { table, ids: ids.clone() },
+                    Change::AddSegments { table, segments: outputs.clone() },
+                ])
+            })
+            .await;
+        match published {
+            Ok(_) => Ok(true),
+            Err(CatalogError::Stale { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn remove_replaced(&self, now: Instant) {
+        loop {
+            let next = {
+                let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+                match replaced.front() {
+                    Some((since, _)) if now.saturating_duration_since(*since) >= self.options.keep_replaced => {
+                        replaced.pop_front()
+                    }
+                    _ => None,
+                }
+            };
+            let Some((_, path)) = next else { return };
+            // What cannot be removed now is an orphan, and collected as such.
+            if let Ok(path) = object_store::path::Path::parse(&path)
+                && let Err(error) = self.store.delete(&path).await
+            {
+                debug!(%error, %path, "replaced segment not removed");
+            }
+        }
+    }
+}
+
+/// Runs of segments worth merging: neighbours by sequence within a window, small, and none much larger than the others
+/// together (else a large one would be written again for every few small ones).
+pub fn choose(segments: &[Arc<Segment>], options: &CompactionOptions) -> Vec<Vec<Arc<Segment>>> {
+    let mut windows: BTreeMap<i64, Vec<Arc<Segment>>> = BTreeMap::new();
+    for segment in segments {
+        windows.entry(segment.window_ns).or_default().push(segment.clone());
+    }
+    let mut runs = Vec::new();
+    for (_, mut window) in windows {
+        window.sort_by_key(|s| s.sequence.last);
+        let mut run: Vec<Arc<Segment>> = Vec::new();
+        for segment in window {
+            let bytes: u64 = run.iter().map(|s| s.size_bytes).sum();
+            let rows: u64 = run.iter().map(|s| s.rows).sum();
+            let fits = bytes + segment.size_bytes <= options.segment_bytes_max && rows + segment.rows <= ROWS_MAX;
+            if !fits {
+                push_if_worth_it(&mut runs, std::mem::take(&mut run), options);
+            }
+            if segment.size_bytes < options.segment_bytes_max / 2 && segment.rows < ROWS_MAX / 2 {
+                run.push(segment);
+            } else {
+                push_if_worth_it(&mut runs, std::mem::take(&mut run), options);
+            }
+        }
+        push_if_worth_it(&mut runs, run, options);
+    }
+    runs
+}
+
+fn push_if_worth_it(runs: &mut Vec<Vec<Arc<Segment>>>, mut run: Vec<Arc<Segment>>, options: &CompactionOptions) {
+    // The oldest are the most merged and so the largest: leave them out until the younger ones have caught up.
+    while run.len() >= options.files_min.max(2) {
+        let rest: u64 = run[1..].iter().map(|s| s.size_bytes).sum();
+        if run[0].size_bytes <= rest {
+            runs.push(run);
+            return;
+        }
+        run.remove(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn segment(sequence: u64, window_ns: i64, size_bytes: u64) -> Arc<Segment> {
+        Arc::new(Segment {
+            id: Uuid::from_u128(u128::from(sequence)),
+            path: String::new(),
+            size_bytes,
+            rows: size_bytes,
+            window_ns,
+            time_min_ns: 0,
+            time_max_ns: 0,
+            sequence: SequenceRange { first: sequence, last: sequence },
+            level: 0,
+            footer_bytes: 0,
+            columns: Vec::new(),
+        })
+    }
+
+    fn chosen(segments: &[(u64, i64, u64)]) -> Vec<Vec<u64>> {
+        let options = CompactionOptions {
+            interval: Duration::ZERO,
+            files_min: 3,
+            segment_bytes_max: 100,
+            window_ns: 10,
+            keep_replaced: Duration::ZERO,
+        };
+        let segments: Vec<_> = segments.iter().map(|(s, w, b)| segment(*s, *w, *b)).collect();
+        choose(&segments, &options).iter().map(|run| run.iter().map(|s| s.sequence.last).collect()).collect()
+    }
+
+    #[test]
+    fn runs_are_neighbours_of_one_window() {
+        assert_eq!(chosen(&[(3, 0, 5), (1, 0, 5), (2, 10, 5), (4, 0, 5)]), [[1, 3, 4]]);
+        assert_eq!(chosen(&[(1, 0, 5), (2, 0, 5)]), Vec::<Vec<u64>>::new());
+        // A large segment in between separates its neighbours.
+        assert_eq!(chosen(&[(1, 0, 5), (2, 0, 5), (3, 0, 80), (4, 0, 5), (5, 0, 5), (6, 0, 5)]), [[4, 5, 6]]);
+    }
+
+    #[test]
+    fn a_merged_segment_waits_until_the_others_have_caught_up() {
+        assert_eq!(chosen(&[(1, 0, 40), (2, 0, 5), (3, 0, 5)]), Vec::<Vec<u64>>::new());
+        assert_eq!(chosen(&[(1, 0, 40), (2, 0, 5), (3, 0, 5), (4, 0, 5)]), [[2, 3, 4]]);
+        assert_eq!(chosen(&[(1, 0, 40), (2, 0, 20), (3, 0, 20), (4, 0, 10)]), [[1, 2, 3, 4]]);
+    }
+}

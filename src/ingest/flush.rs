@@ -1,0 +1,306 @@
+//! Flush: turns buffered rows into segments and publishes them.
+//!
+//! Owns: choosing what to flush, the order *upload, commit, release, trim the log*, trying again. Does not own: sorting
+//! and encoding (`storage`), accepting points.
+//!
+//! All tables of a round share one commit, which also says through which sequence number each of them is flushed: after
+//! a crash the log's rows up to there are skipped, so that none is stored twice.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use object_store::{ObjectStore, PutMode, PutOptions, PutPayload};
+use tokio::sync::{Mutex, Notify};
+use tracing::{debug, warn};
+use uuid::Uuid;
+
+use crate::catalog::{Catalog, CatalogError, Change, Table};
+use crate::storage::layout;
+use crate::storage::rows::{Chunk, sort_into_windows};
+use crate::storage::segment::{EncodedSegment, Segment, SegmentLabel, encode_segment};
+
+use super::buffer::{Buffer, Frozen, TableLoad};
+use super::metrics::IngestMetrics;
+use super::wal::WalHandle;
+
+/// How often the flusher looks for tables that are due.
+const TICK: Duration = Duration::from_millis(200);
+/// A table with fewer bytes waits longer: ten thousand small tables must not make ten thousand objects every few seconds.
+const SMALL_TABLE_BYTES: u64 = 256 * 1024;
+/// Pauses after failed rounds double from the first to the last of these.
+const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(15));
+
+/// When tables are flushed, and into what.
+#[derive(Debug, Clone)]
+pub struct FlushOptions {
+    /// A table is due with so many bytes of rows.
+    pub table_bytes: u64,
+    /// A table is due when its oldest row waited so long.
+    pub age: Duration,
+    /// The same for tables with few bytes.
+    pub small_age: Duration,
+    /// The buffer's budget; above half of it the largest tables are due whatever their age.
+    pub buffer_bytes_max: u64,
+    /// Width of a time window, nanoseconds.
+    pub window_ns: i64,
+    /// Tables encoded and uploaded at a time.
+    pub concurrency: usize,
+}
+
+/// Wakes the flusher.
+#[derive(Debug, Clone, Default)]
+pub struct FlushSignal(Arc<Notify>);
+
+impl FlushSignal {
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Why a flush did not come to its end. The rows stay where they are and the flush is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum FlushError {
+    #[error("rows were not encoded: {0}")]
+    Encode(#[from] datafusion::parquet::errors::ParquetError),
+    #[error("rows were not sorted: {0}")]
+    Sort(#[from] datafusion::arrow::error::ArrowError),
+    #[error("segment was not stored: {0}")]
+    Store(#[from] object_store::Error),
+    #[error("segments were not published: {0}")]
+    Publish(#[from] CatalogError),
+    #[error("the encoding task ended early: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// Flushes the buffer of one writer.
+pub struct Flusher {
+    pub buffer: Arc<Buffer>,
+    pub catalog: Arc<Catalog>,
+    pub store: Arc<dyn ObjectStore>,
+    pub wal: Arc<WalHandle>,
+    pub writer: Uuid,
+    pub options: FlushOptions,
+    pub metrics: IngestMetrics,
+    pub signal: FlushSignal,
+    /// One round at a time.
+    pub round: Mutex<()>,
+}
+
+impl Flusher {
+    /// Flushes what is due until the task is dropped.
+    pub async fn run(self: Arc<Self>) {
+        let mut pause = RETRY_PAUSE.0;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(TICK) => {}
+                () = self.signal.0.notified() => {}
+            }
+            let due = self.due(Instant::now());
+            if due.is_empty() {
+                self.trim_log();
+                continue;
+            }
+            match self.flush(&due).await {
+                Ok(()) => pause = RETRY_PAUSE.0,
+                Err(error) => {
+                    self.metrics.flush_failures.inc();
+                    warn!(%error, tables = due.len(), pause_ms = pause.as_millis(), "flush failed, will be tried again");
+                    // The writer's id differs between processes: enough to keep them from trying in step.
+                    let jitter = u64::from(self.writer.as_bytes()[15]) * pause.as_millis() as u64 / 512;
+                    tokio::time::sleep(pause + Duration::from_millis(jitter)).await;
+                    pause = (pause * 2).min(RETRY_PAUSE.1);
+                }
+            }
+        }
+    }
+
+    /// Flushes every row that the buffer holds now. Returns when they are published.
+    pub async fn flush_all(&self) -> Result<(), FlushError> {
+        let all: Vec<_> = self.buffer.loads().iter().map(|load| load.table).collect();
+        // Rows frozen by a round that failed go first; the rest follows in a second one.
+        self.flush(&all).await?;
+        let rest: Vec<_> = self.buffer.loads().iter().map(|load| load.table).collect();
+        self.flush(&rest).await
+    }
+
+    fn due(&self, now: Instant) -> Vec<crate::model::TableId> {
+        let mut loads = self.buffer.loads();
+        loads.sort_by_key(|load| std::cmp::Reverse(load.bytes));
+        let mut held = self.buffer.bytes();
+        self.metrics.buffer_bytes.set(held as i64);
+        let mut due = Vec::new();
+        for load in loads {
+            let pressed = held > self.options.buffer_bytes_max / 2;
+            if pressed || self.is_due(&load, now) {
+                held = held.saturating_sub(load.bytes);
+                due.push(load.table);
+            }
+        }
+        due
+    }
+
+    fn is_due(&self, load: &TableLoad, now: Instant) -> bool {
+        let waited = now.saturating_duration_since(load.since);
+        let age = if load.bytes < SMALL_TABLE_BYTES { self.options.small_age } else { self.options.age };
+        load.frozen || load.bytes >= self.options.table_bytes || waited >= age
+    }
+
+    async fn flush(&self, tables: &[crate::model::TableId]) -> Result<(), FlushError> {
+        let _one_at_a_time = self.round.lock().await;
+        let started = Instant::now();
+        let frozen: Vec<Arc<Frozen>> = tables.iter().filter_map(|table| self.buffer.freeze(*table)).collect();
+        if frozen.is_empty() {
+            return Ok(());
+        }
+        let stored: Vec<Result<(Arc<Frozen>, Vec<Segment>), FlushError>> = futures::stream::iter(frozen)
+            .map(|frozen| async move { self.store_rows(&frozen).await.map(|segments| (frozen, segments)) })
+            .buffer_unordered(self.options.concurrency.max(1))
+            .collect()
+            .await;
+        let mut flushed = Vec::new();
+        let mut failure = None;
+        for result in stored {
+            match result {
+                Ok(done) => flushed.push(done),
+                Err(error) => failure = Some(error),
+            }
+        }
+        if !flushed.is_empty() {
+            self.publish(flushed, started).await?;
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Sorts, encodes and uploads frozen rows. Segments uploaded by an earlier try are used again.
+    async fn store_rows(&self, frozen: &Arc<Frozen>) -> Result<Vec<Segment>, FlushError> {
+        if let Some(stored) = &*frozen.stored.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(stored.clone());
+        }
+        let Some(table) = self.catalog.state().table(frozen.table).cloned() else {
+            return Ok(Vec::new()); // dropped: its rows go with it
+        };
+        let (rows, window_ns, of) = (frozen.clone(), self.options.window_ns, table.clone());
+        let encoded = tokio::task::spawn_blocking(move || encode_frozen(&rows, &of, window_ns)).await??;
+        let mut segments = Vec::with_capacity(encoded.len());
+        for (window_ns, rows, encoded) in encoded {
+            let segment = new_segment(&table, window_ns, rows, frozen, &encoded);
+            put_segment(&*self.store, &segment, encoded).await?;
+            segments.push(segment);
+        }
+        *frozen.stored.lock().unwrap_or_else(PoisonError::into_inner) = Some(segments.clone());
+        Ok(segments)
+    }
+
+    async fn publish(&self, flushed: Vec<(Arc<Frozen>, Vec<Segment>)>, started: Instant) -> Result<(), FlushError> {
+        let writer = self.writer;
+        let steps: Vec<_> =
+            flushed.iter().map(|(frozen, segments)| (frozen.table, frozen.sequence.last, segments.clone())).collect();
+        let state = self
+            .catalog
+            .update(move |state| {
+                let mut changes = Vec::new();
+                for (table, through, segments) in &steps {
+                    let Some(known) = state.table(*table) else { continue };
+                    if known.flushed.get(&writer).is_some_and(|mark| mark >= through) {
+                        continue; // an answer was lost: the commit is there already
+                    }
+                    changes.push(Change::AddSegments { table: *table, segments: segments.clone() });
+                    changes.push(Change::Flushed { table: *table, writer, through: *through });
+                }
+                Ok(changes)
+            })
+            .await?;
+        for (frozen, segments) in &flushed {
+            self.buffer.release(frozen);
+            self.metrics.flushed_rows.inc_by(segments.iter().map(|s| s.rows).sum());
+            self.metrics.flushed_bytes.inc_by(segments.iter().map(|s| s.size_bytes).sum());
+        }
+        self.metrics.buffer_bytes.set(self.buffer.bytes() as i64);
+        self.metrics.segments.set(state.tables().map(|t| t.segments.len() as i64).sum());
+        self.metrics.flush_seconds.observe(started.elapsed().as_secs_f64());
+        debug!(tables = flushed.len(), version = state.version, elapsed_ms = started.elapsed().as_millis(), "flushed");
+        self.trim_log();
+        Ok(())
+    }
+
+    fn trim_log(&self) {
+        self.wal.trim(self.buffer.unflushed_from());
+    }
+}
+
+type EncodedWindow = (i64, u64, EncodedSegment);
+
+fn encode_frozen(frozen: &Frozen, table: &Table, window_ns: i64) -> Result<Vec<EncodedWindow>, FlushError> {
+    let chunks: Vec<Chunk> = frozen.part.chunks.iter().map(|chunk| (**chunk).clone()).collect();
+    let chunk = Chunk::concat(&chunks)?;
+    drop(chunks);
+    let series = frozen.part.series.read().unwrap_or_else(PoisonError::into_inner);
+    encode_windows(&chunk, &series, table, window_ns)
+}
+
+/// Sorts rows into windows and encodes each.
+pub(super) fn encode_windows(
+    chunk: &Chunk,
+    series: &crate::storage::rows::SeriesSet,
+    table: &Table,
+    window_ns: i64,
+) -> Result<Vec<EncodedWindow>, FlushError> {
+    let name = table.name.to_string();
+    let mut encoded = Vec::new();
+    for window in sort_into_windows(chunk, series, &table.schema, window_ns)? {
+        let label = SegmentLabel {
+            table: &name,
+            table_id: table.id.0,
+            window_ns: window.window_ns,
+            sequence: chunk.sequence,
+        };
+        encoded.push((window.window_ns, window.rows.num_rows() as u64, encode_segment(&window.rows, &label)?));
+    }
+    Ok(encoded)
+}
+
+fn new_segment(table: &Table, window_ns: i64, rows: u64, frozen: &Frozen, encoded: &EncodedSegment) -> Segment {
+    segment_entry(table, window_ns, rows, frozen.sequence, 0, encoded)
+}
+
+/// The catalog entry of a segment about to be stored.
+pub(super) fn segment_entry(
+    table: &Table,
+    window_ns: i64,
+    rows: u64,
+    sequence: crate::storage::segment::SequenceRange,
+    level: u8,
+    encoded: &EncodedSegment,
+) -> Segment {
+    let id = Uuid::now_v7();
+    let folder_id = table.folder_with_id.then_some(table.id);
+    Segment {
+        id,
+        path: layout::segment_key(&table.name, folder_id, window_ns, id).to_string(),
+        size_bytes: encoded.bytes.len() as u64,
+        rows,
+        window_ns,
+        time_min_ns: encoded.time_min_ns,
+        time_max_ns: encoded.time_max_ns,
+        sequence,
+        level,
+        footer_bytes: encoded.footer_bytes,
+        columns: encoded.columns.clone(),
+    }
+}
+
+/// Stores a segment under its path. The path holds a fresh id, so an object that is there already is this one: the
+/// answer to an earlier try was lost.
+pub(super) async fn put_segment(
+    store: &dyn ObjectStore,
+    segment: &Segment,
+    encoded: EncodedSegment,
+) -> Result<(), object_store::Error> {
+    let path = object_store::path::Path::parse(&segment.path)?;
+    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+    match store.put_opts(&path, PutPayload::from_bytes(encoded.bytes), options).await {
+        Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

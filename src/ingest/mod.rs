@@ -1,0 +1,28 @@
+//! Everything that writes.
+//!
+//! A request's points are checked against the catalog ([`validate`]), written to the log and synced ([`wal`]), put into
+//! the buffer where queries see them ([`buffer`]), and only then acknowledged ([`accept`]). In the background [`flush`]
+//! turns buffered rows into segments, [`compaction`] turns many small segments into fewer, and [`orphans`] removes
+//! objects that no commit speaks of.
+
+pub mod accept;
+pub mod buffer;
+pub mod compaction;
+pub mod error;
+pub mod flush;
+pub mod metrics;
+pub mod orphans;
+pub mod validate;
+pub mod wal;
+pub mod writer;
+
+pub use accept::{Ingest, IngestLimits, Receipt, Target};
+pub use buffer::Buffer;
+pub use error::IngestError;
+pub use metrics::IngestMetrics;
+pub use validate::{BadPoints, Rejection, Rules};
+
+use std::sync::Arc;
+
+/// Tells the time: nanoseconds since 1970 UTC. Handed in, so that tests can hold it still.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;

@@ -1,0 +1,10 @@
+//! Objects and their keys: opening the store, writing and reading segments, durable local files.
+//! It never sees a request; what to compact or expire is handed to it.
+
+pub mod fs;
+pub mod identity;
+pub mod layout;
+pub mod local;
+pub mod open;
+pub mod rows;
+pub mod segment;

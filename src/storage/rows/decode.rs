@@ -1,0 +1,142 @@
+//! A segment's rows back as chunks, for compaction.
+
+use bytes::Bytes;
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{Int32Type, TimestampNanosecondType};
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::parquet::errors::ParquetError;
+
+use crate::model::schema::META_FIELD_ID;
+use crate::model::{Column, ColumnId, ColumnKind, SeriesKeys, TableSchema};
+use crate::storage::segment::SequenceRange;
+
+use super::chunk::Chunk;
+use super::series::SeriesSet;
+
+/// Rows a chunk.
+const BATCH_ROWS: usize = 64 * 1024;
+
+/// Reads all rows of a segment of a table with `schema`, in the segment's order; their series are numbered in `series`.
+/// Columns that the schema no longer has are left out.
+pub fn decode_segment(
+    object: Bytes,
+    schema: &TableSchema,
+    sequence: SequenceRange,
+    series: &mut SeriesSet,
+) -> Result<Vec<Chunk>, ParquetError> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(object)?.with_batch_size(BATCH_ROWS).build()?;
+    let mut chunks = Vec::new();
+    for batch in reader {
+        chunks.push(decode_batch(&batch?, schema, sequence, series)?);
+    }
+    Ok(chunks)
+}
+
+fn decode_batch(
+    batch: &RecordBatch,
+    schema: &TableSchema,
+    sequence: SequenceRange,
+    series: &mut SeriesSet,
+) -> Result<Chunk, ParquetError> {
+    let times = batch
+        .column(0)
+        .as_primitive_opt::<TimestampNanosecondType>()
+        .ok_or_else(|| ParquetError::General("the first column of a segment is its time".to_string()))?;
+    let known: Vec<(usize, &Column)> = (1..batch.num_columns())
+        .filter_map(|i| {
+            let id = batch.schema_ref().field(i).metadata().get(META_FIELD_ID)?.parse().ok()?;
+            Some((i, schema.column(ColumnId(id))?))
+        })
+        .collect();
+    let fields = known
+        .iter()
+        .filter(|(_, column)| column.kind == ColumnKind::Field)
+        .map(|(i, column)| (column.id, batch.column(*i).clone()))
+        .collect();
+    Ok(Chunk { sequence, series: row_series(batch, &known, series)?, times: times.values().to_vec(), fields })
+}
+
+/// The series number of each row. Rows are sorted by series, so the tags are looked at again only where they change.
+fn row_series(batch: &RecordBatch, known: &[(usize, &Column)], series: &mut SeriesSet) -> Result<Vec<u32>, ParquetError> {
+    let mut tags = Vec::new();
+    for (i, column) in known.iter().filter(|(_, column)| column.kind == ColumnKind::Tag) {
+        let array = batch
+            .column(*i)
+            .as_dictionary_opt::<Int32Type>()
+            .ok_or_else(|| ParquetError::General(format!("tag {:?} is not dictionary-encoded", column.name)))?;
+        let values = array
+            .values()
+            .as_string_opt::<i32>()
+            .ok_or_else(|| ParquetError::General(format!("tag {:?} is not a string", column.name)))?;
+        tags.push((column.id, array.keys(), values));
+    }
+    tags.sort_by_key(|(id, ..)| *id);
+    let code = |keys: &datafusion::arrow::array::Int32Array, row: usize| keys.is_valid(row).then(|| keys.value(row));
+    let mut numbers: Vec<u32> = Vec::with_capacity(batch.num_rows());
+    for row in 0..batch.num_rows() {
+        let same = row > 0 && tags.iter().all(|(_, keys, _)| code(keys, row) == code(keys, row - 1));
+        let number = match numbers.last() {
+            Some(&number) if same => number,
+            _ => {
+                let mut key = SeriesKeys::default();
+                key.push(tags.iter().filter_map(|(id, keys, values)| {
+                    code(keys, row).map(|code| (id.0, values.value(code as usize)))
+                }));
+                series.number(key.key(0))
+            }
+        };
+        numbers.push(number);
+    }
+    Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{Float64Array, StringArray};
+
+    use super::*;
+    use crate::model::{FieldType, RowIdentity};
+    use crate::storage::rows::sort_into_windows;
+    use crate::storage::segment::{Bound, SegmentLabel, encode_segment};
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        let mut schema = TableSchema::new(RowIdentity::Series);
+        let host = schema.add("host", ColumnKind::Tag, None);
+        let dc = schema.add("dc", ColumnKind::Tag, None);
+        let f = schema.add("f", ColumnKind::Field, Some(FieldType::Float));
+        let s = schema.add("host", ColumnKind::Field, Some(FieldType::String));
+        schema.add("never", ColumnKind::Field, Some(FieldType::Boolean));
+        let mut series = SeriesSet::default();
+        let mut keys = SeriesKeys::default();
+        keys.push([(host.0, "b")]);
+        keys.push([(host.0, "a"), (dc.0, "x")]);
+        let numbers: Vec<u32> = keys.iter().map(|key| series.number(key)).collect();
+        let sequence = SequenceRange { first: 3, last: 9 };
+        let chunk = Chunk {
+            sequence,
+            series: vec![numbers[0], numbers[1], numbers[0]],
+            times: vec![30, 20, 10],
+            fields: vec![
+                (f, Arc::new(Float64Array::from(vec![Some(1.5), None, Some(-0.0)]))),
+                (s, Arc::new(StringArray::from(vec![None, Some("é"), None]))),
+            ],
+        };
+        let windows = sort_into_windows(&chunk, &series, &schema, 1000).unwrap();
+        let label = SegmentLabel { table: "t", table_id: 1, window_ns: 0, sequence };
+        let encoded = encode_segment(&windows[0].rows, &label).unwrap();
+        assert_eq!((encoded.time_min_ns, encoded.time_max_ns), (10, 30));
+        let ids: Vec<_> = encoded.columns.iter().map(|c| (c.id, c.nulls)).collect();
+        assert_eq!(ids, [(host, 0), (dc, 2), (f, 1), (s, 2)], "a column without values is left out");
+        let a_and_b = (Bound::String("a".into()), Bound::String("b".into()));
+        assert_eq!(encoded.columns[0].range, Some(a_and_b));
+        assert_eq!(encoded.columns[2].range, Some((Bound::Float((-0.0f64).to_bits()), Bound::Float(1.5f64.to_bits()))));
+
+        let mut again = SeriesSet::default();
+        let chunks = decode_segment(encoded.bytes, &schema, sequence, &mut again).unwrap();
+        let rows = chunks[0].to_sql_batch(&schema, &again).unwrap();
+        assert_eq!(rows.columns(), windows[0].rows.columns());
+    }
+}
