@@ -2,7 +2,7 @@
 //!
 //! | room | what it is for |
 //! |---|---|
-//! | [`config`] | every setting, its unit, its default; validated once at start |
+//! | [`cli`], [`config`] | flags, and every setting with its unit and default, validated once at start |
 //! | [`model`] | the nouns: point, column, batch, time, error kinds |
 //! | [`storage`] | objects and their keys: opening the store, segments, durable local files |
 //! | [`catalog`] | databases, policies, tables, columns, live segments: the chain of commits |
@@ -15,6 +15,11 @@
 //! `tests/layering.rs` fails when one bends.
 
 pub mod catalog;
+pub mod cli;
+pub mod config;
 pub mod ingest;
 pub mod model;
+pub mod protocol;
+pub mod query;
+pub mod server;
 pub mod storage;

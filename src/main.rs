@@ -1,1 +1,45 @@
-fn main(){}
+//! The `tidegate` program: reads flags, loads settings, serves.
+
+use std::process::ExitCode;
+
+use tidegate::cli::{self, Command, Sources};
+use tidegate::server::{self, logging};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match cli::parse() {
+        Command::Serve(sources) => serve(&sources),
+        Command::CheckConfig(sources) => match sources.check() {
+            Ok(text) => {
+                println!("{text}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error),
+        },
+        Command::Version => {
+            println!("{}", cli::VERSION);
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn serve(sources: &Sources) -> ExitCode {
+    let settings = match sources.load() {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error),
+    };
+    if let Err(error) = logging::start(&settings.log) {
+        return fail(&error);
+    }
+    match server::serve(&settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("tidegate: {error}");
+    ExitCode::FAILURE
+}

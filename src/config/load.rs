@@ -1,7 +1,8 @@
 //! From file, environment and command line to [`Settings`], with every problem on the way.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use config::{Config, File, FileFormat, Source, Value, ValueKind};
 use serde_json::Value as Json;
@@ -17,7 +18,7 @@ impl Settings {
     /// Reads `file`, lays `environment` over it and `flags` (dotted name, value) over both, makes paths absolute and
     /// validates the whole.
     ///
-    /// A wrong value or an unknown name anywhere is an error, even where a later layer overrides it; all of them are reported.
+    /// A wrong value or an unknown name anywhere is an error, even where a later layer overrides it; all are reported.
     /// Of the environment, only names that begin with `TIDEGATE` are looked at; an empty variable counts as not set.
     /// Lists are written with commas in the environment and in flags.
     pub fn load(
@@ -37,18 +38,31 @@ impl Settings {
         for (key, value) in flags {
             layers.add(key, ValueKind::String(value), Origin::CommandLine);
         }
-        let base = std::env::current_dir().map_err(|source| SettingsError::WorkingFolder { source })?;
-        layers.into_settings(&base)
+        layers.into_settings(&working_folder()?)
     }
 
-    /// Checks ranges and what settings demand of each other; [`Settings::load`] has done so. Nothing outside is looked at.
+    /// Checks ranges and what settings demand of each other, and nothing outside; [`Settings::load`] has done so.
     pub fn validate(&self) -> Result<(), SettingsError> {
         let problems: Vec<Problem> = validate::refusals(self)
             .into_iter()
-            .map(|r| Problem::Value { key: r.key.to_string(), value: redact(&r.value), origin: None, expected: r.expected })
+            .map(|r| Problem::Value {
+                key: r.key.to_string(),
+                value: redact(&r.value),
+                origin: None,
+                expected: r.expected,
+            })
             .collect();
         if problems.is_empty() { Ok(()) } else { Err(SettingsError::Wrong { problems }) }
     }
+}
+
+/// Where relative paths start. Settings are text, so its name must be.
+fn working_folder() -> Result<PathBuf, SettingsError> {
+    let folder = std::env::current_dir().and_then(|folder| match folder.to_str() {
+        Some(_) => Ok(folder),
+        None => Err(io::Error::new(io::ErrorKind::InvalidData, "its name is not UTF-8")),
+    });
+    folder.map_err(|source| SettingsError::WorkingFolder { source })
 }
 
 /// What the layers set, later ones over earlier ones.
@@ -121,17 +135,21 @@ impl Layers {
             _ => key.to_string(),
         };
         let near = match origin {
-            Origin::Environment(_) => {
-                let same = |key: &&String| key.replace('_', ".") == dotted_name(&name);
-                let meant: Vec<&str> = self.known.keys().filter(same).map(String::as_str).collect();
-                let looked_for = name.to_lowercase().replace("__", ".");
-                let looked_for = looked_for.trim_start_matches("tidegate").trim_start_matches(['.', '_']);
-                if meant.is_empty() { self.nearest(looked_for) } else { meant }
-            }
+            Origin::Environment(_) => self.meant_by_variable(&name),
             _ => self.nearest(&name),
         };
         let near = near.into_iter().map(spelled).collect();
         self.problems.push(Problem::Unknown { name, origin, near });
+    }
+
+    /// The one setting that differs from `name` in underscores or case only, else the nearest ones.
+    fn meant_by_variable(&self, name: &str) -> Vec<&str> {
+        let words = dotted_name(name);
+        if let Some(key) = self.known.keys().find(|key| key.replace('_', ".") == words) {
+            return vec![key];
+        }
+        let dotted = name.to_lowercase().replace("__", ".");
+        self.nearest(dotted.trim_start_matches(&PREFIX.to_lowercase()).trim_start_matches(['.', '_']))
     }
 
     fn nearest(&self, name: &str) -> Vec<&str> {
@@ -158,7 +176,8 @@ impl Layers {
         let Layers { set, mut problems, .. } = self;
         let (values, origins): (Vec<_>, BTreeMap<String, Origin>) =
             set.into_iter().map(|(key, (value, origin))| ((key.clone(), value), (key, origin))).unzip();
-        let settings = deserialize(values).expect("each value was tried alone, and settings are independent").resolve(base);
+        let settings =
+            deserialize(values).expect("each value was tried alone, and settings are independent").resolve(base);
         problems.extend(validate::refusals(&settings).into_iter().map(|refusal| Problem::Value {
             origin: Some(origins.get(refusal.key).cloned().unwrap_or(Origin::Default)),
             key: refusal.key.to_string(),

@@ -5,7 +5,7 @@
 //! setting at its default.
 //!
 //! Owns: names, units, defaults, ranges, where a value came from, and the words that refuse a wrong one.
-//! Does not own: what a setting does, nor any file or address that it names: nothing is opened here but the settings file.
+//! Does not own: what a setting does, nor any file or address that it names. Only the settings file is opened here.
 
 mod listen;
 mod load;
@@ -17,7 +17,7 @@ mod suggest;
 mod tests;
 mod validate;
 
-pub use listen::{Address, Listen, Listener};
+pub use listen::{Address, Listen, Listener, NotAListen};
 pub use problem::{Origin, Problem, SettingsError};
 pub use settings::{
     BufferSettings, CacheSettings, CatalogSettings, CompactionSettings, LimitSettings, ListenSettings, LogFormat,

@@ -13,7 +13,7 @@ use super::store_url;
 const MIB: usize = 1024 * 1024;
 const GIB: usize = 1024 * MIB;
 
-/// All settings. [`Settings::load`] gives validated ones with absolute paths; `default()` keeps paths as they are written.
+/// All settings. [`Settings::load`] gives valid ones with absolute paths; `default()` has paths as they are written.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -50,7 +50,9 @@ impl Settings {
     pub fn to_toml(&self) -> String {
         let sections: Vec<String> = sections(self)
             .iter()
-            .map(|(name, keys)| keys.iter().fold(format!("[{name}]\n"), |text, (key, v)| format!("{text}{key} = {v}\n")))
+            .map(|(name, keys)| {
+                keys.iter().fold(format!("[{name}]\n"), |text, (key, v)| format!("{text}{key} = {v}\n"))
+            })
             .collect();
         sections.join("\n")
     }
@@ -66,12 +68,13 @@ impl Settings {
 
 /// Values print alike in JSON and in TOML: booleans, numbers, strings, lists of strings.
 fn sections(settings: &Settings) -> BTreeMap<String, BTreeMap<String, serde_json::Value>> {
-    let value = serde_json::to_value(settings).expect("settings are booleans, numbers, strings and lists under string keys");
+    let value = serde_json::to_value(settings)
+        .expect("settings are plain values under string keys, and their paths were given as text");
     serde_json::from_value(value).expect("settings are sections of keys")
 }
 
 /// Where the data lives for good. Credentials are not settings: they come from the environment variables that the
-/// stores' own tools read (`AWS_ACCESS_KEY_ID`, `AWS_REGION`, `GOOGLE_SERVICE_ACCOUNT`, `AZURE_STORAGE_ACCOUNT_NAME`, …).
+/// stores' own tools read (`AWS_ACCESS_KEY_ID`, `GOOGLE_SERVICE_ACCOUNT`, `AZURE_STORAGE_ACCOUNT_NAME`, …).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StorageSettings {
@@ -89,7 +92,7 @@ pub struct StorageSettings {
     pub retry_timeout_ms: u64,
     /// The pause before the first repetition, in milliseconds; it doubles each time. Default 100.
     pub retry_backoff_ms: u64,
-    /// Address of a store that speaks S3 (MinIO, Ceph, …), as a URL. Default none: AWS, or what `AWS_ENDPOINT_URL` says.
+    /// URL of a store that speaks S3 (MinIO, Ceph, …). Default none: AWS, or what `AWS_ENDPOINT_URL` says.
     #[serde(with = "empty_is_none")]
     pub endpoint: Option<String>,
     /// Whether the endpoint may be spoken to without TLS. Default false.
@@ -134,16 +137,12 @@ pub struct WalSettings {
 
 impl Default for WalSettings {
     fn default() -> Self {
-        WalSettings {
-            dir: "./tidegate-data/wal".into(),
-            budget_bytes: 4 * GIB as u64,
-            file_bytes: 64 * MIB as u64,
-        }
+        WalSettings { dir: "./tidegate-data/wal".into(), budget_bytes: 4 * GIB as u64, file_bytes: 64 * MIB as u64 }
     }
 }
 
-/// One listener a protocol: `host:port`, or `off`. Every protocol's exact routes are served on every listener; a listener
-/// decides whose answer an unknown path gets.
+/// One listener a protocol: `host:port`, or `off`. Every protocol's exact routes are served on every listener; the
+/// listener decides whose answer an unknown path gets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ListenSettings {
@@ -286,8 +285,8 @@ pub struct BufferSettings {
     pub flush_bytes: usize,
     /// Age of a table's oldest point at which its points are flushed, in milliseconds. Default 10 000.
     pub flush_age_ms: u64,
-    /// Bytes of one table's points below which it waits for `flush_small_age_ms` instead of `flush_age_ms`, so that many
-    /// small tables do not make many small segments. Default 1 MiB.
+    /// Bytes of one table's points below which it waits for `flush_small_age_ms` instead of `flush_age_ms`, so that
+    /// many small tables do not make many small segments. Default 1 MiB.
     pub flush_small_bytes: usize,
     /// Age of a small table's oldest point at which its points are flushed, in milliseconds. Default 60 000.
     pub flush_small_age_ms: u64,

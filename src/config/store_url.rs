@@ -13,8 +13,7 @@ pub(super) fn resolve(url: &str, base: &Path) -> String {
 
 /// Checks a resolved `storage.url`; the error says what was expected instead.
 pub(super) fn check(text: &str) -> Result<(), &'static str> {
-    const FORMS: &str =
-        "a URL: `file:///folder`, `file:./folder`, `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` \
+    const FORMS: &str = "a URL: `file:///folder`, `file:./folder`, `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` \
          or `memory:///`";
     let url = Url::parse(text).map_err(|_| FORMS)?;
     if !url.username().is_empty() || url.password().is_some() {
@@ -24,9 +23,9 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
         return Err("a URL without `?` and `#` (write `%3F` and `%23` in names)");
     }
     match url.scheme() {
-        "file" if url.has_host() && url.host_str().is_some_and(|host| !host.is_empty()) => {
-            Err("three slashes before an absolute folder (`file:///folder`), or none before a relative one (`file:./folder`)")
-        }
+        "file" if url.has_host() && url.host_str().is_some_and(|host| !host.is_empty()) => Err(
+            "three slashes before an absolute folder (`file:///folder`), or none before a relative one (`file:./folder`)",
+        ),
         "file" if url.path() == "/" => Err("a folder below `/`"),
         "s3" | "gs" | "az" if url.host_str().is_none_or(str::is_empty) => Err("a bucket after the two slashes"),
         "memory" if !url.path().trim_matches('/').is_empty() || url.host_str().is_some_and(|h| !h.is_empty()) => {

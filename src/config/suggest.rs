@@ -2,7 +2,8 @@
 
 /// The three of `known` that are nearest to `name`, best first. Both are dotted names.
 ///
-/// A right key in a wrong section counts as near: `limits.flush_bytes` finds `buffer.flush_bytes`.
+/// A right key in a wrong section counts as near (`limits.flush_bytes` finds `buffer.flush_bytes`), and a section alone
+/// is nearest to its keys.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut scored: Vec<(usize, &str)> = known.map(|key| (score(name, key), key)).collect();
     scored.sort();
@@ -10,6 +11,9 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> V
 }
 
 fn score(name: &str, key: &str) -> usize {
+    if key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')) {
+        return 0;
+    }
     let by_key = 1 + distance(last_part(name), last_part(key));
     distance(name, key).min(by_key)
 }
@@ -55,5 +59,6 @@ mod tests {
         check("storage.urll", "storage.url");
         check("limits.flush_bytes", "buffer.flush_bytes");
         check("wal_dir", "wal.dir");
+        check("wal", "wal.dir");
     }
 }

@@ -67,11 +67,14 @@ pub(super) struct Refusal {
     pub(super) expected: String,
 }
 
-/// Everything wrong with `settings`, whose paths are absolute; empty when nothing is.
+/// What is wrong with `settings`, whose paths are absolute: the first thing a setting; empty when all is right.
 pub(super) fn refusals(settings: &Settings) -> Vec<Refusal> {
-    let mut found = Vec::new();
+    let mut found: Vec<Refusal> = Vec::new();
     let values = settings.by_name();
     let mut refuse = |key: &'static str, expected: String| {
+        if found.iter().any(|refusal| refusal.key == key) {
+            return;
+        }
         found.push(Refusal { key, value: values[key].to_string(), expected });
     };
     ranges(&values, &mut refuse);
@@ -132,7 +135,10 @@ fn locations(settings: &Settings, refuse: &mut Refuse<'_>) {
     if let Some(endpoint) = &settings.storage.endpoint {
         match url::Url::parse(endpoint) {
             Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-                refuse("storage.endpoint", "a URL without user and password; credentials belong in AWS_* variables".into());
+                refuse(
+                    "storage.endpoint",
+                    "a URL without user and password; credentials belong in AWS_* variables".into(),
+                );
             }
             Ok(url) if url.scheme() == "http" && !settings.storage.allow_http => {
                 refuse("storage.endpoint", "an `https://` URL, or `storage.allow_http` to be true".into());
@@ -215,10 +221,16 @@ fn relations(settings: &Settings, refuse: &mut Refuse<'_>) {
         refuse("buffer.flush_small_bytes", format!("at most `buffer.flush_bytes`, which is {}", buffer.flush_bytes));
     }
     if buffer.flush_small_age_ms < buffer.flush_age_ms {
-        refuse("buffer.flush_small_age_ms", format!("at least `buffer.flush_age_ms`, which is {}", buffer.flush_age_ms));
+        refuse(
+            "buffer.flush_small_age_ms",
+            format!("at least `buffer.flush_age_ms`, which is {}", buffer.flush_age_ms),
+        );
     }
     if query.memory_bytes_per_query > query.memory_bytes {
-        refuse("query.memory_bytes_per_query", format!("at most `query.memory_bytes`, which is {}", query.memory_bytes));
+        refuse(
+            "query.memory_bytes_per_query",
+            format!("at most `query.memory_bytes`, which is {}", query.memory_bytes),
+        );
     }
     if catalog.orphan_grace_secs.saturating_mul(1_000) <= query.timeout_ms {
         refuse("catalog.orphan_grace_secs", format!("longer than `query.timeout_ms`, which is {}", query.timeout_ms));

@@ -88,6 +88,11 @@ impl Buffer {
         self.applied.store(sequence, Ordering::Release);
     }
 
+    /// Says that sequence numbers go on at `next`: those below are here, flushed, or were never given away.
+    pub fn resume_at(&self, next: u64) {
+        self.applied.store(next.saturating_sub(1), Ordering::Release);
+    }
+
     /// All rows of a table not yet released, in parts whose sequence numbers ascend.
     pub fn rows_of(&self, table: TableId) -> Vec<Part> {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);

@@ -26,8 +26,6 @@ use super::wal::WalHandle;
 
 /// How often the flusher looks for tables that are due.
 const TICK: Duration = Duration::from_millis(200);
-/// A table with fewer bytes waits longer: ten thousand small tables must not make ten thousand objects every few seconds.
-const SMALL_TABLE_BYTES: u64 = 256 * 1024;
 /// Pauses after failed rounds double from the first to the last of these.
 const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(15));
 
@@ -38,7 +36,9 @@ pub struct FlushOptions {
     pub table_bytes: u64,
     /// A table is due when its oldest row waited so long.
     pub age: Duration,
-    /// The same for tables with few bytes.
+    /// A table with fewer bytes waits for `small_age` instead: ten thousand small tables must not make ten thousand
+    /// objects every few seconds.
+    pub small_bytes: u64,
     pub small_age: Duration,
     /// The buffer's budget; above half of it the largest tables are due whatever their age.
     pub buffer_bytes_max: u64,
@@ -142,7 +142,7 @@ impl Flusher {
 
     fn is_due(&self, load: &TableLoad, now: Instant) -> bool {
         let waited = now.saturating_duration_since(load.since);
-        let age = if load.bytes < SMALL_TABLE_BYTES { self.options.small_age } else { self.options.age };
+        let age = if load.bytes < self.options.small_bytes { self.options.small_age } else { self.options.age };
         load.frozen || load.bytes >= self.options.table_bytes || waited >= age
     }
 

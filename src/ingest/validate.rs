@@ -167,8 +167,9 @@ fn check_tags(points: &TablePoints, schema: Option<&TableSchema>, rules: &Rules,
         if key == TIME_COLUMN {
             return Some(Rejection::TagNamedTime { table: points.name.clone() });
         }
-        let taken_by_field = schema.is_some_and(|s| s.find(key, ColumnKind::Field).is_some())
-            || points.fields.iter().any(|f| f.name == key && f.first_row().is_some());
+        let stored = |kind| schema.is_some_and(|s| s.find(key, kind).is_some());
+        let written_as_field = || points.fields.iter().any(|f| f.name == key && f.first_row().is_some());
+        let taken_by_field = stored(ColumnKind::Field) || (!stored(ColumnKind::Tag) && written_as_field());
         (!rules.tag_and_field_may_share_a_name && taken_by_field).then(|| Rejection::ColumnKind {
             table: points.name.clone(),
             column: key.to_string(),

@@ -74,14 +74,7 @@ impl DurableLocal {
         create_dir_durably(&*fs, folder)?;
         // Resolved first, so that the names are those that the reader uses.
         let root = std::fs::canonicalize(folder)?;
-        if let Some(parent) = root.parent() {
-            // An earlier process may have made the folder and been stopped before this. A folder that someone else
-            // made, in a place that we may not read, is theirs to have made durable.
-            match fs.sync_dir(parent) {
-                Err(e) if e.kind() != io::ErrorKind::PermissionDenied => return Err(e),
-                _ => {}
-            }
-        }
+        sync_ancestors(&*fs, &root)?;
         let staging = root.join(STAGING);
         // Nothing is found through the staging folder, so it need not be durable.
         fs.create_dir_all(&staging)?;
@@ -311,7 +304,11 @@ impl Disk {
         for part in below {
             let child = parent.join(part);
             if !lock(&self.durable).contains(&child) {
-                self.fs.create_dir_all(&child)?;
+                // An object in the way of a folder is not the object that is asked for.
+                self.fs.create_dir_all(&child).map_err(|e| match e.kind() {
+                    io::ErrorKind::AlreadyExists => io::ErrorKind::NotADirectory.into(),
+                    _ => e,
+                })?;
                 self.fs.sync_dir(&parent)?;
                 let mut durable = lock(&self.durable);
                 if durable.len() >= DURABLE_DIRECTORIES_MAX {
@@ -330,6 +327,19 @@ fn write_and_sync(mut file: Box<dyn File>, payload: &PutPayload) -> io::Result<(
         file.write_all(bytes)?;
     }
     file.sync()
+}
+
+/// Makes the way to `folder` durable. An earlier process may have made directories on it and been stopped before they
+/// were synced. What we may not open, or the file system cannot sync, someone else made.
+fn sync_ancestors(fs: &dyn FileSystem, folder: &FilePath) -> io::Result<()> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    for ancestor in folder.ancestors().skip(1) {
+        match fs.sync_dir(ancestor) {
+            Err(e) if !matches!(e.kind(), PermissionDenied | InvalidInput | Unsupported) => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Removes the staging files in `staging`; other files are not ours.
@@ -439,13 +449,9 @@ impl MultipartUpload for Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        let Some(staged) = self.staged.take() else { return };
-        let disk = self.disk.clone();
-        let remove = move || disk.fs.remove_file(&staged);
-        // Best effort: the next opening removes what stays.
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
-            Err(_) => drop(remove()),
+        if let Some(staged) = self.staged.take() {
+            // One short call, and rarely. The next opening removes what stays.
+            let _ = self.disk.fs.remove_file(&staged);
         }
     }
 }

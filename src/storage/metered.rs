@@ -120,14 +120,10 @@ impl Metrics {
         self.seconds[operation as usize].observe(start.elapsed().as_secs_f64());
     }
 
-    async fn request<T>(
-        self: &Arc<Self>,
-        operation: Operation,
-        request: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
+    async fn request<T>(self: &Arc<Self>, operation: Operation, request: impl Future<Output = Result<T>>) -> Result<T> {
         let mut pending = self.begin(operation, Outcome::Error);
         let result = request.await;
-        pending.outcome = Outcome::of(&result);
+        pending.settle(&result);
         result
     }
 
@@ -158,6 +154,12 @@ struct Pending {
     start: Instant,
 }
 
+impl Pending {
+    fn settle<T>(&mut self, result: &Result<T>) {
+        self.outcome = Outcome::of(result);
+    }
+}
+
 impl Drop for Pending {
     fn drop(&mut self) {
         self.metrics.count(self.operation, self.outcome);
@@ -183,7 +185,7 @@ impl MeteredStore {
         let mut pending = self.metrics.begin(Operation::List, Outcome::Ok);
         let listing = listing.inspect(move |item| {
             if item.is_err() {
-                pending.outcome = Outcome::of(item);
+                pending.settle(item);
             }
         });
         listing.boxed()
@@ -193,9 +195,7 @@ impl MeteredStore {
         let read = self.metrics.bytes_read.clone();
         match payload {
             GetResultPayload::Stream(stream) => GetResultPayload::Stream(
-                stream
-                    .inspect(move |bytes| read.inc_by(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)))
-                    .boxed(),
+                stream.inspect(move |bytes| read.inc_by(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))).boxed(),
             ),
             // Nothing tells when the caller reads the file.
             file => {
@@ -399,6 +399,25 @@ mod tests {
         assert_eq!(bytes(&registry, "read"), 5);
         store.delete(&Path::from("b")).await.unwrap_err();
         assert!(requests(&registry).contains(&r#"{operation="delete",result="not_found"} 1"#.to_string()));
+    }
+
+    #[tokio::test]
+    async fn a_listing_counts_once_when_it_ends_or_is_left() {
+        let (store, registry) = metered(InMemory::new());
+        for key in ["a", "b"] {
+            store.put(&key.into(), "x".into()).await.unwrap();
+        }
+        let mut listing = store.list(None);
+        listing.next().await.unwrap().unwrap();
+        let puts = r#"{operation="put",result="ok"} 2"#;
+        assert_eq!(requests(&registry), [puts]);
+        drop(listing);
+        assert_eq!(requests(&registry), [r#"{operation="list",result="ok"} 1"#, puts]);
+        let failed = Error::NotImplemented { operation: String::new(), implementer: String::new() };
+        let failing = store.metered_list(futures::stream::iter([Err(failed)]).boxed());
+        failing.try_collect::<Vec<_>>().await.unwrap_err();
+        let listings = [r#"{operation="list",result="error"} 1"#, r#"{operation="list",result="ok"} 1"#];
+        assert_eq!(requests(&registry), [listings[0], listings[1], puts]);
     }
 
     #[tokio::test]

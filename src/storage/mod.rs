@@ -5,6 +5,7 @@ pub mod fs;
 pub mod identity;
 pub mod layout;
 pub mod local;
+pub mod metered;
 pub mod open;
 pub mod rows;
 pub mod segment;

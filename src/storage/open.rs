@@ -281,7 +281,8 @@ fn client_options(
     let mut client = ClientOptions::new();
     for (name, value) in std::env::vars_os() {
         let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
-        if let Some(key) = name.starts_with(environment_prefix).then(|| client_key(&name.to_ascii_lowercase())).flatten()
+        if let Some(key) =
+            name.starts_with(environment_prefix).then(|| client_key(&name.to_ascii_lowercase())).flatten()
         {
             client = client.with_config(key, value);
         }
@@ -299,7 +300,8 @@ fn client_options(
 }
 
 fn read_certificates(file: &FilePath) -> Result<Vec<Certificate>, StoreError> {
-    let refused = |problem: String| StoreError::Option { setting: "ca_file", value: file.display().to_string(), problem };
+    let refused =
+        |problem: String| StoreError::Option { setting: "ca_file", value: file.display().to_string(), problem };
     let pem = std::fs::read(file).map_err(|e| refused(e.to_string()))?;
     let certificates = Certificate::from_pem_bundle(&pem).map_err(|e| refused(e.to_string()))?;
     if certificates.is_empty() {

@@ -187,7 +187,9 @@ fn put_field(out: &mut Vec<u8>, column: ColumnId, array: &ArrayRef) {
     match field_type {
         FieldType::Float => put_all(out, array.as_primitive::<Float64Type>().values().iter().map(|v| v.to_le_bytes())),
         FieldType::Integer => put_all(out, array.as_primitive::<Int64Type>().values().iter().map(|v| v.to_le_bytes())),
-        FieldType::Unsigned => put_all(out, array.as_primitive::<UInt64Type>().values().iter().map(|v| v.to_le_bytes())),
+        FieldType::Unsigned => {
+            put_all(out, array.as_primitive::<UInt64Type>().values().iter().map(|v| v.to_le_bytes()))
+        }
         FieldType::Boolean => put_bits(out, array.as_boolean().values()),
         FieldType::String => {
             let strings: &StringArray = array.as_string();

@@ -122,7 +122,10 @@ impl Records {
 
     fn enter(&self, found: Found) -> Result<FileReader, WalError> {
         if let Some(before) = self.done.last().filter(|before| before.next > found.header.first_sequence) {
-            let what = format!("its records follow {}, but those before it go to {}", found.header.first_sequence, before.next);
+            let what = format!(
+                "its records follow {}, but those before it go to {}",
+                found.header.first_sequence, before.next
+            );
             return Err(corrupt(&found.path, 0, what));
         }
         let closed_at = match self.waiting.front().map(|successor| (successor, successor.header.previous)) {

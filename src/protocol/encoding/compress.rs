@@ -42,7 +42,8 @@ impl Compressor {
                 BROTLI_WINDOW_BITS,
             ))),
             Encoding::Zstd => Stream::Zstd(
-                zstd::stream::write::Encoder::new(out, ZSTD_LEVEL).expect("the level exists and there is no dictionary"),
+                zstd::stream::write::Encoder::new(out, ZSTD_LEVEL)
+                    .expect("the level exists and there is no dictionary"),
             ),
             Encoding::Lz4 => Stream::Lz4(Box::new(lz4_flex::frame::FrameEncoder::new(out))),
         })

@@ -51,8 +51,8 @@ impl fmt::Display for Damage {
 
 /// The bytes that `packed` stands for, at most `limit` of them.
 ///
-/// Gzip, Zstandard and LZ4 may be several streams one after the other, which mean their concatenation; whatever else
-/// follows the end of a stream is an error.
+/// Gzip and Zstandard may be several streams one after the other, which mean their concatenation; whatever else follows
+/// the end of a stream is an error. A stream without its end is one too, so that a cut body never passes for whole.
 pub fn expand(encoding: Encoding, packed: &[u8], limit: usize) -> Result<Vec<u8>, ExpandError> {
     if packed.is_empty() && encoding != Encoding::Identity {
         return Err(ExpandError::Damaged(Damage::Empty));
@@ -129,12 +129,38 @@ fn zstd(packed: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), ExpandErro
     read_all(stream, out, limit)
 }
 
+/// LZ4 frame format 1.6, one frame.
 fn lz4(packed: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), ExpandError> {
-    let mut stream = lz4_flex::frame::FrameDecoder::new(packed);
-    while !stream.get_ref().is_empty() {
-        read_all(&mut stream, out, limit)?;
+    if lz4_frame_length(packed).map_err(ExpandError::Damaged)? != packed.len() {
+        return Err(ExpandError::Damaged(Damage::Corrupt));
     }
-    Ok(())
+    read_all(lz4_flex::frame::FrameDecoder::new(packed), out, limit)
+}
+
+/// Bytes of the frame that `packed` begins with. Walks it to its end mark, because the decoder takes a frame that is
+/// cut between two blocks for whole.
+fn lz4_frame_length(packed: &[u8]) -> Result<usize, Damage> {
+    const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
+    const UNCOMPRESSED: u32 = 1 << 31;
+    if !packed.starts_with(&MAGIC[..packed.len().min(MAGIC.len())]) {
+        return Err(Damage::NotThisFormat);
+    }
+    let flags = *packed.get(MAGIC.len()).ok_or(Damage::Truncated)?;
+    let present = |flag: u8, bytes: usize| if flags & flag != 0 { bytes } else { 0 };
+    let (dictionary_id, content_checksum) = (present(0x01, 4), present(0x04, 4));
+    let (content_size, block_checksum) = (present(0x08, 8), present(0x10, 4));
+    // Magic, flags, block descriptor, the optional fields, header checksum.
+    let mut at = MAGIC.len() + 2 + content_size + dictionary_id + 1;
+    loop {
+        let size = packed.get(at..).and_then(|rest| rest.first_chunk()).ok_or(Damage::Truncated)?;
+        at += size.len();
+        match u32::from_le_bytes(*size) & !UNCOMPRESSED {
+            0 => break,
+            size => at += size as usize + block_checksum,
+        }
+    }
+    at += content_checksum;
+    if at > packed.len() { Err(Damage::Truncated) } else { Ok(at) }
 }
 
 /// Appends all of `from` to `out`, unless that makes `out` longer than `limit`.
@@ -204,8 +230,12 @@ mod tests {
 
     #[test]
     fn several_streams_are_one_body() {
-        for encoding in [Gzip, Zstd, Lz4] {
-            check(encoding, &[pack(encoding, TEXT), pack(encoding, b" and more")].concat(), Ok(&[TEXT, b" and more"].concat()));
+        for encoding in [Gzip, Zstd] {
+            check(
+                encoding,
+                &[pack(encoding, TEXT), pack(encoding, b" and more")].concat(),
+                Ok(&[TEXT, b" and more"].concat()),
+            );
         }
     }
 
@@ -220,6 +250,22 @@ mod tests {
                 assert!(matches!(cut, Err(ExpandError::Damaged(_))), "{encoding} cut to {length} of {}", packed.len());
             }
         }
+    }
+
+    #[test]
+    fn lz4_is_taken_with_all_its_optional_fields() {
+        let info = lz4_flex::frame::FrameInfo::new()
+            .content_size(Some(TEXT.len() as u64))
+            .content_checksum(true)
+            .block_checksums(true);
+        let mut stream = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
+        stream.write_all(TEXT).unwrap();
+        let packed = stream.finish().unwrap();
+        check(Lz4, &packed, Ok(TEXT));
+        for length in 1..packed.len() {
+            check(Lz4, &packed[..length], Err(Damage::Truncated));
+        }
+        check(Lz4, b"plain text", Err(Damage::NotThisFormat));
     }
 
     #[test]
@@ -257,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_bomb_is_refused_early() {
-        let zeros = vec![0; 64 << 20];
+        let zeros = vec![0; 8 << 20];
         for encoding in PACKED {
             let bomb = pack(encoding, &zeros);
             assert!(bomb.len() < 1 << 20, "{encoding} packs zeros: {}", bomb.len());

@@ -11,7 +11,7 @@
 //! | struct, map | `{a: 1, b: x}` | object | as CSV |
 //! | list | `[1, 2]` | array | as CSV |
 //! | decimal | digits | number | digits |
-//! | date, time, duration, interval, binary | `2024-01-31`, `10:00:00`, `PT1.5S`, `1 days`, hex | string of that | as CSV |
+//! | date, time, duration, interval, bytes | `2024-01-31`, `10:00:00`, `PT1.5S`, `1 days`, hex | a string | as CSV |
 //!
 //! CSV: lines end in `\n`; a cell is quoted when it holds the delimiter, a quote or a line break, and then a quote
 //! is doubled. An empty string is an empty cell, as null is; where an empty cell is the whole line (one column) it

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::arrow::util::pretty::pretty_format_batches_with_options;
 
@@ -81,7 +82,9 @@ impl Writer {
             let formatter = ArrayFormatter::try_new(array.as_ref(), &OPTIONS)?;
             for (row, lines) in row_lines.iter_mut().enumerate() {
                 let mut size = Size { bytes: 0, lines: 1 };
-                write!(size, "{}", formatter.value(row)).expect("counting does not fail, and a bad value shows as text");
+                // The printer would panic on a value that cannot be spelled.
+                write!(size, "{}", formatter.value(row))
+                    .map_err(|_| ArrowError::CastError("a value that cannot be spelled".to_string()))?;
                 *width = size.bytes.max(*width);
                 *lines = size.lines.max(*lines);
             }

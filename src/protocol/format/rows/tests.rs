@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, DurationMillisecondArray,
-    FixedSizeListArray, Float16Array, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
-    IntervalMonthDayNanoArray, LargeStringArray, ListArray, MapBuilder, NullArray, RecordBatch, RunArray, StringArray,
-    StringBuilder, StringViewArray, StructArray, Time64MicrosecondArray, TimestampMicrosecondArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
+    DurationMillisecondArray, FixedSizeListArray, Float16Array, Float32Array, Float64Array, Int16Array, Int32Array,
+    Int64Array, IntervalMonthDayNanoArray, LargeStringArray, ListArray, MapBuilder, NullArray, RecordBatch, RunArray,
+    StringArray, StringBuilder, StringViewArray, StructArray, Time64MicrosecondArray, TimestampMicrosecondArray,
     TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt8Array, UInt64Array,
 };
 use datafusion::arrow::compute::cast;
@@ -71,14 +71,14 @@ fn csv_can_go_without_a_header() {
 fn tsv_is_csv_with_tabs() {
     let batch = batch(vec![
         ("a,b", Arc::new(StringArray::from(vec!["x,y", "x\ty"]))),
-        ("n", Arc::new(UInt64Array::from(vec![1, u64::MAX]))),
+        ("n", Arc::new(UInt64Array::from(vec![1, u64::MAX - 1]))),
     ]);
-    check(Format::Tsv, &batch, "a,b\tn\nx,y\t1\n\"x\ty\"\t18446744073709551615\n");
+    check(Format::Tsv, &batch, "a,b\tn\nx,y\t1\n\"x\ty\"\t18446744073709551614\n");
 }
 
 #[test]
 fn csv_quotes_what_a_reader_would_misread() {
-    let cells = vec!["plain", "with space", "a,b", "say \"hi\"", "two\nlines", "cr\rhere", "", "ünï, 漢"];
+    let cells = vec!["plain", "with space", "a,b", "so \"called\"", "two\nlines", "cr\rhere", "", "ünï, 漢"];
     let batch = batch(vec![
         ("text, quoted", Arc::new(StringArray::from(cells))),
         ("n", Arc::new(Int32Array::from(vec![1, 2, 3, 4, 5, 6, 7, 8]))),
@@ -86,7 +86,7 @@ fn csv_quotes_what_a_reader_would_misread() {
     check(
         CSV,
         &batch,
-        "\"text, quoted\",n\nplain,1\nwith space,2\n\"a,b\",3\n\"say \"\"hi\"\"\",4\n\"two\nlines\",5\n\"cr\rhere\",6\n,7\n\"ünï, 漢\",8\n",
+        "\"text, quoted\",n\nplain,1\nwith space,2\n\"a,b\",3\n\"so \"\"called\"\"\",4\n\"two\nlines\",5\n\"cr\rhere\",6\n,7\n\"ünï, 漢\",8\n",
     );
 }
 
@@ -111,8 +111,8 @@ fn json_leaves_nulls_out_and_writes_the_fewest_exact_decimals() {
 
 #[test]
 fn ndjson_ends_every_object_with_a_line_break() {
-    let batch = batch(vec![("q\"k", Arc::new(StringArray::from(vec![Some("a\nb\"\u{1}é"), None])))]);
-    check(Format::NdJson, &batch, "{\"q\\\"k\":\"a\\nb\\\"\\u0001é\"}\n{}\n");
+    let batch = batch(vec![("q\"k", Arc::new(StringArray::from(vec![Some("one\ntwo\"\u{1}é"), None])))]);
+    check(Format::NdJson, &batch, "{\"q\\\"k\":\"one\\ntwo\\\"\\u0001é\"}\n{}\n");
 }
 
 #[test]
@@ -201,12 +201,21 @@ fn every_kind_of_column_has_a_spelling() {
     check_cell(UInt8Array::from(vec![200]), "200", "200");
     check_cell(Float32Array::from(vec![0.1]), "0.1", "0.1");
     check_cell(
-        cast(&Float32Array::from(vec![1.5]), &DataType::Float16).unwrap().as_any().downcast_ref::<Float16Array>().unwrap().clone(),
+        cast(&Float32Array::from(vec![1.5]), &DataType::Float16)
+            .unwrap()
+            .as_any()
+            .downcast_ref::<Float16Array>()
+            .unwrap()
+            .clone(),
         "1.5",
         "1.5",
     );
     check_cell(LargeStringArray::from(vec!["é"]), "é", r#""é""#);
-    check_cell(StringViewArray::from(vec!["a view longer than it can inline"]), "a view longer than it can inline", r#""a view longer than it can inline""#);
+    check_cell(
+        StringViewArray::from(vec!["a view longer than it can inline"]),
+        "a view longer than it can inline",
+        r#""a view longer than it can inline""#,
+    );
     check_cell(["d"].into_iter().collect::<DictionaryArray<Int8Type>>(), "d", r#""d""#);
     check_cell(
         DictionaryArray::<Int32Type>::new(Int32Array::from(vec![1]), Arc::new(Float64Array::from(vec![0.5, 2.0]))),
@@ -222,11 +231,7 @@ fn every_kind_of_column_has_a_spelling() {
     check_cell(Date32Array::from(vec![19_753]), "2024-01-31", r#""2024-01-31""#);
     check_cell(Time64MicrosecondArray::from(vec![36_000_500_000]), "10:00:00.500", r#""10:00:00.500""#);
     check_cell(DurationMillisecondArray::from(vec![1_500]), "PT1.5S", r#""PT1.5S""#);
-    check_cell(
-        IntervalMonthDayNanoArray::from(vec![IntervalMonthDayNano::new(0, 1, 0)]),
-        "1 days",
-        r#""1 days""#,
-    );
+    check_cell(IntervalMonthDayNanoArray::from(vec![IntervalMonthDayNano::new(0, 1, 0)]), "1 days", r#""1 days""#);
     check_cell(BinaryArray::from(vec![&b"\x00\xff"[..]]), "00ff", r#""00ff""#);
 }
 
@@ -262,7 +267,7 @@ fn times_of_every_unit_lose_their_zone_and_keep_their_instant() {
 
 #[test]
 fn times_agree_with_the_calendar_of_chrono() {
-    for day in (-800_000..800_000).step_by(37) {
+    for day in (-800_000i64..800_000).step_by(1_009) {
         let second = day * 86_400 + day.rem_euclid(86_400);
         let expected = chrono::DateTime::from_timestamp(second, 0).unwrap().naive_utc();
         check_cell(
@@ -278,7 +283,10 @@ fn structs_are_objects_in_json_and_braces_in_text() {
     let zoned = TimestampNanosecondArray::from(vec![1_000_000_000]).with_timezone("UTC");
     let window = StructArray::from(vec![
         (Arc::new(Field::new("start", zoned.data_type().clone(), true)), Arc::new(zoned) as ArrayRef),
-        (Arc::new(Field::new("note", DataType::Utf8, true)), Arc::new(StringArray::from(vec![None::<&str>])) as ArrayRef),
+        (
+            Arc::new(Field::new("note", DataType::Utf8, true)),
+            Arc::new(StringArray::from(vec![None::<&str>])) as ArrayRef,
+        ),
         (Arc::new(Field::new("n", DataType::Int32, true)), Arc::new(Int32Array::from(vec![2])) as ArrayRef),
     ]);
     check_cell(

@@ -131,9 +131,9 @@ impl<'a> Column<'a> {
             Cells::Boolean(values) => out.extend_from_slice(boolean(values.value(row))),
             Cells::Int64(values) => json(out, &values[row]),
             Cells::UInt64(values) => json(out, &values[row]),
-            Cells::Float32(values) if values[row].is_finite() => json(out, &values[row]),
+            Cells::Float32(values) if values[row].is_finite() => finite(out, &values[row]),
             Cells::Float32(values) => out.extend_from_slice(not_finite(values[row].into())),
-            Cells::Float64(values) if values[row].is_finite() => json(out, &values[row]),
+            Cells::Float64(values) if values[row].is_finite() => finite(out, &values[row]),
             Cells::Float64(values) => out.extend_from_slice(not_finite(values[row])),
             Cells::Timestamp(values, unit) => write_time(values[row], *unit, self.form, out),
             Cells::Utf8(values) => out.extend_from_slice(values.value(row).as_bytes()),
@@ -153,9 +153,9 @@ impl<'a> Column<'a> {
     pub(super) fn write_json(&self, row: usize, out: &mut Vec<u8>) -> Result<(), ArrowError> {
         match &self.cells {
             Cells::Boolean(_) | Cells::Int64(_) | Cells::UInt64(_) | Cells::Digits(_) => self.write_text(row, out)?,
-            // Not finite is `null`.
-            Cells::Float32(values) => json(out, &values[row]),
-            Cells::Float64(values) => json(out, &values[row]),
+            Cells::Float32(values) if !values[row].is_finite() => out.extend_from_slice(b"null"),
+            Cells::Float64(values) if !values[row].is_finite() => out.extend_from_slice(b"null"),
+            Cells::Float32(_) | Cells::Float64(_) => self.write_text(row, out)?,
             Cells::Timestamp(..) => {
                 out.push(b'"');
                 self.write_text(row, out)?;
@@ -244,10 +244,9 @@ impl<'a> Cells<'a> {
                 }
                 Cells::Dictionary(dictionary.normalized_keys(), child(dictionary.values())?)
             }
-            DataType::Decimal32(..)
-            | DataType::Decimal64(..)
-            | DataType::Decimal128(..)
-            | DataType::Decimal256(..) => Cells::Digits(ArrayFormatter::try_new(array.as_ref(), options)?),
+            DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => {
+                Cells::Digits(ArrayFormatter::try_new(array.as_ref(), options)?)
+            }
             DataType::Struct(fields) if form == Form::Json => {
                 let columns = fields.iter().zip(array.as_struct().columns());
                 let columns = columns.map(|(field, column)| Ok((json_key(field.name()), Column::new(column, form)?)));
@@ -290,8 +289,18 @@ fn slices<'a, O: Copy + TryInto<usize>>(offsets: &'a [O]) -> Slices<'a> {
     Box::new(move |row| at(row)..at(row + 1))
 }
 
-/// Appends a number or a string. Numbers come out as the shortest digits that read back the same, floats with a
-/// decimal point, or in exponent form from 1e16 on and below 1e-5.
+/// Appends a finite float: the shortest digits that read back the same, with a decimal point, or in exponent form
+/// from `1e16` on and below `1e-5`.
+fn finite<T: Serialize>(out: &mut Vec<u8>, value: &T) {
+    let start = out.len();
+    json(out, value);
+    // `1e+16` is JSON too, but Rust and Arrow leave the plus out.
+    if let Some(plus) = out[start..].iter().position(|&b| b == b'+') {
+        out.remove(start + plus);
+    }
+}
+
+/// Appends an integer or a string.
 fn json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     serde_json::to_writer(out, value).expect("a Vec takes every byte, numbers and strings are JSON");
 }

@@ -1,0 +1,141 @@
+//! `/api/v1/sql`: one SQL statement, its rows streamed as they are made.
+
+use actix_web::http::header;
+use actix_web::web::{Data, Payload, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use tokio::sync::mpsc;
+use tracing::debug;
+
+use crate::model::{Classify, Kind};
+use crate::protocol::body::{self, BodyLimits};
+use crate::protocol::encoding::{Compressor, Encoding, Preference, choose};
+use crate::protocol::format::rows::{Format, RowEncoder};
+use crate::protocol::{Core, Gate, RequestLimits};
+use crate::query::{QueryError, SqlAnswer, SqlRequest};
+
+use super::error::{Code, WireError};
+use super::params::Params;
+use super::{accept, authorization, ddl};
+
+/// Pieces of an answer that wait for a slow client.
+const PIECES_MAX: usize = 2;
+/// What a drawn table may take: it is held whole.
+const TABLE_BYTES_MAX: usize = 64 * 1024 * 1024;
+const OFFERED: [Encoding; 5] = [Encoding::Gzip, Encoding::Deflate, Encoding::Br, Encoding::Zstd, Encoding::Lz4];
+
+/// `POST /api/v1/sql`: one statement as the body.
+///
+/// Query: `tenant` (default `cnosdb`), `db` (default `public`), `target_partitions`. Rows come in the first form of
+/// `Accept` that we know: csv with a header line (also without `Accept`), tsv, json, nd-json, table. A statement without
+/// rows answers 200 with an empty body. An error after the first rows can only cut the answer short.
+/// Spec: CnosDB REST API, sql.
+pub(super) async fn sql(
+    request: HttpRequest,
+    params: Query<Params>,
+    payload: Payload,
+    gate: Data<Gate>,
+    limits: Data<RequestLimits>,
+) -> Result<HttpResponse, WireError> {
+    let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
+    authorization::check(request.headers())?;
+    let text_header = |name| request.headers().get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
+    let format = accept::negotiate(text_header(header::ACCEPT))?;
+    let accepted = text_header(header::ACCEPT_ENCODING);
+    let encoding = choose(accepted, &OFFERED, Preference::ClientOrder);
+    params.check_chunked()?;
+    let target_partitions = params.target_partitions()?;
+    let limits = BodyLimits {
+        wire_bytes_max: limits.sql_body_bytes_max,
+        expanded_bytes_max: limits.sql_body_bytes_max,
+        read_timeout: limits.body_timeout,
+    };
+    let body = body::read(payload, request.headers(), limits).await?;
+    let text = String::from_utf8(body.into()).map_err(|error| WireError::coded(Code::Utf8, error.utf8_error()))?;
+    let question = SqlRequest {
+        tenant: params.tenant().to_string(),
+        database: params.database().to_string(),
+        text,
+        target_partitions,
+    };
+    let (pieces, mut answer) = mpsc::channel(PIECES_MAX);
+    let writer = Writer { format, encoder: RowEncoder::new(format, TABLE_BYTES_MAX), compressor: Compressor::new(encoding) };
+    core.runtime.spawn(answer_into(core.clone(), question, writer, pieces));
+    // The status waits for the first piece: until then an error still has its own.
+    let first = answer.recv().await.ok_or_else(|| WireError::new(Kind::Internal, "the query ended without an answer"))??;
+    let mut response = HttpResponse::Ok();
+    response.content_type(accept::content_type(format));
+    if encoding != Encoding::Identity || accepted.is_some_and(|a| a.to_ascii_lowercase().contains("identity")) {
+        response.insert_header((header::CONTENT_ENCODING, encoding.name()));
+    }
+    let rest = stream::unfold(answer, |mut answer| async { answer.recv().await.map(|piece| (piece, answer)) });
+    Ok(response.streaming(stream::iter([Ok(first)]).chain(rest)))
+}
+
+type Piece = Result<Bytes, WireError>;
+
+struct Writer {
+    format: Format,
+    encoder: RowEncoder,
+    compressor: Compressor,
+}
+
+/// Runs the statement and sends its answer piece by piece; ends early when the client has gone.
+async fn answer_into(core: Core, question: SqlRequest, writer: Writer, pieces: mpsc::Sender<Piece>) {
+    let work = async {
+        if let Err(error) = run(&core, question, writer, &pieces).await {
+            let _ = pieces.send(Err(error)).await;
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = pieces.closed() => debug!("the client has gone, its query is cancelled"),
+    }
+}
+
+async fn run(core: &Core, question: SqlRequest, mut writer: Writer, pieces: &mpsc::Sender<Piece>) -> Result<(), WireError> {
+    let text = question.text.clone();
+    let tenant = question.tenant.clone();
+    let answer = core.queries.sql(question).await.map_err(|error| refusal(error, &text))?;
+    let mut rows = match answer {
+        SqlAnswer::Ddl(statement) => {
+            ddl::execute(core, &tenant, statement).await?;
+            return send(pieces, writer.compressor.finish()).await;
+        }
+        SqlAnswer::Rows(rows) => rows,
+    };
+    let mut out = Vec::new();
+    writer.encoder.begin(&rows.schema(), &mut out);
+    while let Some(batch) = rows.next().await {
+        let batch = batch.map_err(|error| refusal(error, &text))?;
+        writer.encoder.batch(&batch, &mut out).map_err(|error| WireError::new(error.kind(), error.to_string()))?;
+        if !out.is_empty() && writer.format != Format::Table {
+            let piece = writer.compressor.write(std::mem::take(&mut out).into());
+            send(pieces, piece).await?;
+        }
+    }
+    writer.encoder.end(&mut out).map_err(|error| WireError::new(error.kind(), error.to_string()))?;
+    let last = writer.compressor.write(out.into());
+    send(pieces, last).await?;
+    send(pieces, writer.compressor.finish()).await
+}
+
+async fn send(pieces: &mpsc::Sender<Piece>, piece: Bytes) -> Result<(), WireError> {
+    let gone = |_| WireError::new(Kind::Unavailable, "the client has gone");
+    pieces.send(Ok(piece)).await.map_err(gone)
+}
+
+/// A failed statement in CnosDB's codes.
+fn refusal(error: QueryError, text: &str) -> WireError {
+    match &error {
+        QueryError::Empty => WireError::coded(Code::SqlParser, "no statement"),
+        QueryError::MultipleStatements { found } => WireError::multi_statement(*found, text),
+        QueryError::Syntax(what) => WireError::coded(Code::SqlParser, what),
+        QueryError::NotSupported(what) => WireError::coded(Code::NotImplemented, what),
+        QueryError::DatabaseNotFound { database, .. } => WireError::database_not_found(database),
+        QueryError::TableNotFound { tenant, database, table } => WireError::table_not_found(tenant, database, table),
+        QueryError::Plan(what) | QueryError::Execution(what) => WireError::coded(Code::Planner, what),
+        _ => WireError::new(error.kind(), error.to_string()),
+    }
+}

@@ -1,0 +1,158 @@
+//! `/query`: InfluxQL. For now the statements about databases; every other one is recognised and refused by name.
+
+use std::collections::HashMap;
+
+use actix_web::web::{Data, Payload, Query};
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::catalog::databases::{IfExists, NewDatabase, policy};
+use crate::catalog::{CatalogError, RetentionPolicy};
+use crate::model::names::DEFAULT_TENANT;
+use crate::model::{Kind, Precision};
+use crate::protocol::body::{self, BodyLimits};
+use crate::protocol::{Core, Gate, RequestLimits};
+use crate::query::influxql::database::{CreateDatabase, PolicySpec};
+use crate::query::influxql::{self, Statement};
+
+use super::error::{ErrorForm, WireError};
+use super::response::{Answer, Message, Series, StatementResult};
+use super::{is_get, stamped};
+
+const HOUR_NS: i64 = 3_600_000_000_000;
+
+/// `GET|POST /query`: InfluxQL statements, each with a result of its own.
+///
+/// `q` (required), `pretty`: from the URL, and on POST from a form body, whose values win. Statements that fail are
+/// members of a 200; text that is no InfluxQL is 400 and nothing of it runs.
+/// Spec: InfluxDB 1.8 HTTP API, query endpoint.
+pub(super) async fn query(
+    request: HttpRequest,
+    params: Query<HashMap<String, String>>,
+    payload: Payload,
+    gate: Data<Gate>,
+    limits: Data<RequestLimits>,
+) -> HttpResponse {
+    let pretty = params.get("pretty").is_some_and(|pretty| pretty == "true");
+    let answered = async {
+        let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
+        let form = read_form(&request, payload, &limits).await?;
+        let text = form.get("q").or(params.get("q")).map(|q| q.trim()).unwrap_or_default();
+        if text.is_empty() {
+            return Err(WireError::new(Kind::Invalid, "missing required parameter \"q\""));
+        }
+        let parsed = influxql::parse(text)
+            .map_err(|error| WireError::new(Kind::Invalid, format!("error parsing query: {error}")))?;
+        Ok(run(core, &parsed.statements, is_get(&request)).await)
+    };
+    let response = match answered.await {
+        Ok(answer) => HttpResponse::Ok().content_type("application/json").body(answer.to_json(pretty)),
+        Err(error) => error.into_response(ErrorForm::Json),
+    };
+    stamped(&request, response)
+}
+
+async fn read_form(
+    request: &HttpRequest,
+    payload: Payload,
+    limits: &RequestLimits,
+) -> Result<HashMap<String, String>, WireError> {
+    let is_form = request.headers().get("Content-Type").and_then(|t| t.to_str().ok()).is_some_and(|t| {
+        t.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+    });
+    if is_get(request) || !is_form {
+        return Ok(HashMap::new());
+    }
+    let limits = BodyLimits {
+        wire_bytes_max: limits.body_bytes_max,
+        expanded_bytes_max: limits.body_bytes_max,
+        read_timeout: limits.body_timeout,
+    };
+    let body = body::read(payload, request.headers(), limits).await?;
+    Ok(url::form_urlencoded::parse(&body).into_owned().collect())
+}
+
+/// Runs statements in order; after the first that fails the others are told that they were not run.
+async fn run(core: &Core, statements: &[Statement], read_only: bool) -> Answer {
+    let mut answer = Answer::default();
+    let mut failed = false;
+    for (statement_id, statement) in statements.iter().enumerate() {
+        let mut result = StatementResult { statement_id, ..StatementResult::default() };
+        if failed {
+            result.error = Some("not executed".to_string());
+        } else {
+            match execute(core, statement).await {
+                Ok(series) => {
+                    result.series = series;
+                    result.messages = warning(statement, read_only).into_iter().collect();
+                }
+                Err(error) => {
+                    result.error = Some(error);
+                    failed = true;
+                }
+            }
+        }
+        answer.results.push(result);
+    }
+    answer
+}
+
+/// Statements that change something work with GET too, but should be sent with POST.
+fn warning(statement: &Statement, read_only: bool) -> Option<Message> {
+    let changes = match statement {
+        Statement::CreateDatabase(_) | Statement::DropDatabase(_) => true,
+        Statement::ShowDatabases => false,
+    };
+    (read_only && changes).then(|| Message {
+        level: "warning",
+        text: format!("deprecated use of '{statement}' in a read only context, please use a POST request instead"),
+    })
+}
+
+async fn execute(core: &Core, statement: &Statement) -> Result<Vec<Series>, String> {
+    match statement {
+        Statement::CreateDatabase(create) => {
+            let new = NewDatabase {
+                tenant: DEFAULT_TENANT.to_string(),
+                name: create.name.0.clone(),
+                precision: Precision::Ns,
+                policy: first_policy(create)?,
+            };
+            core.catalog.create_database(new, IfExists::Compare).await.map_err(statement_error)?;
+            Ok(Vec::new())
+        }
+        Statement::DropDatabase(drop) => {
+            core.catalog.drop_database(DEFAULT_TENANT, &drop.name.0).await.map_err(statement_error)?;
+            Ok(Vec::new())
+        }
+        Statement::ShowDatabases => {
+            let state = core.catalog.state();
+            let names = state.databases(DEFAULT_TENANT);
+            let values = names.iter().map(|database| vec![database.name.to_string().into()]).collect();
+            Ok(vec![Series { name: "databases".to_string(), columns: vec!["name".to_string()], values }])
+        }
+    }
+}
+
+/// What the WITH clause asks for. A zero shard duration and an empty name count as absent.
+fn first_policy(create: &CreateDatabase) -> Result<Option<RetentionPolicy>, String> {
+    let Some(PolicySpec { duration, replication, shard_duration, name }) = &create.policy else { return Ok(None) };
+    let duration_ns = duration.as_ref().map_or(0, |d| d.0);
+    if duration_ns != 0 && duration_ns < HOUR_NS {
+        return Err("retention policy duration must be at least 1h0m0s".to_string());
+    }
+    let shard_ns = shard_duration.as_ref().map(|d| d.0);
+    let name = name.as_ref().map(|n| n.0.as_str()).filter(|n| !n.is_empty());
+    let policy = policy(name, duration_ns, shard_ns, replication.unwrap_or(1) as u32);
+    if duration_ns != 0 && policy.shard_duration_ns > duration_ns {
+        return Err("retention policy duration must be greater than the shard duration".to_string());
+    }
+    Ok(Some(policy))
+}
+
+fn statement_error(error: CatalogError) -> String {
+    match error {
+        CatalogError::InvalidName { name, .. } if name.len() > 255 => "name too long".to_string(),
+        CatalogError::InvalidName { .. } => "invalid name".to_string(),
+        error => error.to_string(),
+    }
+}

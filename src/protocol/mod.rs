@@ -1,0 +1,54 @@
+//! What clients speak: one folder a protocol, and what they share.
+//!
+//! A handler reads the request, makes it ours, asks the core, and says the answer in its protocol's words. [`format`](mod@format) turns
+//! bytes into points and rows into bytes without knowing HTTP; [`body`] and [`encoding`] bound and unpack what arrives.
+
+pub mod body;
+pub mod cnosdb;
+pub mod encoding;
+pub mod format;
+pub mod influxdb;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::catalog::Catalog;
+use crate::ingest::Ingest;
+use crate::query::QueryEngine;
+
+/// What handlers work with once the gateway is open.
+#[derive(Clone)]
+pub struct Core {
+    pub ingest: Ingest,
+    pub catalog: Arc<Catalog>,
+    pub queries: Arc<QueryEngine>,
+    /// Queries run here, not on the HTTP workers.
+    pub runtime: tokio::runtime::Handle,
+}
+
+/// Opens when the log is replayed; before that every door answers that it is not ready.
+#[derive(Default)]
+pub struct Gate(OnceLock<Core>);
+
+impl Gate {
+    /// Lets requests in. Only the first call counts.
+    pub fn open(&self, core: Core) {
+        let _ = self.0.set(core);
+    }
+
+    /// `None` until the gateway is ready.
+    pub fn core(&self) -> Option<&Core> {
+        self.0.get()
+    }
+}
+
+/// Bounds of requests.
+#[derive(Debug, Clone)]
+pub struct RequestLimits {
+    /// Bytes of a body, packed or unpacked, at most.
+    pub body_bytes_max: usize,
+    pub write_body_bytes_max: usize,
+    pub sql_body_bytes_max: usize,
+    /// A whole body must have arrived after this.
+    pub body_timeout: Duration,
+}

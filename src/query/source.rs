@@ -1,0 +1,73 @@
+//! What reading needs from the rest of the gateway: the catalog, and the rows that are not in segments yet.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use uuid::Uuid;
+
+use crate::catalog::{CatalogState, Table};
+use crate::model::TableId;
+use crate::storage::segment::Segment;
+
+/// The catalog, as far as queries see it.
+pub trait Tables: Send + Sync + Debug {
+    /// The newest version.
+    fn state(&self) -> Arc<CatalogState>;
+}
+
+/// Rows accepted but not in segments yet.
+#[derive(Debug, Clone, Default)]
+pub struct LiveRows {
+    /// In order of sequence.
+    pub chunks: Vec<LiveChunk>,
+}
+
+/// Rows of one table that a flush takes whole or not at all.
+#[derive(Debug, Clone)]
+pub struct LiveChunk {
+    pub first_sequence: u64,
+    pub last_sequence: u64,
+    /// In order of writing. The schema is the table's SQL schema at this or an earlier version; columns are matched by the
+    /// id in their metadata.
+    pub rows: RecordBatch,
+}
+
+/// The buffer, as far as queries see it.
+pub trait Unflushed: Send + Sync + Debug {
+    /// The table's rows of this moment.
+    fn snapshot(&self, table: TableId) -> LiveRows;
+    /// Whose sequence numbers the rows carry.
+    fn writer(&self) -> Uuid;
+}
+
+/// One moment of one table: each accepted row is in it exactly once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Snapshot {
+    /// `None` when the table is gone.
+    pub table: Option<Arc<Table>>,
+    pub live: Vec<RecordBatch>,
+}
+
+impl Snapshot {
+    /// Takes the live rows first, then the catalog: a flush that commits in between is then in both, and the catalog says
+    /// which chunks to leave out. The other order would lose its rows.
+    pub fn take(tables: &dyn Tables, unflushed: &dyn Unflushed, id: TableId) -> Snapshot {
+        let live = unflushed.snapshot(id);
+        let state = tables.state();
+        let Some(table) = state.table(id).cloned() else { return Snapshot::default() };
+        let flushed = table.flushed.get(&unflushed.writer()).copied();
+        let live = live
+            .chunks
+            .into_iter()
+            .filter(|chunk| flushed.is_none_or(|through| chunk.last_sequence > through))
+            .map(|chunk| chunk.rows)
+            .filter(|rows| rows.num_rows() > 0)
+            .collect();
+        Snapshot { table: Some(table), live }
+    }
+
+    pub fn segments(&self) -> &[Arc<Segment>] {
+        self.table.as_ref().map_or(&[], |table| &table.segments)
+    }
+}

@@ -1,0 +1,49 @@
+//! `/health`, `/ready` and `/metrics`: the process about itself, on every listener.
+
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpResponse, guard, web};
+use prometheus::{Registry, TextEncoder};
+use serde_json::json;
+
+use crate::protocol::Gate;
+use crate::protocol::influxdb::VERSION;
+
+/// Paths served here.
+pub(super) const PATHS: [&str; 3] = ["/health", "/ready", "/metrics"];
+
+pub(super) fn routes(app: &mut ServiceConfig) {
+    let reads = || guard::Any(guard::Get()).or(guard::Head());
+    app.service(web::resource("/health").guard(reads()).to(health))
+        .service(web::resource("/ready").guard(reads()).to(ready))
+        .service(web::resource("/metrics").guard(reads()).to(metrics));
+}
+
+/// `GET /health`: InfluxDB 1.8's answer; 503 while the log is replayed.
+async fn health(gate: Data<Gate>) -> HttpResponse {
+    let answer = |status: &str, message: &str| {
+        json!({"name": "influxdb", "message": message, "status": status, "checks": [], "version": VERSION})
+    };
+    match gate.core() {
+        Some(_) => HttpResponse::Ok().json(answer("pass", "ready for queries and writes")),
+        None => HttpResponse::ServiceUnavailable().json(answer("fail", "starting: the write-ahead log is being replayed")),
+    }
+}
+
+/// `GET /ready`: 200 once writes are taken and every acknowledged point is visible, else 503.
+async fn ready(gate: Data<Gate>) -> HttpResponse {
+    match gate.core() {
+        Some(_) => HttpResponse::Ok().json(json!({"status": "ready"})),
+        None => HttpResponse::ServiceUnavailable().json(json!({"status": "starting"})),
+    }
+}
+
+/// `GET /metrics`: Prometheus' text format.
+async fn metrics(registry: Data<Registry>, gate: Data<Gate>) -> HttpResponse {
+    if let Some(core) = gate.core() {
+        core.ingest.metrics.buffer_bytes.set(core.ingest.buffer.bytes() as i64);
+    }
+    match TextEncoder::new().encode_to_string(&registry.gather()) {
+        Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
+        Err(error) => HttpResponse::InternalServerError().body(format!("metrics could not be encoded: {error}\n")),
+    }
+}

@@ -1,0 +1,115 @@
+//! One HTTP server a listener. All serve every protocol's exact routes; they differ in whose answer the rest gets.
+
+use std::time::{Duration, Instant};
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Service, ServerHandle, ServiceRequest, ServiceResponse};
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpServer};
+use prometheus::Registry;
+use tracing::{debug, warn};
+
+use crate::config::{Listener, Settings};
+use crate::protocol::{Gate, RequestLimits, cnosdb, influxdb};
+
+use super::{health, home, tls};
+
+/// Why a listener does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    #[error("listen.{listener} = {address}: {source}")]
+    Bind { listener: &'static str, address: String, source: std::io::Error },
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+}
+
+/// The running listeners.
+pub(super) struct Servers(Vec<ServerHandle>);
+
+impl Servers {
+    /// Closes all listeners at once and waits for requests under way.
+    pub(super) async fn stop(self) {
+        futures::future::join_all(self.0.iter().map(|server| server.stop(true))).await;
+    }
+}
+
+/// Opens every listener that is on.
+pub(super) fn start(
+    settings: &Settings,
+    gate: Data<Gate>,
+    limits: RequestLimits,
+    registry: &Registry,
+) -> Result<Servers, ListenError> {
+    let (limits, registry) = (Data::new(limits), Data::new(registry.clone()));
+    let mut handles = Vec::new();
+    for (listener, address) in settings.listen.on() {
+        let (gate, limits, registry, home) = (gate.clone(), limits.clone(), registry.clone(), Data::new(listener));
+        let app = move || {
+            App::new()
+                .app_data(gate.clone())
+                .app_data(limits.clone())
+                .app_data(registry.clone())
+                .app_data(home.clone())
+                .wrap_fn(|request, service| logged(request, service))
+                .configure(health::routes)
+                .configure(influxdb::routes)
+                .configure(cnosdb::routes)
+                .default_service(web::to(home::answer))
+        };
+        let server = HttpServer::new(app)
+            .workers(workers(settings))
+            .max_connections(settings.server.max_connections)
+            .keep_alive(Duration::from_secs(settings.server.keep_alive_secs))
+            .client_request_timeout(Duration::from_millis(settings.server.client_header_timeout_ms))
+            .client_disconnect_timeout(Duration::from_millis(settings.server.client_disconnect_timeout_ms))
+            .shutdown_timeout(settings.server.shutdown_timeout_secs)
+            // A client that goes away while its query runs must be noticed.
+            .h1_allow_half_closed(false)
+            .disable_signals();
+        let bind = (address.host.as_str(), address.port);
+        let bound = match settings.server.tls_files(listener) {
+            Some((certificate, key)) => server.bind_rustls_0_23(bind, tls::server_config(certificate, key)?),
+            None => server.bind(bind),
+        };
+        let server = bound
+            .map_err(|source| ListenError::Bind { listener: listener.as_str(), address: address.to_string(), source })?
+            .run();
+        handles.push(server.handle());
+        actix_web::rt::spawn(server);
+    }
+    Ok(Servers(handles))
+}
+
+fn workers(settings: &Settings) -> usize {
+    match settings.server.workers {
+        0 => std::thread::available_parallelism().map_or(2, usize::from),
+        n => n,
+    }
+}
+
+/// Logs each request once it is answered: without its query string, which may hold credentials.
+fn logged<S, B>(
+    request: ServiceRequest,
+    service: &S,
+) -> impl Future<Output = Result<ServiceResponse<B>, actix_web::Error>> + use<S, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error>,
+    B: MessageBody,
+{
+    let started = Instant::now();
+    let (method, path) = (request.method().clone(), request.path().to_string());
+    let home = request.app_data::<Data<Listener>>().map(|l| l.as_str());
+    let answer = service.call(request);
+    async move {
+        let answer = answer.await?;
+        let status = answer.status().as_u16();
+        let id = answer.headers().get("Request-Id").and_then(|id| id.to_str().ok()).unwrap_or("-");
+        let elapsed_ms = started.elapsed().as_millis() as u64;
+        if status >= 500 {
+            warn!(%method, path, status, elapsed_ms, id, listener = home, "request failed");
+        } else {
+            debug!(%method, path, status, elapsed_ms, id, listener = home, "request");
+        }
+        Ok(answer)
+    }
+}

@@ -1,0 +1,6 @@
+//! What survives when something below fails.
+
+#[path = "../support/lossy_fs.rs"]
+mod lossy_fs;
+
+mod local_store;
