@@ -10,6 +10,8 @@ mod committer;
 pub mod databases;
 pub mod error;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 pub use change::Change;
 pub use committer::{Catalog, CatalogOptions};

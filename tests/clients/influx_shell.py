@@ -17,6 +17,7 @@ INSERTS = [
     ("cpu usage=-1e-300,up=false 1600000000000000004", {"usage": -1e-300, "up": False, "time": 1600000000000000004}),
     ('cpu,host=c note="two words, \\"quoted\\" and a = sign" 1600000000000000005', {"host": "c", "note": 'two words, "quoted" and a = sign', "time": 1600000000000000005}),
     ("cpu,host=été\\ d\\,hiver usage=3 -1000000001", {"host": "été d,hiver", "usage": 3.0, "time": -1000000001}),
+    ("INTO autogen cpu,host=d usage=1e3 1600000000000000006", {"host": "d", "usage": 1000.0, "time": 1600000000000000006}),
 ]
 COLUMNS = {"time": "time", "host": "tag", "usage": "float", "count": "integer", "up": "boolean", "note": "string"}
 

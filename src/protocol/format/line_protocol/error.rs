@@ -164,7 +164,11 @@ impl LineError {
     /// The field value that is wrong.
     fn value(&self) -> &str {
         let rest = self.line.get(self.position - self.offset..).unwrap_or_default();
-        let end = if rest.starts_with('"') { None } else { rest.find([',', ' ']) };
+        let mut quoted = false;
+        let end = rest.find(|c| {
+            quoted ^= c == '"';
+            !quoted && matches!(c, ',' | ' ')
+        });
         &rest[..end.unwrap_or(rest.len())]
     }
 }

@@ -1,0 +1,293 @@
+//! The catalog over an in-memory store that can lose answers.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::stream::BoxStream;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+use uuid::Uuid;
+
+use super::chain::{Document, DocumentKind};
+use super::databases::{IfExists, NewDatabase, policy};
+use super::*;
+use crate::model::{ColumnKind, FieldType, Precision, RowIdentity, TableId, TableSchema};
+use crate::storage::layout;
+use crate::storage::segment::{Bound, ColumnStatistics, Segment, SequenceRange};
+
+const OPTIONS: CatalogOptions = CatalogOptions { snapshot_every: 5 };
+
+fn memory() -> Arc<dyn ObjectStore> {
+    Arc::new(InMemory::new())
+}
+
+async fn open(store: &Arc<dyn ObjectStore>, writer: u128) -> Catalog {
+    Catalog::open(store.clone(), Uuid::from_u128(writer), OPTIONS).await.unwrap()
+}
+
+fn database(name: &str) -> NewDatabase {
+    NewDatabase { tenant: "cnosdb".into(), name: name.into(), precision: Precision::Ns, policy: None }
+}
+
+fn names(catalog: &Catalog) -> Vec<String> {
+    catalog.state().databases("cnosdb").iter().map(|d| d.name.to_string()).collect()
+}
+
+#[tokio::test]
+async fn what_was_committed_is_read_again_with_and_without_snapshots() {
+    let store = memory();
+    let catalog = open(&store, 1).await;
+    for i in 0..12 {
+        catalog.create_database(database(&format!("d{i}")), IfExists::Fail).await.unwrap();
+    }
+    let expected = names(&catalog);
+    assert_eq!(expected.len(), 13);
+    catalog.close().await;
+    assert!(store.head(&layout::snapshot_key(10)).await.is_ok());
+    assert_eq!(names(&open(&store, 2).await), expected);
+    store.delete(&layout::snapshot_key(10)).await.unwrap();
+    store.delete(&layout::snapshot_key(5)).await.unwrap();
+    assert_eq!(names(&open(&store, 3).await), expected);
+}
+
+#[tokio::test]
+async fn a_damaged_snapshot_is_passed_over_and_a_damaged_commit_is_named() {
+    let store = memory();
+    let catalog = open(&store, 1).await;
+    for i in 0..7 {
+        catalog.create_database(database(&format!("d{i}")), IfExists::Fail).await.unwrap();
+    }
+    catalog.close().await;
+    let expected = names(&catalog);
+    store.put(&layout::snapshot_key(5), PutPayload::from_static(b"damaged")).await.unwrap();
+    assert_eq!(names(&open(&store, 2).await), expected);
+    store.put(&layout::commit_key(3), PutPayload::from_static(b"damaged")).await.unwrap();
+    let error = Catalog::open(store.clone(), Uuid::from_u128(2), OPTIONS).await.unwrap_err();
+    assert!(error.to_string().starts_with(layout::commit_key(3).as_ref()), "{error}");
+}
+
+#[tokio::test]
+async fn two_writers_never_lose_each_others_commits() {
+    let store = memory();
+    let (one, two) = (open(&store, 1).await, open(&store, 2).await);
+    for i in 0..20 {
+        let (a, b) = tokio::join!(
+            one.create_database(database(&format!("a{i}")), IfExists::Fail),
+            two.create_database(database(&format!("b{i}")), IfExists::Fail),
+        );
+        (a.unwrap(), b.unwrap());
+    }
+    let all = names(&open(&store, 3).await);
+    for i in 0..20 {
+        assert!(all.contains(&format!("a{i}")) && all.contains(&format!("b{i}")), "{i}: {all:?}");
+    }
+    // Both asked for the same name: one is told that it exists.
+    let (a, b) = tokio::join!(
+        one.create_database(database("same"), IfExists::Fail),
+        two.create_database(database("same"), IfExists::Fail),
+    );
+    assert!(a.is_ok() != b.is_ok());
+    assert!(matches!(a.err().or(b.err()), Some(CatalogError::DatabaseExists { .. })));
+}
+
+#[tokio::test]
+async fn changes_asked_for_at_once_share_commits() {
+    let store = memory();
+    let catalog = open(&store, 1).await;
+    let all = (0..100).map(|i| catalog.create_database(database(&format!("d{i}")), IfExists::Fail));
+    for created in futures::future::join_all(all).await {
+        created.unwrap();
+    }
+    let state = catalog.state();
+    assert_eq!(state.databases("cnosdb").len(), 101);
+    assert!(state.version < 50, "{} commits", state.version);
+}
+
+#[tokio::test]
+async fn an_error_of_one_change_leaves_the_others_alone() {
+    let catalog = open(&memory(), 1).await;
+    let (good, bad) = tokio::join!(
+        catalog.create_database(database("good"), IfExists::Fail),
+        catalog.create_database(database("public"), IfExists::Fail),
+    );
+    assert!(good.is_ok());
+    assert!(matches!(bad, Err(CatalogError::DatabaseExists { .. })));
+}
+
+/// Loses the answers of some puts: they take effect and say that they failed.
+#[derive(Debug)]
+struct LostAnswers {
+    inner: InMemory,
+    puts: AtomicUsize,
+    lost: fn(usize) -> bool,
+}
+
+impl fmt::Display for LostAnswers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("lost answers")
+    }
+}
+
+#[async_trait::async_trait]
+impl ObjectStore for LostAnswers {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let answer = self.inner.put_opts(path, payload, options).await;
+        if (self.lost)(self.puts.fetch_add(1, Ordering::Relaxed)) {
+            return Err(object_store::Error::Generic { store: "test", source: "connection reset".into() });
+        }
+        answer
+    }
+
+    async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(path, options).await
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(path, options).await
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(paths)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_counts_once() {
+    let lossy = LostAnswers { inner: InMemory::new(), puts: AtomicUsize::new(0), lost: |n| n % 2 == 0 };
+    let store: Arc<dyn ObjectStore> = Arc::new(lossy);
+    let catalog = open(&store, 1).await;
+    for i in 0..8 {
+        catalog.create_database(database(&format!("d{i}")), IfExists::Fail).await.unwrap();
+    }
+    assert_eq!(catalog.state().version, 8);
+    assert_eq!(names(&open(&store, 2).await), names(&catalog));
+}
+
+fn full_state() -> CatalogState {
+    let mut schema = TableSchema::new(RowIdentity::Series);
+    let host = schema.add("host", ColumnKind::Tag, None);
+    let usage = schema.add("usage", ColumnKind::Field, Some(FieldType::Float));
+    let mut state = CatalogState::initial();
+    let changes = [
+        Change::CreateDatabase {
+            tenant: "cnosdb".into(),
+            database: "metrics".into(),
+            ordinal: 1,
+            precision: Precision::Ms,
+            policies: vec![policy(Some("short"), 7_200_000_000_000, None, 1)],
+            default_policy: "short".into(),
+        },
+        Change::CreateTable {
+            id: TableId(1),
+            tenant: "cnosdb".into(),
+            database: "metrics".into(),
+            policy: "short".into(),
+            table: "cpu".into(),
+            schema,
+            folder_with_id: true,
+        },
+        Change::AddSegments {
+            table: TableId(1),
+            segments: vec![Segment {
+                id: Uuid::from_u128(5),
+                path: "data/x.parquet".into(),
+                size_bytes: 1234,
+                rows: 10,
+                window_ns: -86_400_000_000_000,
+                time_min_ns: -5,
+                time_max_ns: -1,
+                sequence: SequenceRange { first: 3, last: 9 },
+                level: 1,
+                footer_bytes: 300,
+                columns: vec![
+                    ColumnStatistics { id: host, nulls: 0, range: Some((Bound::String("a".into()), Bound::String("é".into()))) },
+                    ColumnStatistics { id: usage, nulls: 10, range: None },
+                ],
+            }],
+        },
+        Change::Flushed { table: TableId(1), writer: Uuid::from_u128(7), through: 9 },
+        Change::PutDocument { collection: "users".into(), key: "ann".into(), value: serde_json::json!({"admin": true}) },
+    ];
+    for change in &changes {
+        state.apply(change);
+    }
+    state.version = 6;
+    state
+}
+
+#[test]
+fn a_snapshot_leads_to_the_same_state() {
+    let state = full_state();
+    let again = CatalogState::from_changes(state.version, &state.as_changes());
+    assert_eq!(format!("{again:?}"), format!("{state:?}"));
+}
+
+/// Files that a released version wrote must stay readable. `UPDATE_FIXTURES=1` writes those of a new version.
+#[test]
+fn version_1_of_commits_and_snapshots_is_readable() {
+    for (kind, name) in [(DocumentKind::Commit, "commit"), (DocumentKind::Snapshot, "snapshot")] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1/catalog").join(name);
+        let expected = Document {
+            id: Uuid::from_u128(11),
+            number: 6,
+            writer: Uuid::from_u128(7),
+            changes: full_state().as_changes(),
+        };
+        if std::env::var_os("UPDATE_FIXTURES").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, expected.encode(kind)).unwrap();
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(Document::decode(kind, name, 6, &bytes).unwrap(), expected);
+    }
+}
+
+#[test]
+fn dropping_a_database_drops_its_tables_and_numbers_go_on() {
+    let mut state = full_state();
+    state.apply(&Change::DropDatabase { tenant: "cnosdb".into(), database: "metrics".into() });
+    assert!(state.table(TableId(1)).is_none() && state.database("cnosdb", "metrics").is_none());
+    let again = CatalogState::from_changes(7, &state.as_changes());
+    assert_eq!((again.next_table_id(), again.last_sequence), (TableId(2), 9));
+    // Late steps about what is gone change nothing.
+    state.apply(&Change::Flushed { table: TableId(1), writer: Uuid::from_u128(7), through: 20 });
+    assert_eq!(state.tables().count(), 0);
+}
+
+#[tokio::test]
+async fn names_that_no_folder_can_bear_are_refused() {
+    let catalog = open(&memory(), 1).await;
+    let long = "x".repeat(256);
+    for name in ["", ".", "..", "a/b", "a\\b", "a\nb", &long] {
+        let refused = catalog.create_database(database(name), IfExists::Keep).await;
+        assert!(matches!(refused, Err(CatalogError::InvalidName { .. })), "{name:?}");
+    }
+}
+
+#[tokio::test]
+async fn creating_again_compares_the_policy_if_asked_to() {
+    let catalog = open(&memory(), 1).await;
+    let with = |hours: i64| NewDatabase { policy: Some(policy(Some("p"), hours * 3_600_000_000_000, None, 1)), ..database("d") };
+    catalog.create_database(with(2), IfExists::Compare).await.unwrap();
+    catalog.create_database(with(2), IfExists::Compare).await.unwrap();
+    catalog.create_database(database("d"), IfExists::Compare).await.unwrap();
+    let conflict = catalog.create_database(with(3), IfExists::Compare).await;
+    assert!(matches!(conflict, Err(CatalogError::PolicyConflict)));
+}

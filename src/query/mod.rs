@@ -1,0 +1,34 @@
+//! Everything that reads: sessions, tables, the row merge, limits, and the languages that questions come in.
+//!
+//! A question becomes a logical plan ([`sql`], [`influxql`], …); [`QueryEngine`] runs it under its limits and hands out rows
+//! as they come. A table is its segments and the rows not in segments yet, taken in one moment ([`source`]); where rows
+//! of one key may meet they are made one (`merge`, `fold`). It knows no HTTP, and of the buffer only a trait.
+
+pub mod answer;
+mod chain;
+mod clusters;
+mod columns;
+pub mod error;
+pub mod fold;
+pub mod footers;
+pub mod influxql;
+pub mod limits;
+mod live;
+mod merge;
+mod names;
+mod provider;
+pub mod scan;
+pub mod session;
+pub mod source;
+pub mod sql;
+mod statistics;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::RowStream;
+pub use error::QueryError;
+pub use fold::sort_and_fold;
+pub use scan::key_columns;
+pub use session::{QueryEngine, QueryOptions, QueryScope, QuerySession};
+pub use source::{LiveChunk, LiveRows, Tables, Unflushed};

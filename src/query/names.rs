@@ -1,0 +1,139 @@
+//! The catalog as the engine's names: a tenant is a catalog, a database (or `database/policy`) a schema.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
+use datafusion::common::Result;
+use datafusion::datasource::TableType;
+
+use crate::catalog::{CatalogState, Database, Table};
+
+use super::provider::{Sources, TableRows};
+
+/// The names one session sees: those of its own tenant, in one version of the catalog.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    pub tenant: Arc<str>,
+    pub state: Arc<CatalogState>,
+}
+
+impl Names {
+    /// The database and policy that a schema's name means.
+    pub fn schema(&self, name: &str) -> Option<(&Arc<Database>, Arc<str>)> {
+        if let Some(database) = self.state.database(&self.tenant, name) {
+            return Some((database, database.default_policy.clone()));
+        }
+        let (database, policy) = name.rsplit_once('/')?;
+        let database = self.state.database(&self.tenant, database)?;
+        let policy = database.policy(policy)?;
+        Some((database, policy.name.as_str().into()))
+    }
+
+    /// Names of all schemas, databases in order of creation.
+    pub fn schemas(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for database in self.state.databases(&self.tenant) {
+            names.push(database.name.to_string());
+            let others = database.policies.iter().filter(|p| *p.name != *database.default_policy);
+            names.extend(others.map(|policy| format!("{}/{}", database.name, policy.name)));
+        }
+        names
+    }
+
+    /// The table called `name`; failing that, the only one whose name differs just by case.
+    pub fn table(&self, schema: &str, name: &str) -> Option<&Arc<Table>> {
+        let (database, policy) = self.schema(schema)?;
+        if let Some(table) = self.state.table_named(database, &policy, name) {
+            return Some(table);
+        }
+        let wanted = name.to_lowercase();
+        let mut like: Vec<_> = Vec::new();
+        for (_, table) in self.tables_of(schema) {
+            if table.name.table.to_lowercase() == wanted {
+                like.push(table);
+            }
+        }
+        if like.len() == 1 { like.pop() } else { None }
+    }
+
+    /// Tables of a schema by name.
+    pub fn tables_of(&self, schema: &str) -> Vec<(Arc<str>, &Arc<Table>)> {
+        let Some((database, policy)) = self.schema(schema) else { return Vec::new() };
+        let tables: Vec<_> = self.state.tables().filter(|t| {
+            *t.name.tenant == *database.tenant && *t.name.database == *database.name && *t.name.policy == *policy
+        }).collect();
+        let mut named: Vec<_> = tables.into_iter().map(|t| (t.name.table.clone(), t)).collect();
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        named
+    }
+}
+
+/// The engine's list of catalogs: one tenant.
+#[derive(Debug)]
+pub(super) struct Tenants {
+    pub names: Names,
+    pub sources: Sources,
+}
+
+impl CatalogProviderList for Tenants {
+    /// Nothing can be added.
+    fn register_catalog(&self, _: String, _: Arc<dyn CatalogProvider>) -> Option<Arc<dyn CatalogProvider>> {
+        None
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        vec![self.names.tenant.to_string()]
+    }
+
+    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        if *name != *self.names.tenant {
+            return None;
+        }
+        Some(Arc::new(Tenant { names: self.names.clone(), sources: self.sources.clone() }))
+    }
+}
+
+#[derive(Debug)]
+struct Tenant {
+    names: Names,
+    sources: Sources,
+}
+
+impl CatalogProvider for Tenant {
+    fn schema_names(&self) -> Vec<String> {
+        self.names.schemas()
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        self.names.schema(name)?;
+        Some(Arc::new(Schema { name: name.to_string(), names: self.names.clone(), sources: self.sources.clone() }))
+    }
+}
+
+#[derive(Debug)]
+struct Schema {
+    name: String,
+    names: Names,
+    sources: Sources,
+}
+
+#[async_trait]
+impl SchemaProvider for Schema {
+    fn table_names(&self) -> Vec<String> {
+        self.names.tables_of(&self.name).into_iter().map(|(name, _)| name.to_string()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let table = self.names.table(&self.name, name);
+        Ok(table.map(|table| Arc::new(TableRows::new(table.clone(), self.sources.clone())) as Arc<dyn TableProvider>))
+    }
+
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
+        Ok(self.names.table(&self.name, name).map(|_| TableType::Base))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.names.table(&self.name, name).is_some()
+    }
+}

@@ -1,0 +1,81 @@
+//! A table of the catalog as a table of the engine.
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::Result;
+use datafusion::datasource::TableType;
+use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::catalog::Table;
+
+use super::scan::Scan;
+use super::source::{Snapshot, Tables, Unflushed};
+
+/// What a table needs to be read.
+#[derive(Debug, Clone)]
+pub(super) struct Sources {
+    pub tables: Arc<dyn Tables>,
+    pub unflushed: Arc<dyn Unflushed>,
+    pub readers: Arc<dyn ParquetFileReaderFactory>,
+}
+
+/// Live rows and segments of one table. All scans of one provider see one moment, that of the first.
+#[derive(Debug)]
+pub(super) struct TableRows {
+    table: Arc<Table>,
+    schema: SchemaRef,
+    sources: Sources,
+    snapshot: OnceLock<Snapshot>,
+}
+
+impl TableRows {
+    pub fn new(table: Arc<Table>, sources: Sources) -> Self {
+        TableRows { schema: table.schema.sql_schema(), table, sources, snapshot: OnceLock::new() }
+    }
+
+    fn snapshot(&self) -> &Snapshot {
+        let take = || Snapshot::take(self.sources.tables.as_ref(), self.sources.unflushed.as_ref(), self.table.id);
+        self.snapshot.get_or_init(take)
+    }
+}
+
+#[async_trait]
+impl TableProvider for TableRows {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// Filters decide what is read; they are also applied to the rows, here or above.
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let scan = Scan {
+            session,
+            readers: &self.sources.readers,
+            snapshot: self.snapshot(),
+            table: &self.table.schema,
+            schema: &self.schema,
+            filters,
+            projection: projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect()),
+            limit: limit.filter(|_| filters.is_empty()),
+        };
+        scan.plan()
+    }
+}

@@ -1,0 +1,261 @@
+//! The one place that builds sessions: limits, names, functions and settings of a query.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::common::DataFusionError;
+use datafusion::execution::cache::cache_manager::CacheManagerConfig;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::registry::FunctionRegistry;
+use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::SessionConfig;
+use object_store::ObjectStore;
+use prometheus::{HistogramOpts, HistogramVec, IntGauge, Registry};
+
+use super::answer::{RowStream, Running};
+use super::error::QueryError;
+use super::footers::{FooterCache, SegmentReaders};
+use super::limits::{Admission, SharedMemory};
+use super::names::{Names, Tenants};
+use super::provider::Sources;
+use super::scan::register_store;
+use super::source::{Tables, Unflushed};
+
+/// Limits of all queries.
+#[derive(Debug, Clone)]
+pub struct QueryOptions {
+    /// Queries that run at once; more wait.
+    pub running_max: usize,
+    /// Queries that wait at once; more are refused.
+    pub waiting_max: usize,
+    pub wait_max: Duration,
+    /// From the turn to the last row.
+    pub time_limit: Duration,
+    pub memory_bytes: usize,
+    pub memory_bytes_per_query: usize,
+    /// Where sorts and aggregates spill; the system's temporary folder when `None`.
+    pub temp_dir: Option<PathBuf>,
+    /// 0: nothing is spilled.
+    pub temp_bytes_max: u64,
+    /// Partitions of a plan; 0 means one a core.
+    pub target_partitions: usize,
+    pub metadata_cache_bytes: u64,
+}
+
+impl Default for QueryOptions {
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        QueryOptions {
+            running_max: 16,
+            waiting_max: 64,
+            wait_max: Duration::from_secs(10),
+            time_limit: Duration::from_secs(300),
+            memory_bytes: 1024 * MIB,
+            memory_bytes_per_query: 512 * MIB,
+            temp_dir: None,
+            temp_bytes_max: 16 * 1024 * MIB as u64,
+            target_partitions: 0,
+            metadata_cache_bytes: 128 * MIB as u64,
+        }
+    }
+}
+
+/// Whose names a query uses.
+#[derive(Debug, Clone)]
+pub struct QueryScope {
+    pub tenant: String,
+    /// What a table's name without a database means; it need not exist until a statement needs it.
+    pub database: String,
+    pub target_partitions: Option<usize>,
+}
+
+/// Answers questions in any language that ends in a logical plan.
+#[derive(Debug)]
+pub struct QueryEngine {
+    options: QueryOptions,
+    runtime: Arc<RuntimeEnv>,
+    /// What every session starts from: functions and rules, no names.
+    base: SessionState,
+    sources: Sources,
+    admission: Admission,
+    memory: SharedMemory,
+    seconds: HistogramVec,
+}
+
+impl QueryEngine {
+    /// Registers the metrics of queries and of the footer cache with `registry`.
+    pub fn new(
+        options: QueryOptions,
+        store: Arc<dyn ObjectStore>,
+        tables: Arc<dyn Tables>,
+        unflushed: Arc<dyn Unflushed>,
+        registry: &Registry,
+    ) -> Result<Self, QueryError> {
+        let footers = Arc::new(FooterCache::new(options.metadata_cache_bytes, registry).map_err(metrics_error)?);
+        let runtime = Arc::new(runtime(&options, footers.clone())?);
+        register_store(&runtime, store.clone())?;
+        let running = IntGauge::new("tidegate_queries_running", "Queries that run now").map_err(metrics_error)?;
+        let queued = IntGauge::new("tidegate_queries_queued", "Queries that wait for a turn").map_err(metrics_error)?;
+        let seconds = HistogramOpts::new("tidegate_query_seconds", "Time from a query's turn to its last row")
+            .buckets(prometheus::exponential_buckets(0.001, 4.0, 10).map_err(metrics_error)?);
+        let seconds = HistogramVec::new(seconds, &["language", "result"]).map_err(metrics_error)?;
+        registry.register(Box::new(running.clone())).map_err(metrics_error)?;
+        registry.register(Box::new(queued.clone())).map_err(metrics_error)?;
+        registry.register(Box::new(seconds.clone())).map_err(metrics_error)?;
+        let admission =
+            Admission::new(options.running_max.max(1), options.waiting_max, options.wait_max, running, queued);
+        Ok(QueryEngine {
+            base: base_state(&runtime),
+            memory: SharedMemory::new(options.memory_bytes),
+            sources: Sources { tables, unflushed, readers: Arc::new(SegmentReaders { store, footers }) },
+            options,
+            runtime,
+            admission,
+            seconds,
+        })
+    }
+
+    /// Memory that running queries have reserved, bytes.
+    pub fn memory_reserved(&self) -> usize {
+        self.memory.reserved()
+    }
+
+    pub(super) fn names(&self, tenant: &str) -> Names {
+        Names { tenant: tenant.into(), state: self.sources.tables.state() }
+    }
+
+    /// Waits for a turn and gives a session for one query. The time limit runs from here.
+    pub async fn session(&self, language: &'static str, scope: &QueryScope) -> Result<QuerySession, QueryError> {
+        let turn = self.admission.turn().await?;
+        let memory = self.memory.for_query(self.options.memory_bytes_per_query);
+        let runtime =
+            RuntimeEnvBuilder::from_runtime_env(&self.runtime).with_memory_pool(memory.clone()).build_arc()?;
+        let running = Running::new(language, memory, self.options.time_limit, turn, self.seconds.clone());
+        let names = self.names(&scope.tenant);
+        let tenants = Tenants { names: names.clone(), sources: self.sources.clone() };
+        let state = SessionStateBuilder::new_from_existing(self.base.clone())
+            .with_session_id(uuid::Uuid::new_v4().to_string())
+            .with_config(self.config(scope))
+            .with_runtime_env(runtime)
+            .with_catalog_list(Arc::new(tenants))
+            .build();
+        Ok(QuerySession { names, state, running })
+    }
+
+    fn config(&self, scope: &QueryScope) -> SessionConfig {
+        let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
+        let default = if self.options.target_partitions == 0 { cores() } else { self.options.target_partitions };
+        let partitions = scope.target_partitions.map_or(default, |wanted| wanted.clamp(1, MAX_PARTITIONS));
+        let mut config = SessionConfig::new()
+            .with_default_catalog_and_schema(&scope.tenant, &scope.database)
+            .with_create_default_catalog_and_schema(false)
+            .with_information_schema(true)
+            .with_target_partitions(partitions);
+        let options = config.options_mut();
+        options.sql_parser.enable_ident_normalization = false;
+        options.execution.parquet.pushdown_filters = true;
+        options.execution.enable_recursive_ctes = false;
+        config
+    }
+
+    /// Runs a plan that was made with `session`; rows come as the answer is polled.
+    pub async fn execute(&self, session: QuerySession, plan: LogicalPlan) -> Result<RowStream, QueryError> {
+        let QuerySession { state, mut running, .. } = session;
+        let planned = async {
+            let plan = state.create_physical_plan(&plan).await?;
+            execute_stream(plan, state.task_ctx())
+        };
+        match within(&mut running, planned).await {
+            Ok(rows) => Ok(RowStream::new(rows, running)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Most partitions a request may ask for.
+const MAX_PARTITIONS: usize = 256;
+
+/// One query's view: names, functions, limits. It holds the query's turn.
+pub struct QuerySession {
+    names: Names,
+    state: SessionState,
+    running: Running,
+}
+
+impl QuerySession {
+    /// What plans are made with.
+    pub fn state(&self) -> &SessionState {
+        &self.state
+    }
+
+    pub(super) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Does a part of the work under the query's time limit.
+    pub(super) async fn within<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&SessionState) -> Result<T, DataFusionError>,
+    ) -> Result<T, QueryError> {
+        within(&mut self.running, work(&self.state)).await
+    }
+
+    /// Ends the query before it ran.
+    pub(super) fn fail(mut self, error: QueryError) -> QueryError {
+        self.running.fail(error)
+    }
+}
+
+async fn within<T>(
+    running: &mut Running,
+    work: impl Future<Output = Result<T, DataFusionError>>,
+) -> Result<T, QueryError> {
+    match tokio::time::timeout_at(running.deadline, work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(running.fail(error.into())),
+        Err(_) => Err(running.fail(QueryError::Timeout { limit: running.time_limit })),
+    }
+}
+
+fn metrics_error(error: prometheus::Error) -> QueryError {
+    QueryError::internal(format!("metrics: {error}"))
+}
+
+fn runtime(options: &QueryOptions, footers: Arc<FooterCache>) -> Result<RuntimeEnv, DataFusionError> {
+    let mode = match (&options.temp_dir, options.temp_bytes_max) {
+        (_, 0) => DiskManagerMode::Disabled,
+        (Some(dir), _) => DiskManagerMode::Directories(vec![dir.clone()]),
+        (None, _) => DiskManagerMode::OsTmpDirectory,
+    };
+    let mut disk = DiskManagerBuilder::default().with_mode(mode);
+    if options.temp_bytes_max > 0 {
+        disk = disk.with_max_temp_directory_size(options.temp_bytes_max);
+    }
+    RuntimeEnvBuilder::new()
+        .with_disk_manager_builder(disk)
+        .with_cache_manager(CacheManagerConfig::default().with_file_metadata_cache(Some(footers)))
+        .build()
+}
+
+/// The engine's functions and rules, without those that make rows or arrays of any size out of nothing and without those
+/// that read files.
+fn base_state(runtime: &Arc<RuntimeEnv>) -> SessionState {
+    let mut state = SessionStateBuilder::new().with_runtime_env(runtime.clone()).with_default_features().build();
+    let table_functions: Vec<String> = state.table_functions().keys().cloned().collect();
+    for name in table_functions {
+        // Absent is what we want; that it was there is known from the line above.
+        let _ = state.deregister_udtf(&name);
+    }
+    for name in UNBOUNDED_FUNCTIONS {
+        let _ = state.deregister_udf(name);
+    }
+    state
+}
+
+/// Functions whose result has any size the caller names, held in memory that no limit sees.
+const UNBOUNDED_FUNCTIONS: [&str; 4] = ["range", "generate_series", "array_repeat", "array_resize"];

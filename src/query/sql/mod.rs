@@ -1,0 +1,165 @@
+//! SQL: one statement a request, questions only. What changes databases is parsed here and carried out by the caller.
+//!
+//! Owns: which statements there are and which are refused. Does not own: planning and running, which are the engine's.
+
+mod answers;
+mod ddl;
+mod statement;
+
+use std::ops::ControlFlow;
+
+use datafusion::execution::context::SQLOptions;
+use datafusion::sql::TableReference;
+use datafusion::sql::parser::Statement as EngineStatement;
+use datafusion::sql::sqlparser::ast::{Statement as SqlStatement, TableFactor, Visit, Visitor};
+
+use super::error::QueryError;
+use super::names::Names;
+use super::session::{QueryEngine, QueryScope, QuerySession};
+use super::answer::RowStream;
+
+pub use ddl::{DatabaseOptions, Ddl};
+use statement::Statement;
+
+/// One request in SQL.
+#[derive(Debug, Clone)]
+pub struct SqlRequest {
+    pub tenant: String,
+    /// What a table's name without a database means.
+    pub database: String,
+    pub text: String,
+    pub target_partitions: Option<usize>,
+}
+
+/// What a request comes to.
+#[derive(Debug)]
+pub enum SqlAnswer {
+    Rows(RowStream),
+    /// To be carried out by who owns databases.
+    Ddl(Ddl),
+}
+
+/// The `language` label of our metrics.
+const LANGUAGE: &str = "sql";
+/// The schema that describes the others.
+const INFORMATION_SCHEMA: &str = "information_schema";
+
+impl QueryEngine {
+    /// Parses and starts one statement. Rows come as the answer is polled.
+    pub async fn run(&self, request: SqlRequest) -> Result<SqlAnswer, QueryError> {
+        let statement = match statement::parse(&request.text)? {
+            Statement::Ddl(ddl) => return Ok(SqlAnswer::Ddl(ddl)),
+            other => other,
+        };
+        let scope = QueryScope {
+            tenant: request.tenant,
+            database: request.database,
+            target_partitions: request.target_partitions,
+        };
+        let session = self.session(LANGUAGE, &scope).await?;
+        let rows = match statement {
+            Statement::Question(question) => return self.ask(session, &scope, *question).await.map(SqlAnswer::Rows),
+            Statement::ShowDatabases => Ok(answers::databases(session.names())),
+            Statement::ShowTables { database } => {
+                let database = database.unwrap_or_else(|| scope.database.clone());
+                answers::tables(session.names(), &database)
+            }
+            Statement::Describe { table } => answers::columns(session.names(), &resolve(&scope, table)),
+            Statement::Ddl(_) => Err(QueryError::internal("a change of databases is no question")),
+        };
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(error) => return Err(session.fail(error)),
+        };
+        let plan = answers::plan(rows)?;
+        self.execute(session, plan).await.map(SqlAnswer::Rows)
+    }
+
+    async fn ask(
+        &self,
+        mut session: QuerySession,
+        scope: &QueryScope,
+        question: EngineStatement,
+    ) -> Result<RowStream, QueryError> {
+        if let Err(error) = check_tables(&session, scope, &question) {
+            return Err(session.fail(error));
+        }
+        let plan = session.within(async |state| state.statement_to_plan(question).await).await?;
+        let questions_only =
+            SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        if let Err(error) = questions_only.verify_plan(&plan) {
+            let error = QueryError::NotSupported(match QueryError::from(error) {
+                QueryError::Plan(text) => text,
+                other => return Err(session.fail(other)),
+            });
+            return Err(session.fail(error));
+        }
+        self.execute(session, plan).await
+    }
+}
+
+/// A table's full name.
+struct FullName {
+    tenant: String,
+    database: String,
+    table: String,
+}
+
+fn resolve(scope: &QueryScope, name: TableReference) -> FullName {
+    let name = name.resolve(&scope.tenant, &scope.database);
+    FullName { tenant: name.catalog.to_string(), database: name.schema.to_string(), table: name.table.to_string() }
+}
+
+/// Whether every table that a statement names exists, so that a missing one is told as such.
+fn check_tables(session: &QuerySession, scope: &QueryScope, question: &EngineStatement) -> Result<(), QueryError> {
+    refuse_table_functions(question)?;
+    for name in session.state().resolve_table_references(question)? {
+        let name = resolve(scope, name);
+        if name.database != INFORMATION_SCHEMA {
+            exists(session.names(), &name)?;
+        }
+    }
+    Ok(())
+}
+
+fn exists(names: &Names, name: &FullName) -> Result<(), QueryError> {
+    let FullName { tenant, database, table } = name;
+    let (tenant, database, table) = (tenant.clone(), database.clone(), table.clone());
+    if *tenant != *names.tenant || names.schema(&database).is_none() {
+        return Err(QueryError::DatabaseNotFound { tenant, database });
+    }
+    match names.table(&database, &table) {
+        Some(_) => Ok(()),
+        None => Err(QueryError::TableNotFound { tenant, database, table }),
+    }
+}
+
+/// Functions in the place of a table make rows out of nothing or out of files; there are none.
+fn refuse_table_functions(question: &EngineStatement) -> Result<(), QueryError> {
+    struct FirstFunction;
+    impl Visitor for FirstFunction {
+        type Break = String;
+        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<String> {
+            match factor {
+                TableFactor::Table { name, args: Some(_), .. } => ControlFlow::Break(name.to_string()),
+                TableFactor::Function { name, .. } => ControlFlow::Break(name.to_string()),
+                TableFactor::TableFunction { expr, .. } => ControlFlow::Break(expr.to_string()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    let Some(statement) = sql_part(question) else { return Ok(()) };
+    match statement.visit(&mut FirstFunction) {
+        ControlFlow::Break(name) => Err(QueryError::NotSupported(format!("the table function `{name}`"))),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+/// The plain SQL inside a statement, below any EXPLAIN.
+fn sql_part(question: &EngineStatement) -> Option<&SqlStatement> {
+    match question {
+        EngineStatement::Statement(statement) => Some(statement),
+        EngineStatement::Explain(explain) => sql_part(&explain.statement),
+        _ => None,
+    }
+}
