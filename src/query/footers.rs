@@ -3,14 +3,14 @@
 //! The cache is the engine's own file metadata cache (a trait), so that every plan that reads segments shares it,
 //! whichever reader it comes with.
 
-use std::collections::HashMap;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use datafusion::common::{Result, TableReference};
+use datafusion::common::{HashMap, Result, TableReference};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::{ParquetFileMetrics, ParquetFileReaderFactory};

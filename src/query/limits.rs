@@ -204,7 +204,7 @@ mod tests {
         Admission::new(running, waiting, Duration::from_millis(wait_ms), gauge("r"), gauge("w"))
     }
 
-    #[tokio::test(start_paused = false)]
+    #[tokio::test]
     async fn a_full_house_lets_some_wait_and_turns_the_rest_away() {
         let admission = Arc::new(admission(1, 1, 20));
         let first = admission.turn().await.unwrap();

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt64Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
 use datafusion::arrow::compute::{filter_record_batch, prep_null_mask_filter};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, Statistics, internal_err};
+use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -134,7 +134,7 @@ pub(super) fn apply<'a>(
     let mut rows = rows.clone();
     for filter in filters {
         let verdict = filter.evaluate(&rows)?.into_array(rows.num_rows())?;
-        let Some(verdict) = (verdict.as_ref() as &dyn std::any::Any).downcast_ref::<BooleanArray>() else {
+        let Some(verdict) = verdict.as_boolean_opt() else {
             return internal_err!("a filter answers yes or no");
         };
         rows = match verdict.nulls() {
@@ -231,7 +231,7 @@ impl ExecutionPlan for LiveRowsExec {
                 starts.map(move |at| rows.slice(at, batch_size.min(rows.num_rows() - at))).collect::<Vec<_>>()
             });
             // The reservation lives as long as the rows do.
-            Ok(futures::stream::iter(slices).map(move |rows| {
+            Ok::<_, DataFusionError>(futures::stream::iter(slices).map(move |rows| {
                 let _held = &reservation;
                 Ok(rows.record_output(&metrics))
             }))

@@ -1,6 +1,5 @@
 //! The row merge: sorted inputs whose rows may share keys become one sorted stream in which every key is once.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
@@ -181,12 +180,6 @@ impl ExecutionPlan for RowMergeExec {
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
     }
-}
-
-/// Whether a plan is a row merge.
-#[cfg(test)]
-pub(super) fn is_row_merge(plan: &dyn ExecutionPlan) -> bool {
-    (plan as &dyn Any).is::<RowMergeExec>()
 }
 
 /// Folds a sorted stream. The last batch is held back until the next one shows whether its last key goes on.

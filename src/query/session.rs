@@ -44,6 +44,8 @@ pub struct QueryOptions {
     pub temp_bytes_max: u64,
     /// Partitions of a plan; 0 means one a core.
     pub target_partitions: usize,
+    /// Rows a batch, about.
+    pub batch_rows: usize,
     pub metadata_cache_bytes: u64,
 }
 
@@ -60,6 +62,7 @@ impl Default for QueryOptions {
             temp_dir: None,
             temp_bytes_max: 16 * 1024 * MIB as u64,
             target_partitions: 0,
+            batch_rows: 8192,
             metadata_cache_bytes: 128 * MIB as u64,
         }
     }
@@ -155,6 +158,7 @@ impl QueryEngine {
             .with_default_catalog_and_schema(&scope.tenant, &scope.database)
             .with_create_default_catalog_and_schema(false)
             .with_information_schema(true)
+            .with_batch_size(self.options.batch_rows.max(1))
             .with_target_partitions(partitions);
         let options = config.options_mut();
         options.sql_parser.enable_ident_normalization = false;

@@ -85,19 +85,16 @@ impl File for std::fs::File {
     }
 }
 
-/// Creates directory `path` durably: every new directory's entry in its parent is synced as well.
+/// Creates directory `path` durably: its entry and that of every directory above it are synced, also of those that
+/// exist (an earlier process may have died between making and syncing them).
 pub fn create_dir_durably(fs: &dyn FileSystem, path: &Path) -> io::Result<()> {
-    let mut missing = Vec::new();
-    let mut at = Some(path);
-    while let Some(dir) = at.filter(|d| !d.as_os_str().is_empty() && !d.exists()) {
-        missing.push(dir);
-        at = dir.parent();
-    }
     fs.create_dir_all(path)?;
-    for dir in missing.iter().rev() {
-        match dir.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => fs.sync_dir(parent)?,
-            _ => fs.sync_dir(Path::new("."))?,
+    for dir in path.ancestors().skip(1) {
+        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+        match fs.sync_dir(dir) {
+            // What we may not open we did not make either.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
         }
     }
     Ok(())

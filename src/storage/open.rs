@@ -33,6 +33,9 @@ use crate::model::{Classify, Kind};
 const URL_FORMS: &str = "file:///folder, file:./folder, s3://bucket/prefix, gs://bucket/prefix, \
                          az://container/prefix or memory:///";
 
+/// Longest pause between two tries, unless the first one is set to be longer.
+pub const RETRY_BACKOFF_MAX: Duration = Duration::from_secs(2);
+
 /// Where objects are kept. Prints as the setting does, and holds no credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreUrl {
@@ -78,6 +81,8 @@ pub struct StoreOptions {
     pub request_timeout: Duration,
     /// Tries after the first one.
     pub retries_max: usize,
+    /// Pause before the second try; later ones are up to twice as long each, to [`RETRY_BACKOFF_MAX`].
+    pub retry_backoff: Duration,
     /// No try starts later than this after the first one.
     pub retry_timeout: Duration,
 }
@@ -94,6 +99,7 @@ impl Default for StoreOptions {
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
             retries_max: 3,
+            retry_backoff: Duration::from_millis(100),
             retry_timeout: Duration::from_secs(10),
         }
     }
@@ -262,8 +268,8 @@ fn check_endpoint(endpoint: &str, plain_allowed: bool) -> Result<(), StoreError>
 fn retries(options: &StoreOptions) -> RetryConfig {
     RetryConfig {
         backoff: BackoffConfig {
-            init_backoff: Duration::from_millis(100),
-            max_backoff: Duration::from_secs(2),
+            init_backoff: options.retry_backoff,
+            max_backoff: RETRY_BACKOFF_MAX.max(options.retry_backoff),
             base: 2.0,
         },
         max_retries: options.retries_max,

@@ -20,11 +20,11 @@ DAY = 86_400 * 10**9
 START = 1_600_000_000 * 10**9
 LONG = "n" * 300
 
-# {table: [(tags, fields, time in ns)]}; a field's type follows from its Python type, `U` is unsigned.
+FULL_NAME = "cnosdb.readers.autogen."  # tenant, database, policy
 
 
 class U(int):
-    pass
+    """An unsigned field: every other type follows from the Python type."""
 
 
 def points(name, n=3):
@@ -34,6 +34,7 @@ def points(name, n=3):
 
 AWKWARD_NAMES = ["a b", "a,b", "a=b", 'say "hi"', "a/b", "..", ".", "a\\b", "%2F", "~#!", "été 東京 🌊", "Host", "host", "HOST", LONG, "a.parquet", "select"]
 
+# {table: [(tags, fields, time in ns)]}
 TABLES = {name: points(name) for name in AWKWARD_NAMES}
 TABLES["types"] = [
     ({"t": "x"}, {"f": 0.1, "i": -(2**63), "u": U(2**64 - 1), "b": True, "s": 'text, "quoted" \\ 東京'}, START + 123456789),
@@ -75,8 +76,7 @@ def main():
             checks.attempt(segment, checks, path, found)
         checks.equal("tables found", sorted(found), sorted(TABLES))
         for table, rows in TABLES.items():
-            wanted = [row for row in map(expected, rows)]
-            checks.equal(f"rows of {table[:40]}", sorted(found[table], key=repr), sorted(wanted, key=repr))
+            checks.equal(f"rows of {table[:40]}", sorted(found[table], key=repr), sorted(map(expected, rows), key=repr))
     checks.finish()
 
 
@@ -117,8 +117,10 @@ def segment(checks, path, found):
     """Checks one file, and adds its rows to `found` under the table that the file names."""
     file = pq.ParquetFile(path)
     schema = file.schema_arrow
-    table = file.metadata.metadata[b"tidegate.table"].decode()
+    full = file.metadata.metadata[b"tidegate.table"].decode()
+    table = full.removeprefix(FULL_NAME)
     what = f"{path.name} ({table[:40]})"
+    checks.that(f"{what}: names its table in full", full.startswith(FULL_NAME), full)
     columns = [described(field) for field in schema]
     names = [field.name for field in schema]
 

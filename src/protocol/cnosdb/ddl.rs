@@ -4,7 +4,7 @@ use crate::catalog::CatalogError;
 use crate::catalog::databases::{IfExists, NewDatabase, policy};
 use crate::model::{Classify, Kind, Precision};
 use crate::protocol::Core;
-use crate::query::Ddl;
+use crate::query::sql::Ddl;
 
 use super::error::WireError;
 

@@ -13,7 +13,8 @@ use crate::protocol::body::{self, BodyLimits};
 use crate::protocol::encoding::{Compressor, Encoding, Preference, choose};
 use crate::protocol::format::rows::{Format, RowEncoder};
 use crate::protocol::{Core, Gate, RequestLimits};
-use crate::query::{QueryError, SqlAnswer, SqlRequest};
+use crate::query::QueryError;
+use crate::query::sql::{SqlAnswer, SqlRequest};
 
 use super::error::{Code, WireError};
 use super::params::Params;
@@ -97,7 +98,7 @@ async fn answer_into(core: Core, question: SqlRequest, writer: Writer, pieces: m
 async fn run(core: &Core, question: SqlRequest, mut writer: Writer, pieces: &mpsc::Sender<Piece>) -> Result<(), WireError> {
     let text = question.text.clone();
     let tenant = question.tenant.clone();
-    let answer = core.queries.sql(question).await.map_err(|error| refusal(error, &text))?;
+    let answer = core.queries.run(question).await.map_err(|error| refusal(error, &text))?;
     let mut rows = match answer {
         SqlAnswer::Ddl(statement) => {
             ddl::execute(core, &tenant, statement).await?;
@@ -106,7 +107,7 @@ async fn run(core: &Core, question: SqlRequest, mut writer: Writer, pieces: &mps
         SqlAnswer::Rows(rows) => rows,
     };
     let mut out = Vec::new();
-    writer.encoder.begin(&rows.schema(), &mut out);
+    writer.encoder.begin(rows.schema(), &mut out);
     while let Some(batch) = rows.next().await {
         let batch = batch.map_err(|error| refusal(error, &text))?;
         writer.encoder.batch(&batch, &mut out).map_err(|error| WireError::new(error.kind(), error.to_string()))?;

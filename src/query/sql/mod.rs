@@ -9,7 +9,7 @@ mod statement;
 use std::ops::ControlFlow;
 
 use datafusion::execution::context::SQLOptions;
-use datafusion::sql::TableReference;
+use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::{Statement as SqlStatement, TableFactor, Visit, Visitor};
 

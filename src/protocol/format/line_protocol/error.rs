@@ -90,7 +90,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    pub fn new(reason: Reason, at: usize) -> Self {
+    pub(super) fn new(reason: Reason, at: usize) -> Self {
         use Reason::*;
         let in_value = matches!(
             reason,
@@ -105,7 +105,7 @@ impl Problem {
     }
 
     /// The same, met at the start of a field's value.
-    pub fn in_value(self) -> Self {
+    pub(super) fn in_value(self) -> Self {
         Problem { in_value: true, ..self }
     }
 }

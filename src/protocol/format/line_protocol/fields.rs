@@ -27,7 +27,7 @@ pub(super) enum Value<'a> {
 
 impl Value<'_> {
     #[inline]
-    pub fn field_type(&self) -> FieldType {
+    pub(super) fn field_type(&self) -> FieldType {
         match self {
             Value::Float(_) => FieldType::Float,
             Value::Integer(_) => FieldType::Integer,
@@ -38,7 +38,7 @@ impl Value<'_> {
     }
 }
 
-/// What stands between a separator of the fields and the end of the series key, in the limit of its length.
+/// What the limit of a key's length counts between the series and a field key.
 const KEY_SEPARATOR_BYTES: usize = 4;
 
 /// Reads the fields of `line`, whose series part ends at `end_of_series`; returns where they end.

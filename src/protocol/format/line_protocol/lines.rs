@@ -23,7 +23,7 @@ pub(super) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    pub fn new(body: &'a [u8], dialect: Dialect) -> Self {
+    pub(super) fn new(body: &'a [u8], dialect: Dialect) -> Self {
         Lines { body, next: 0, dialect }
     }
 

@@ -37,7 +37,7 @@ use memchr::{memchr, memrchr};
 
 use crate::model::{FieldType, Points, Precision, TablePoints};
 
-pub use error::{BadLines, LineError, Reason};
+pub use error::{BAD_LINES_MAX, BadLines, LineError, Reason, TEXT_BYTES_MAX};
 
 use error::Problem;
 use fields::{Field, Value};

@@ -185,7 +185,7 @@ fn refused_lines_are_named_with_influxdbs_reason() {
     check("pump speed=5,,flow=2", "invalid field format");
     check("pump speed=5,flow", "invalid field format");
     check(r#"pump note="a"b=t"#, "invalid field format");
-    check(r"pump speed\\=5", r"invalid value: field-key=speed\\");
+    check(r"pump speed\\=5", r"invalid value: field-key=speed\\=5");
     check(r#"pump note="open"#, "unbalanced quotes");
     check("pump note=\"open 8\npump speed=5", "unbalanced quotes");
     check("pump speed=5x", "invalid number");
@@ -359,7 +359,7 @@ fn bad_lines_say_where_they_are() {
 #[test]
 fn only_so_many_bad_lines_are_kept() {
     let parsed = read(Dialect::INFLUXDB, "bad\n".repeat(5_000));
-    assert_eq!(parsed.bad_lines.kept().len(), error::BAD_LINES_MAX);
+    assert_eq!(parsed.bad_lines.kept().len(), BAD_LINES_MAX);
     assert_eq!((parsed.bad_lines.not_kept(), parsed.bad_lines.count()), (4_000, 5_000));
 }
 
@@ -371,10 +371,10 @@ fn only_so_much_text_of_bad_lines_is_kept() {
     let longer = format!("x{}", "ü".repeat(1_000_000));
     let parsed = read(Dialect::INFLUXDB, &longer);
     let kept = &parsed.bad_lines.kept()[0].line;
-    assert_eq!(kept.len(), error::TEXT_BYTES_MAX - 1);
+    assert_eq!(kept.len(), TEXT_BYTES_MAX - 1);
     assert!(longer.starts_with(kept));
     let parsed = read(Dialect::INFLUXDB, format!("a v={}i", "9".repeat(2_000_000)));
-    assert!(parsed.bad_lines.kept()[0].to_string().len() < 4 * error::TEXT_BYTES_MAX);
+    assert!(parsed.bad_lines.kept()[0].to_string().len() < 4 * TEXT_BYTES_MAX);
 }
 
 #[test]

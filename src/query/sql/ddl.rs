@@ -1,0 +1,154 @@
+//! Statements that make and remove databases, parsed for whoever carries them out.
+
+use crate::query::error::QueryError;
+
+use super::statement::Words;
+
+/// A change of databases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ddl {
+    CreateDatabase { name: String, if_not_exists: bool, options: DatabaseOptions },
+    DropDatabase { name: String, if_exists: bool },
+}
+
+/// What a database is created with: the text of each option as written, without quotes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DatabaseOptions {
+    pub ttl: Option<String>,
+    pub shard: Option<String>,
+    pub vnode_duration: Option<String>,
+    pub replica: Option<String>,
+    pub precision: Option<String>,
+    /// Options that change nothing here, by name in upper case.
+    pub others: Vec<(String, String)>,
+}
+
+/// Options of the kind that only its old server has a use for.
+const OTHER_OPTIONS: [&str; 6] =
+    ["MAX_MEMCACHE_SIZE", "MEMCACHE_PARTITIONS", "WAL_MAX_FILE_SIZE", "WAL_SYNC", "STRICT_WRITE", "MAX_CACHE_READERS"];
+
+/// `[IF NOT EXISTS] name [WITH option value …]`
+pub(super) fn create_database(mut words: Words<'_>) -> Result<Ddl, QueryError> {
+    let if_not_exists = words.take_keyword(&["IF"]).is_some();
+    if if_not_exists {
+        words.expect_keyword("NOT")?;
+        words.expect_keyword("EXISTS")?;
+    }
+    let name = database_name(&mut words)?;
+    let mut options = DatabaseOptions::default();
+    if words.take_keyword(&["WITH"]).is_some() {
+        loop {
+            option(&mut words, &mut options)?;
+            if words.end().is_ok() {
+                break;
+            }
+        }
+    }
+    words.end()?;
+    Ok(Ddl::CreateDatabase { name, if_not_exists, options })
+}
+
+/// `[IF EXISTS] name`
+pub(super) fn drop_database(mut words: Words<'_>) -> Result<Ddl, QueryError> {
+    let if_exists = words.take_keyword(&["IF"]).is_some();
+    if if_exists {
+        words.expect_keyword("EXISTS")?;
+    }
+    let name = database_name(&mut words)?;
+    if words.take_keyword(&["AFTER"]).is_some() {
+        return Err(QueryError::NotSupported("DROP DATABASE … AFTER".to_string()));
+    }
+    words.end()?;
+    Ok(Ddl::DropDatabase { name, if_exists })
+}
+
+fn database_name(words: &mut Words<'_>) -> Result<String, QueryError> {
+    let name = words.name()?;
+    if name.trim().is_empty() {
+        return Err(QueryError::Syntax("Name cannot be empty or contain only spaces".to_string()));
+    }
+    if name.contains('/') {
+        return Err(QueryError::Syntax(format!("not supported keyword contains '/': {name}")));
+    }
+    Ok(name)
+}
+
+fn option(words: &mut Words<'_>, options: &mut DatabaseOptions) -> Result<(), QueryError> {
+    let at = *words;
+    let Some(key) = words.any_keyword() else { return at.expected("a database option") };
+    let slot = match key.as_str() {
+        "TTL" => &mut options.ttl,
+        "SHARD" => &mut options.shard,
+        "VNODE_DURATION" => &mut options.vnode_duration,
+        "REPLICA" => &mut options.replica,
+        "PRECISION" => &mut options.precision,
+        other if OTHER_OPTIONS.contains(&other) => {
+            let value = words.value()?;
+            options.others.push((key, value));
+            return Ok(());
+        }
+        _ => return at.expected("a database option"),
+    };
+    if slot.is_some() {
+        return Err(QueryError::Syntax(format!("the option {key} is given twice")));
+    }
+    *slot = Some(words.value()?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::{Statement, parse};
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<Ddl, &str>) {
+        match (parse(text), expected) {
+            (Ok(Statement::Ddl(seen)), Ok(expected)) => assert_eq!(seen, expected, "{text}"),
+            (Err(seen), Err(expected)) => assert_eq!(seen.to_string(), expected, "{text}"),
+            (seen, _) => panic!("{text}: {seen:?}"),
+        }
+    }
+
+    fn create(name: &str, if_not_exists: bool, options: DatabaseOptions) -> Result<Ddl, &'static str> {
+        Ok(Ddl::CreateDatabase { name: name.to_string(), if_not_exists, options })
+    }
+
+    #[test]
+    fn databases_are_created() {
+        check("create database Rooms", create("Rooms", false, DatabaseOptions::default()));
+        check("CREATE DATABASE IF NOT EXISTS \"a b\";", create("a b", true, DatabaseOptions::default()));
+        check("create database 'a b'", create("a b", false, DatabaseOptions::default()));
+        let options = DatabaseOptions {
+            ttl: Some("7d".to_string()),
+            shard: Some("3".to_string()),
+            vnode_duration: Some("1y".to_string()),
+            replica: Some("2".to_string()),
+            precision: Some("ms".to_string()),
+            others: vec![("WAL_SYNC".to_string(), "true".to_string())],
+        };
+        let text = "create database d with vnode_duration '1y' Ttl '7d' /* c */ SHARD 3 replica 2 wal_sync true\nprecision 'ms'";
+        check(text, create("d", false, options));
+    }
+
+    #[test]
+    fn databases_are_dropped() {
+        check("drop database d", Ok(Ddl::DropDatabase { name: "d".to_string(), if_exists: false }));
+        check("drop database if exists `d`", Ok(Ddl::DropDatabase { name: "d".to_string(), if_exists: true }));
+        check("drop database d after '7d'", Err("DROP DATABASE … AFTER is not supported"));
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        check("create database ''", Err("Name cannot be empty or contain only spaces"));
+        check("create database \"a/b\"", Err("not supported keyword contains '/': a/b"));
+        check("create database", Err("Expected: a name, found: EOF"));
+        check("create database if exists d", Err("Expected: NOT, found: exists"));
+        check("create database d with", Err("Expected: a database option, found: EOF"));
+        check("create database d with colour 'red'", Err("Expected: a database option, found: colour"));
+        check("create database d with ttl", Err("Expected: a value, found: EOF"));
+        check("create database d with ttl '1d' ttl '2d'", Err("the option TTL is given twice"));
+        check("create database d ttl '1d'", Err("Expected: end of statement, found: ttl"));
+        check("drop database d e", Err("Expected: end of statement, found: e"));
+    }
+}

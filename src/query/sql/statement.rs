@@ -1,0 +1,314 @@
+//! Which statement a text is, told by its first words on the tokens of the engine's own parser; questions are then parsed by it.
+
+use datafusion::common::TableReference;
+use datafusion::sql::parser::{DFParserBuilder, Statement as EngineStatement};
+use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
+
+use crate::query::error::QueryError;
+
+use super::ddl::{self, Ddl};
+
+/// How deep a statement may nest.
+const NESTING_MAX: usize = 64;
+
+/// One statement.
+#[derive(Debug)]
+pub(super) enum Statement {
+    /// A query or its explanation.
+    Question(Box<EngineStatement>),
+    Describe { table: TableReference },
+    ShowTables { database: Option<String> },
+    ShowDatabases,
+    Ddl(Ddl),
+}
+
+/// Parses exactly one statement; one `;` after it is fine.
+pub(super) fn parse(text: &str) -> Result<Statement, QueryError> {
+    let tokens = Tokenizer::new(&GenericDialect {}, text)
+        .tokenize_with_location()
+        .map_err(|error| QueryError::Syntax(error.to_string()))?;
+    let mut statements: Vec<Vec<TokenWithSpan>> = Vec::new();
+    for part in tokens.split(|t| t.token == Token::SemiColon) {
+        if part.iter().any(|t| is_solid(&t.token)) {
+            statements.push(part.to_vec());
+        }
+    }
+    match statements.len() {
+        0 => Err(QueryError::Empty),
+        1 => parse_one(statements.swap_remove(0)),
+        found => Err(QueryError::MultipleStatements { found }),
+    }
+}
+
+fn is_solid(token: &Token) -> bool {
+    !matches!(token, Token::Whitespace(_) | Token::EOF)
+}
+
+fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
+    let solid: Vec<&Token> = tokens.iter().map(|t| &t.token).filter(|t| is_solid(t)).collect();
+    let words = Words { tokens: &solid, at: 0 };
+    let (first, second) = (words.keyword(0), words.keyword(1));
+    match (first.as_str(), second.as_str()) {
+        ("CREATE", "DATABASE") => ddl::create_database(words.after(2)).map(Statement::Ddl),
+        ("DROP", "DATABASE") => ddl::drop_database(words.after(2)).map(Statement::Ddl),
+        ("SHOW", "DATABASES") => words.after(2).end().map(|()| Statement::ShowDatabases),
+        ("SHOW", "TABLES") => show_tables(words.after(2)),
+        ("DESCRIBE" | "DESC", "DATABASE") => Err(not_supported(&first, &second)),
+        ("DESCRIBE" | "DESC", _) => describe(words.after(1)),
+        ("SELECT" | "WITH" | "VALUES" | "EXPLAIN" | "TABLE" | "FROM", _) | ("SHOW", "COLUMNS") | ("", _) => question(tokens),
+        ("CREATE" | "ALTER" | "DROP" | "SHOW", _) if !second.is_empty() => Err(not_supported(&first, &second)),
+        (verb, _) if OTHER_VERBS.contains(&verb) => Err(not_supported(&first, "")),
+        _ => question(tokens),
+    }
+}
+
+fn not_supported(first: &str, second: &str) -> QueryError {
+    QueryError::NotSupported(format!("{first} {second}").trim_end().to_string())
+}
+
+/// Statements that are SQL and are not questions.
+const OTHER_VERBS: [&str; 40] = [
+    "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "COPY", "SET", "RESET", "PREPARE", "EXECUTE", "DEALLOCATE", "LOAD",
+    "UNLOAD", "INSTALL", "ATTACH", "DETACH", "GRANT", "REVOKE", "DENY", "CALL", "USE", "BEGIN", "START", "COMMIT",
+    "ROLLBACK", "SAVEPOINT", "RELEASE", "ANALYZE", "VACUUM", "OPTIMIZE", "KILL", "CACHE", "UNCACHE", "LOCK", "UNLOCK",
+    "FLUSH", "DISCARD", "DECLARE", "FETCH", "RECOVER",
+];
+
+fn question(tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
+    let mut parser = DFParserBuilder::new(tokens).with_recursion_limit(NESTING_MAX).build()?;
+    let mut statements = parser.parse_statements()?;
+    match (statements.pop_front(), statements.is_empty()) {
+        (Some(statement), true) if is_question(&statement) => Ok(Statement::Question(Box::new(statement))),
+        (Some(statement), true) => {
+            let text = statement.to_string();
+            let verb = text.split_whitespace().next().unwrap_or("the statement").to_uppercase();
+            Err(QueryError::NotSupported(verb))
+        }
+        (Some(_), false) => Err(QueryError::MultipleStatements { found: statements.len() + 1 }),
+        (None, _) => Err(QueryError::Empty),
+    }
+}
+
+fn is_question(statement: &EngineStatement) -> bool {
+    match statement {
+        EngineStatement::Explain(explain) => is_query(&explain.statement),
+        EngineStatement::Statement(sql) => matches!(**sql, SqlStatement::Query(_) | SqlStatement::ShowColumns { .. }),
+        _ => false,
+    }
+}
+
+fn is_query(statement: &EngineStatement) -> bool {
+    matches!(statement, EngineStatement::Statement(sql) if matches!(**sql, SqlStatement::Query(_)))
+}
+
+/// `[ON | FROM | IN database]`
+fn show_tables(mut words: Words<'_>) -> Result<Statement, QueryError> {
+    let database = match words.take_keyword(&["ON", "FROM", "IN"]) {
+        Some(_) => Some(words.name()?),
+        None => None,
+    };
+    words.end()?;
+    Ok(Statement::ShowTables { database })
+}
+
+/// `[TABLE] name`
+fn describe(mut words: Words<'_>) -> Result<Statement, QueryError> {
+    words.take_keyword(&["TABLE"]);
+    let mut parts = vec![words.name()?];
+    while words.take(&Token::Period) {
+        parts.push(words.name()?);
+    }
+    words.end()?;
+    let table = match <[String; 1]>::try_from(parts) {
+        Ok([table]) => TableReference::bare(table),
+        Err(parts) => match <[String; 2]>::try_from(parts) {
+            Ok([database, table]) => TableReference::partial(database, table),
+            Err(parts) => match <[String; 3]>::try_from(parts) {
+                Ok([tenant, database, table]) => TableReference::full(tenant, database, table),
+                Err(_) => return Err(QueryError::Syntax("a table's name has at most three parts".to_string())),
+            },
+        },
+    };
+    Ok(Statement::Describe { table })
+}
+
+/// The tokens of a statement without its white space, read from the left.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Words<'a> {
+    tokens: &'a [&'a Token],
+    at: usize,
+}
+
+impl<'a> Words<'a> {
+    fn after(mut self, count: usize) -> Self {
+        self.at += count;
+        self
+    }
+
+    fn peek(&self) -> Option<&'a Token> {
+        self.tokens.get(self.at).copied()
+    }
+
+    /// The unquoted word `ahead` places from here in upper case; empty when there is none.
+    fn keyword(&self, ahead: usize) -> String {
+        match self.tokens.get(self.at + ahead) {
+            Some(Token::Word(Word { value, quote_style: None, .. })) => value.to_uppercase(),
+            _ => String::new(),
+        }
+    }
+
+    fn take(&mut self, token: &Token) -> bool {
+        let found = self.peek() == Some(token);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Takes the next word when it is one of `wanted`, and says which.
+    pub fn take_keyword(&mut self, wanted: &[&'static str]) -> Option<&'static str> {
+        let found = self.keyword(0);
+        let word = wanted.iter().find(|w| **w == found)?;
+        self.at += 1;
+        Some(word)
+    }
+
+    pub fn expect_keyword(&mut self, wanted: &'static str) -> Result<(), QueryError> {
+        self.take_keyword(&[wanted]).map(|_| ()).ok_or_else(|| self.unexpected(wanted))
+    }
+
+    /// Any next word in upper case.
+    pub fn any_keyword(&mut self) -> Option<String> {
+        let word = self.keyword(0);
+        if word.is_empty() {
+            return None;
+        }
+        self.at += 1;
+        Some(word)
+    }
+
+    /// A name: a word, quoted or not, or a string in single quotes. Kept as written.
+    pub fn name(&mut self) -> Result<String, QueryError> {
+        let name = match self.peek() {
+            Some(Token::Word(word)) => word.value.clone(),
+            Some(Token::SingleQuotedString(text) | Token::DoubleQuotedString(text)) => text.clone(),
+            _ => return Err(self.unexpected("a name")),
+        };
+        self.at += 1;
+        Ok(name)
+    }
+
+    /// A value of an option: a string or a number, as text.
+    pub fn value(&mut self) -> Result<String, QueryError> {
+        let value = match self.peek() {
+            Some(Token::SingleQuotedString(text) | Token::DoubleQuotedString(text)) => text.clone(),
+            Some(Token::Number(digits, _)) => digits.clone(),
+            Some(Token::Word(word)) => word.value.clone(),
+            _ => return Err(self.unexpected("a value")),
+        };
+        self.at += 1;
+        Ok(value)
+    }
+
+    pub fn end(&self) -> Result<(), QueryError> {
+        if self.peek().is_some() { Err(self.unexpected("end of statement")) } else { Ok(()) }
+    }
+
+    /// Fails: what comes next is not what was expected.
+    pub fn expected<T>(&self, expected: &str) -> Result<T, QueryError> {
+        Err(self.unexpected(expected))
+    }
+
+    fn unexpected(&self, expected: &str) -> QueryError {
+        let found = self.peek().map_or("EOF".to_string(), Token::to_string);
+        QueryError::Syntax(format!("Expected: {expected}, found: {found}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Classify, Kind};
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&str, &str>) {
+        let parsed = parse(text);
+        let seen = parsed.as_ref().map(|s| match s {
+            Statement::Question(question) => format!("question {question}"),
+            other => format!("{other:?}"),
+        });
+        match (seen, expected) {
+            (Ok(seen), Ok(expected)) => assert_eq!(seen, expected, "{text}"),
+            (Err(seen), Err(expected)) => assert_eq!(seen.to_string(), expected, "{text}"),
+            (seen, _) => panic!("{text}: {seen:?}"),
+        }
+    }
+
+    #[test]
+    fn one_statement_a_request() {
+        check("select 1", Ok("question SELECT 1"));
+        check(" select 1 ; ; -- end\n", Ok("question SELECT 1"));
+        check("select ';'", Ok("question SELECT ';'"));
+        check("select 1; select 2", Err("multiple statements are not allowed, found 2"));
+        for nothing in ["", "  \n", ";", "-- only words\n", "/* only words */ ;"] {
+            check(nothing, Err("the request holds no statement"));
+        }
+    }
+
+    #[test]
+    fn questions_and_short_forms() {
+        check("with a as (select 1) select * from a", Ok("question WITH a AS (SELECT 1) SELECT * FROM a"));
+        check("explain analyze select 1", Ok("question EXPLAIN ANALYZE SELECT 1"));
+        check("(select 1) union all values (2)", Ok("question (SELECT 1) UNION ALL VALUES (2)"));
+        check("show tables on \"a/b\"", Ok("ShowTables { database: Some(\"a/b\") }"));
+        check("SHOW TABLES;", Ok("ShowTables { database: None }"));
+        check("show databases", Ok("ShowDatabases"));
+        check("desc table d.t", Ok("Describe { table: Partial { schema: \"d\", table: \"t\" } }"));
+        check("describe t", Ok("Describe { table: Bare { table: \"t\" } }"));
+        check("describe a.b.c.d", Err("a table's name has at most three parts"));
+    }
+
+    #[test]
+    fn what_changes_something_is_refused_by_name() {
+        let refused = [
+            ("insert into t values (1)", "INSERT"),
+            ("update t set a = 1", "UPDATE"),
+            ("delete from t", "DELETE"),
+            ("copy (select 1) to '/tmp/x.csv'", "COPY"),
+            ("copy t to 's3://a/b'", "COPY"),
+            ("create external table t stored as csv location '/etc/passwd'", "CREATE EXTERNAL"),
+            ("create table t as select 1", "CREATE TABLE"),
+            ("create view v as select 1", "CREATE VIEW"),
+            ("create or replace view v as select 1", "CREATE OR"),
+            ("create function f() returns int return 1", "CREATE FUNCTION"),
+            ("drop table t", "DROP TABLE"),
+            ("alter table t add column a int", "ALTER TABLE"),
+            ("set datafusion.execution.batch_size = 1", "SET"),
+            ("reset datafusion.execution.batch_size", "RESET"),
+            ("show all", "SHOW ALL"),
+            ("prepare p as select 1", "PREPARE"),
+            ("execute p", "EXECUTE"),
+            ("load data inpath 'x' into table t", "LOAD"),
+            ("use d", "USE"),
+            ("begin", "BEGIN"),
+            ("explain copy (select 1) to '/tmp/x'", "EXPLAIN"),
+            ("explain insert into t values (1)", "EXPLAIN"),
+            ("explain create table t as select 1", "EXPLAIN"),
+            ("describe database d", "DESCRIBE DATABASE"),
+        ];
+        for (text, name) in refused {
+            check(text, Err(&format!("{name} is not supported")));
+            assert_eq!(parse(text).unwrap_err().kind(), Kind::Unsupported);
+        }
+    }
+
+    #[test]
+    fn what_is_no_sql_is_a_syntax_error() {
+        for text in ["selec 1", "select a from", "select 'a", "show tables x", "describe", "\u{1}", "42"] {
+            let error = parse(text).unwrap_err();
+            assert!(matches!(error, QueryError::Syntax(_)), "{text}: {error:?}");
+        }
+        let deep = format!("select {}1{}", "(".repeat(5_000), ")".repeat(5_000));
+        check(&deep, Err("the statement is nested too deeply"));
+    }
+}

@@ -1,0 +1,7 @@
+//! Tables made of segments and live rows in every way, asked through the engine.
+
+mod limits;
+mod oracle;
+mod plans;
+mod sandbox;
+mod world;

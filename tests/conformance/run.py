@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""Replays the shared conformance suites against the built gateway and holds what has been reached.
+
+    run.py [SUITE...] [--all] [--only REGEX] [--strict] [--update-floors] [-v]
+
+For each suite named (default: every suite in floors.toml) a gateway of its own is started, and the suite's files that
+floors.toml names (--all: every file of the suite) are replayed at the suite's home listener.
+
+    floors.toml    cases that pass at least, a file and a suite; --update-floors raises them, nothing lowers them
+    disputed.toml  cases whose expectation is proven wrong, with the proof; counted apart
+    open.toml      cases known not to be done, with the reason
+
+Fails when a file or suite passes fewer cases than its floor, when a case of open.toml or disputed.toml passes or does
+not exist (so that the lists stay true), and with --strict also when a failing case is in neither list.
+The suites are looked for in `../shared/conformance` beside the checkout; $TIDEGATE_SHARED names another `shared` folder.
+"""
+import argparse, json, os, re, subprocess, sys, tempfile, tomllib
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent / "clients"))
+from gate import Gate, GateError  # noqa: E402
+
+FLOORS, DISPUTED, OPEN = HERE / "floors.toml", HERE / "disputed.toml", HERE / "open.toml"
+HOME = {"influxql": "influxdb", "opentsdb": "opentsdb", "tdengine": "tdengine", "cnosdb": "cnosdb", "elasticsearch": "elasticsearch"}
+
+
+@dataclass
+class Outcome:
+    """What one suite's replay came to. `ran`: {file: set of cases}; `failed`: {(file, case)}; files without `.json`."""
+
+    suite: str
+    ran: dict
+    failed: set = field(default_factory=set)
+
+    def passed(self, file=None):
+        """{(file, case)} that passed, of one file or of all."""
+        files = [file] if file else self.ran
+        return {(f, case) for f in files for case in self.ran.get(f, ())} - self.failed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(HOME)}")
+    parser.add_argument("--all", action="store_true", help="every file of the suites, not only those with a floor")
+    parser.add_argument("--only", metavar="REGEX", help="only cases whose name matches; floors are not checked then")
+    parser.add_argument("--strict", action="store_true")
+    parser.add_argument("--update-floors", action="store_true")
+    parser.add_argument("-v", action="store_true", help="why each case failed")
+    arguments = parser.parse_args()
+    unknown = set(arguments.suites) - set(HOME)
+    if unknown or (arguments.only and arguments.update_floors):
+        parser.error(f"no suite {', '.join(unknown)}" if unknown else "--update-floors needs all cases, not --only")
+
+    floors, disputed, opened = read(FLOORS), listed(DISPUTED), listed(OPEN)
+    outcomes = [replay(suite, floors.get(suite, {}), arguments) for suite in arguments.suites or floors]
+    complaints = []
+    for outcome in outcomes:
+        if not arguments.only:
+            complaints += below_floor(outcome, floors.get(outcome.suite, {}))
+        complaints += untrue_lists(outcome, disputed, opened, whole=not arguments.only)
+        if arguments.strict:
+            complaints += unexplained(outcome, disputed | opened)
+    report(outcomes, disputed, opened)
+    for complaint in complaints:
+        print(f"FAIL {complaint}")
+    if arguments.update_floors:
+        FLOORS.write_text(printed_floors(raised(floors, outcomes), FLOORS.read_text()))
+    print(f"conformance: {sum(len(o.passed()) for o in outcomes)} passed, {len(complaints)} failed")
+    sys.exit(1 if complaints or not any(o.ran for o in outcomes) else 0)
+
+
+# Replaying
+
+def shared_suites():
+    shared = Path(os.environ.get("TIDEGATE_SHARED") or ROOT.parent / "shared")
+    runner = shared / "conformance" / "run.py"
+    if not runner.is_file():
+        sys.exit(f"conformance: {runner} is not there; put the shared folder beside the checkout, or name it in TIDEGATE_SHARED")
+    return runner.parent
+
+
+def replay(suite, floors, arguments):
+    suites = shared_suites()
+    there = {path.stem: path for path in (suites / suite).glob("*.json")}
+    wanted = sorted(there) if arguments.all or not floors else sorted(set(floors) - {"total"})
+    missing = [file for file in wanted if file not in there]
+    if missing:
+        sys.exit(f"conformance: {suite} has no file {', '.join(missing)}")
+    files = {file: json.loads(there[file].read_text()) for file in wanted}
+    files = {file: document for file, document in files.items() if runnable(document)}
+    home = HOME[suite]
+    with tempfile.TemporaryDirectory(prefix="tidegate-conformance-") as folder, Gate(listeners=(home,)) as gate:
+        for file in files:
+            (Path(folder) / f"{file}.json").symlink_to(there[file])
+        summary = Path(folder) / "summary"
+        command = [sys.executable, suites / "run.py", suite, gate.url(home), "--dir", folder, "--json", summary]
+        command += ["--telnet", f"127.0.0.1:{gate.ports[home]}"] if suite == "opentsdb" else []
+        command += ["--only", arguments.only] if arguments.only else []
+        done = subprocess.run([*command, *(["-v"] if arguments.v else [])], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        shown = [text for text in done.stdout.splitlines() if arguments.v or not text.lstrip().startswith("FAIL ")]
+        print(f"== {suite} at {gate.url(home)}", *shown, sep="\n")
+        if not summary.is_file():
+            raise GateError(f"{suite}: the replay did not finish\n{done.stdout[-2000:]}")
+        counted = json.loads(summary.read_text())
+    ran = {file: {case for case in names(document) if selected(suite, file, case, arguments.only)} for file, document in files.items()}
+    entries = (entry.split(":", 1) for entry in counted["fails"])
+    outcome = Outcome(suite, ran, {(file.removesuffix(".json"), case) for file, case in entries})
+    ours, theirs = (sum(map(len, ran.values())), len(outcome.passed())), (counted["total"], counted["pass"])
+    if ours != theirs and not arguments.only:
+        raise GateError(f"{suite}: the runner counts {theirs[1]} of {theirs[0]}, we {ours[1]} of {ours[0]}")
+    return outcome
+
+
+def selected(suite, file, case, only):
+    """Whether the suite's runner runs the case with `--only`: each has its own idea of a match."""
+    if suite == "opentsdb":
+        return not only or only in case
+    return not only or bool(re.search(only, f"{file}.json:{case}" if suite == "tdengine" else case))
+
+
+def runnable(document):
+    """Whether a file runs against one gateway with its default settings."""
+    return document.get("server") != "auth" and document.get("config_group", "default") == "default"
+
+
+def names(document):
+    return [case["name"] for case in document["cases"]]
+
+
+# What must hold
+
+def below_floor(outcome, floors):
+    for file, floor in floors.items():
+        passed = len(outcome.passed() if file == "total" else outcome.passed(file))
+        if passed < floor and (file == "total" or file in outcome.ran):
+            yield f"{outcome.suite} {file}: {passed} cases pass, {floor} did before"
+
+
+def untrue_lists(outcome, disputed, opened, whole):
+    """`whole`: all cases of the files were replayed, so that one which is missing does not exist."""
+    for title, entries in (("disputed", disputed), ("open", opened)):
+        for suite, file, case in sorted(entries):
+            if suite != outcome.suite or file not in outcome.ran:
+                continue
+            if (file, case) in outcome.passed():
+                yield f"{suite} {file}: `{case}` passes; take it out of {title}.toml"
+            elif whole and case not in outcome.ran[file]:
+                yield f"{suite} {file}: there is no case `{case}`; take it out of {title}.toml"
+
+
+def unexplained(outcome, known):
+    for file, case in sorted(outcome.failed):
+        if (outcome.suite, file, case) not in known:
+            yield f"{outcome.suite} {file}: `{case}` fails, and neither open.toml nor disputed.toml says why"
+
+
+def raised(floors, outcomes):
+    """The floors, each at least as high as what passed now."""
+    made = {suite: dict(files) for suite, files in floors.items()}
+    for outcome in outcomes:
+        files = made.setdefault(outcome.suite, {})
+        now = {file: len(outcome.passed(file)) for file in outcome.ran} | {"total": len(outcome.passed())}
+        for file, passed in now.items():
+            if passed or file in files:
+                files[file] = max(passed, files.get(file, 0))
+    return made
+
+
+def report(outcomes, disputed, opened):
+    for outcome in outcomes:
+        failed = {(outcome.suite, file, case) for file, case in outcome.failed}
+        counts = Counter(disputed=len(failed & disputed), open=len(failed & opened), unlisted=len(failed - disputed - opened))
+        total = sum(map(len, outcome.ran.values()))
+        said = ", ".join(f"{count} {word}" for word, count in counts.items())
+        print(f"== {outcome.suite}: {len(outcome.passed())} of {total} cases pass; of the others {said}")
+
+
+# The lists
+
+def read(path):
+    return tomllib.loads(path.read_text())
+
+
+def listed(path):
+    """{(suite, file, case)} of a list: [[group]] tables with suite, file, reason and cases."""
+    entries = set()
+    for group in read(path).get("group", []):
+        if not group.get("reason", "").strip():
+            sys.exit(f"{path.name}: a group of {group['suite']} {group['file']} says no reason")
+        entries |= {(group["suite"], group["file"], case) for case in group["cases"]}
+    return entries
+
+
+def printed_floors(floors, before):
+    """The comment that opens the file, then a table a suite."""
+    head = [text for text in before.splitlines() if text.startswith("#")]
+    tables = []
+    for suite, files in floors.items():
+        ordered = sorted(files.items(), key=lambda item: (item[0] != "total", item[0]))
+        tables += ["", f"[{suite}]", *(f"{file} = {floor}" for file, floor in ordered)]
+    return "\n".join([*head, *tables]) + "\n"
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except GateError as error:
+        sys.exit(f"conformance: {error}")
