@@ -15,6 +15,10 @@ use super::{Clock, flush::FlushSignal};
 
 /// Most columns a table may have.
 const TABLE_COLUMNS_MAX: usize = 4096;
+/// Most tables that one request may write to.
+const REQUEST_TABLES_MAX: usize = 10_000;
+/// Most cells (rows by columns, of all tables) that one request may make: rows of different fields make a large and empty matrix.
+const REQUEST_CELLS_MAX: usize = 64 * 1024 * 1024;
 /// Times that a request's points are checked anew because the schema changed under them.
 const SCHEMA_TRIES: usize = 4;
 
@@ -66,6 +70,7 @@ impl Ingest {
     pub async fn accept(&self, target: &Target, points: Points, rules: Rules) -> Result<Receipt, IngestError> {
         self.check_budget()?;
         let tables: Vec<TablePoints> = points.into_tables().collect();
+        check_size(&tables)?;
         self.check_windows(&tables)?;
         let (state, checked) = self.settle_schema(target, &tables, rules).await?;
         let (database, policy) = resolve(&state, target)?;
@@ -155,6 +160,17 @@ impl Ingest {
         }
         Err(IngestError::SchemaRace)
     }
+}
+
+fn check_size(tables: &[TablePoints]) -> Result<(), IngestError> {
+    let cells: usize = tables.iter().map(|t| t.rows().saturating_mul(t.fields.len())).sum();
+    if tables.len() > REQUEST_TABLES_MAX {
+        return Err(IngestError::TooManyTables { tables: tables.len(), max: REQUEST_TABLES_MAX });
+    }
+    if cells > REQUEST_CELLS_MAX {
+        return Err(IngestError::TooManyCells { cells, max: REQUEST_CELLS_MAX });
+    }
+    Ok(())
 }
 
 fn sum_up(checked: &[Checked]) -> Rejected {

@@ -139,7 +139,8 @@ impl Compactor {
         }
     }
 
-    async fn remove_replaced(&self, now: Instant) {
+    /// Removes replaced objects that no query can read any more.
+    pub async fn remove_replaced(&self, now: Instant) {
         loop {
             let next = {
                 let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);

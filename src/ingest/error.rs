@@ -21,6 +21,10 @@ pub enum IngestError {
     TooManyWindows { windows: usize, max: usize },
     #[error("table {table:?} would have {columns} columns, the limit is {max}")]
     TooManyColumns { table: String, columns: usize, max: usize },
+    #[error("the points are of {tables} tables, one request may write to {max}; send them in smaller parts")]
+    TooManyTables { tables: usize, max: usize },
+    #[error("the points make {cells} cells (rows by fields), one request may make {max}; send them in smaller parts")]
+    TooManyCells { cells: usize, max: usize },
     #[error("a batch of points could not be built: {0}")]
     Arrow(#[from] datafusion::arrow::error::ArrowError),
     #[error("the table's schema kept changing while the points were checked; try again")]
@@ -34,7 +38,10 @@ impl Classify for IngestError {
             IngestError::Wal(error) => error.kind(),
             IngestError::Rejected { .. } => Kind::Conflict,
             IngestError::BufferFull { .. } | IngestError::SchemaRace => Kind::Overloaded,
-            IngestError::TooManyWindows { .. } | IngestError::TooManyColumns { .. } => Kind::TooLarge,
+            IngestError::TooManyWindows { .. }
+            | IngestError::TooManyColumns { .. }
+            | IngestError::TooManyTables { .. }
+            | IngestError::TooManyCells { .. } => Kind::TooLarge,
             IngestError::Arrow(_) => Kind::Internal,
         }
     }

@@ -63,7 +63,8 @@ pub struct TablePoints {
     /// A row's time, nanoseconds.
     pub times: Vec<i64>,
     pub fields: Vec<FieldColumn>,
-    field_index: AHashMap<(String, FieldType), usize>,
+    tag_key_index: AHashMap<String, u32>,
+    field_index: AHashMap<String, Vec<usize>>,
 }
 
 impl TablePoints {
@@ -75,6 +76,7 @@ impl TablePoints {
             row_series: Vec::new(),
             times: Vec::new(),
             fields: Vec::new(),
+            tag_key_index: AHashMap::new(),
             field_index: AHashMap::new(),
         }
     }
@@ -85,23 +87,26 @@ impl TablePoints {
 
     /// Position of `key` in `tag_keys`, added when new.
     pub fn tag_key_index(&mut self, key: &str) -> u32 {
-        let found = self.tag_keys.iter().position(|k| k == key).unwrap_or_else(|| {
-            self.tag_keys.push(key.to_string());
-            self.tag_keys.len() - 1
-        });
-        found as u32
+        if let Some(&index) = self.tag_key_index.get(key) {
+            return index;
+        }
+        let index = self.tag_keys.len() as u32;
+        self.tag_keys.push(key.to_string());
+        self.tag_key_index.insert(key.to_string(), index);
+        index
     }
 
     /// Position in `fields` of the column for values of type `field_type` of field `name`, added when new.
     pub fn field_index(&mut self, name: &str, field_type: FieldType) -> usize {
         // A hint beats hashing: lines of one table nearly always list the same fields in the same order,
         // so parsers try `fields[i]` for the i-th field of a line before they ask here.
-        if let Some(&index) = self.field_index.get(&(name.to_string(), field_type)) {
+        let known = self.field_index.get(name);
+        if let Some(&index) = known.and_then(|k| k.iter().find(|i| self.fields[**i].field_type() == field_type)) {
             return index;
         }
         let index = self.fields.len();
         self.fields.push(FieldColumn::new(name, field_type));
-        self.field_index.insert((name.to_string(), field_type), index);
+        self.field_index.entry(name.to_string()).or_default().push(index);
         index
     }
 
@@ -130,68 +135,113 @@ impl TablePoints {
         let row = self.times.len() - 1;
         let column = &mut self.fields[field];
         let FieldValues::Float(values) = &mut column.values else { unreachable!("the column was asked for by type") };
-        set(values, &mut column.missing, row, value);
+        match column.rows.place(row, values.len()) {
+            Place::Next => values.push(value),
+            Place::Again(last) => values[last] = value,
+        }
     }
 
     pub fn set_integer(&mut self, field: usize, value: i64) {
         let row = self.times.len() - 1;
         let column = &mut self.fields[field];
         let FieldValues::Integer(values) = &mut column.values else { unreachable!("the column was asked for by type") };
-        set(values, &mut column.missing, row, value);
+        match column.rows.place(row, values.len()) {
+            Place::Next => values.push(value),
+            Place::Again(last) => values[last] = value,
+        }
     }
 
     pub fn set_unsigned(&mut self, field: usize, value: u64) {
         let row = self.times.len() - 1;
         let column = &mut self.fields[field];
         let FieldValues::Unsigned(values) = &mut column.values else { unreachable!("the column was asked for by type") };
-        set(values, &mut column.missing, row, value);
+        match column.rows.place(row, values.len()) {
+            Place::Next => values.push(value),
+            Place::Again(last) => values[last] = value,
+        }
     }
 
     pub fn set_boolean(&mut self, field: usize, value: bool) {
         let row = self.times.len() - 1;
         let column = &mut self.fields[field];
         let FieldValues::Boolean(values) = &mut column.values else { unreachable!("the column was asked for by type") };
-        set(values, &mut column.missing, row, value);
+        match column.rows.place(row, values.len()) {
+            Place::Next => values.push(value),
+            Place::Again(last) => values[last] = value,
+        }
     }
 
     pub fn set_string(&mut self, field: usize, value: &str) {
         let row = self.times.len() - 1;
         let column = &mut self.fields[field];
         let FieldValues::String { bytes, ends } = &mut column.values else { unreachable!("the column was asked for by type") };
-        if ends.len() > row {
-            ends.truncate(row);
+        if let Place::Again(last) = column.rows.place(row, ends.len()) {
+            ends.truncate(last);
             bytes.truncate(ends.last().copied().unwrap_or(0) as usize);
-        }
-        while ends.len() < row {
-            column.missing.push(ends.len() as u32);
-            ends.push(bytes.len() as i32);
         }
         bytes.extend_from_slice(value.as_bytes());
         ends.push(i32::try_from(bytes.len()).expect("request bodies are limited far below 2 GiB"));
     }
 }
 
-/// Puts `value` into `row`, the last one; rows skipped since the last value are missing.
-#[inline]
-fn set<T: Copy + Default>(values: &mut Vec<T>, missing: &mut Vec<u32>, row: usize, value: T) {
-    if values.len() == row {
-        values.push(value);
-    } else if values.len() > row {
-        values[row] = value; // the same field twice in one line: the last one counts
-    } else {
-        missing.extend(values.len() as u32..row as u32);
-        values.resize(row, T::default());
-        values.push(value);
-    }
-}
-
-/// The values of one field that were written with one type.
+/// The values of one field that were written with one type. Only what was written takes room: many fields that few
+/// rows have are no matrix here.
 #[derive(Debug)]
 pub struct FieldColumn {
     pub name: String,
+    /// The values, without gaps.
     pub values: FieldValues,
-    /// Rows below `values.len()` without a value, ascending. Rows from there on have none either.
-    missing: Vec<u32>,
+    rows: Rows,
+}
+
+/// The row of each value, ascending.
+#[derive(Debug, Default)]
+struct Rows {
+    /// Empty while the values are those of the first rows without a gap.
+    listed: Vec<u32>,
+}
+
+/// Where a value goes.
+enum Place {
+    Next,
+    /// The row has a value at this position already: the same field twice in one line, and the last one counts.
+    Again(usize),
+}
+
+impl Rows {
+    /// Notes a value of `row`, the last row, beside `count` values so far.
+    #[inline]
+    fn place(&mut self, row: usize, count: usize) -> Place {
+        if self.listed.is_empty() {
+            if row == count {
+                return Place::Next;
+            }
+            if row + 1 == count {
+                return Place::Again(row);
+            }
+            self.listed.extend(0..count as u32);
+        } else if self.listed.last() == Some(&(row as u32)) {
+            return Place::Again(count - 1);
+        }
+        self.listed.push(row as u32);
+        Place::Next
+    }
+
+    /// How many of `count` values belong to rows below `rows`.
+    fn below(&self, rows: usize, count: usize) -> usize {
+        if self.listed.is_empty() { count.min(rows) } else { self.listed.partition_point(|row| (*row as usize) < rows) }
+    }
+
+    fn position(&self, row: usize, count: usize) -> Option<usize> {
+        match self.listed.is_empty() {
+            true => (row < count).then_some(row),
+            false => self.listed.binary_search(&(row as u32)).ok(),
+        }
+    }
+
+    fn first(&self, count: usize) -> Option<usize> {
+        (count > 0).then(|| self.listed.first().map_or(0, |row| *row as usize))
+    }
 }
 
 #[derive(Debug)]
@@ -213,7 +263,7 @@ impl FieldColumn {
             FieldType::Boolean => FieldValues::Boolean(Vec::new()),
             FieldType::String => FieldValues::String { bytes: Vec::new(), ends: Vec::new() },
         };
-        FieldColumn { name: name.to_string(), values, missing: Vec::new() }
+        FieldColumn { name: name.to_string(), values, rows: Rows::default() }
     }
 
     #[inline]
@@ -238,72 +288,101 @@ impl FieldColumn {
     }
 
     fn truncate(&mut self, rows: usize) {
-        if self.len() <= rows {
+        let keep = self.rows.below(rows, self.len());
+        if self.len() == keep {
             return;
         }
         match &mut self.values {
-            FieldValues::Float(v) => v.truncate(rows),
-            FieldValues::Integer(v) => v.truncate(rows),
-            FieldValues::Unsigned(v) => v.truncate(rows),
-            FieldValues::Boolean(v) => v.truncate(rows),
+            FieldValues::Float(v) => v.truncate(keep),
+            FieldValues::Integer(v) => v.truncate(keep),
+            FieldValues::Unsigned(v) => v.truncate(keep),
+            FieldValues::Boolean(v) => v.truncate(keep),
             FieldValues::String { bytes, ends } => {
-                ends.truncate(rows);
+                ends.truncate(keep);
                 bytes.truncate(ends.last().copied().unwrap_or(0) as usize);
             }
         }
-        while self.missing.last().is_some_and(|&row| row as usize >= rows) {
-            self.missing.pop();
-        }
+        self.rows.listed.truncate(keep);
     }
 
     /// Whether row `row` has a value.
     pub fn has(&self, row: usize) -> bool {
-        row < self.len() && self.missing.binary_search(&(row as u32)).is_err()
+        self.position(row).is_some()
+    }
+
+    /// Where among `values` the value of row `row` is.
+    pub fn position(&self, row: usize) -> Option<usize> {
+        self.rows.position(row, self.len())
     }
 
     /// The first row with a value; `None` when the column has none (its rows were taken back).
     pub fn first_row(&self) -> Option<usize> {
-        let first = self.missing.iter().enumerate().find(|(i, row)| **row as usize != *i).map_or(self.missing.len(), |(i, _)| i);
-        (first < self.len()).then_some(first)
+        self.rows.first(self.len())
     }
 
-    /// The column as an Arrow array of `rows` values, null where none was written. No value is copied
-    /// (booleans are packed).
-    pub fn into_array(mut self, rows: usize) -> ArrayRef {
-        let len = self.len();
-        self.missing.extend(len as u32..rows as u32);
-        let nulls = (!self.missing.is_empty()).then(|| {
-            let mut valid = vec![true; rows];
-            for &row in &self.missing {
-                valid[row as usize] = false;
-            }
-            NullBuffer::from(valid)
-        });
+    /// The column as an Arrow array of `rows` values, null where none was written. Values of a column without gaps are
+    /// not copied (booleans are packed).
+    pub fn into_array(self, rows: usize) -> ArrayRef {
+        let spread = Spread { listed: &self.rows.listed, count: self.len(), rows };
+        let nulls = spread.nulls();
         match self.values {
-            FieldValues::Float(mut v) => {
-                v.resize(rows, 0.0);
-                Arc::new(Float64Array::new(v.into(), nulls))
-            }
-            FieldValues::Integer(mut v) => {
-                v.resize(rows, 0);
-                Arc::new(Int64Array::new(v.into(), nulls))
-            }
-            FieldValues::Unsigned(mut v) => {
-                v.resize(rows, 0);
-                Arc::new(UInt64Array::new(v.into(), nulls))
-            }
-            FieldValues::Boolean(mut v) => {
-                v.resize(rows, false);
-                Arc::new(BooleanArray::new(v.into(), nulls))
-            }
-            FieldValues::String { bytes, mut ends } => {
-                ends.resize(rows, bytes.len() as i32);
-                ends.insert(0, 0);
-                let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
+            FieldValues::Float(v) => Arc::new(Float64Array::new(spread.values(v).into(), nulls)),
+            FieldValues::Integer(v) => Arc::new(Int64Array::new(spread.values(v).into(), nulls)),
+            FieldValues::Unsigned(v) => Arc::new(UInt64Array::new(spread.values(v).into(), nulls)),
+            FieldValues::Boolean(v) => Arc::new(BooleanArray::new(spread.values(v).into(), nulls)),
+            FieldValues::String { bytes, ends } => {
+                let offsets = OffsetBuffer::new(ScalarBuffer::from(spread.offsets(&ends)));
                 // Parsers take values from `&str`s; checking again here keeps this safe code.
                 Arc::new(StringArray::new(offsets, Buffer::from_vec(bytes), nulls))
             }
         }
+    }
+}
+
+/// Spreads `count` values over `rows` rows.
+struct Spread<'a> {
+    listed: &'a [u32],
+    count: usize,
+    rows: usize,
+}
+
+impl Spread<'_> {
+    fn nulls(&self) -> Option<NullBuffer> {
+        if self.count == self.rows {
+            return None;
+        }
+        let mut valid = vec![false; self.rows];
+        match self.listed {
+            [] => valid[..self.count].fill(true),
+            listed => listed.iter().for_each(|row| valid[*row as usize] = true),
+        }
+        Some(NullBuffer::from(valid))
+    }
+
+    fn values<T: Copy + Default>(&self, mut values: Vec<T>) -> Vec<T> {
+        if self.listed.is_empty() {
+            values.resize(self.rows, T::default());
+            return values;
+        }
+        let mut spread = vec![T::default(); self.rows];
+        for (row, value) in self.listed.iter().zip(values) {
+            spread[*row as usize] = value;
+        }
+        spread
+    }
+
+    fn offsets(&self, ends: &[i32]) -> Vec<i32> {
+        let mut offsets = Vec::with_capacity(self.rows + 1);
+        offsets.push(0);
+        let mut last = 0;
+        for (position, end) in ends.iter().enumerate() {
+            let row = self.listed.get(position).map_or(position, |row| *row as usize);
+            offsets.resize(row + 1, last);
+            last = *end;
+            offsets.push(last);
+        }
+        offsets.resize(self.rows + 1, last);
+        offsets
     }
 }
 

@@ -258,6 +258,7 @@ fn query_options(settings: &Settings) -> QueryOptions {
         temp_bytes_max: query.temp_bytes_max,
         target_partitions: cores,
         metadata_cache_bytes: settings.cache.metadata_bytes,
+        ..QueryOptions::default()
     }
 }
 
@@ -297,3 +298,6 @@ impl Unflushed for LiveTables {
         self.writer
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,23 @@
 //! One HTTP server a listener. All serve every protocol's exact routes; they differ in whose answer the rest gets.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServerHandle, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
 use prometheus::Registry;
 use tracing::{debug, warn};
+use uuid::Uuid;
 
 use crate::config::{Listener, Settings};
 use crate::protocol::{Gate, RequestLimits, cnosdb, influxdb};
 
 use super::{health, home, tls};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Why a listener does not open.
 #[derive(Debug, thiserror::Error)]
@@ -24,12 +29,16 @@ pub enum ListenError {
 }
 
 /// The running listeners.
-pub(super) struct Servers(Vec<ServerHandle>);
+pub(super) struct Servers {
+    handles: Vec<ServerHandle>,
+    /// Where each of them listens: the port is the real one, also when the setting left it open.
+    pub(super) addresses: Vec<(Listener, SocketAddr)>,
+}
 
 impl Servers {
     /// Closes all listeners at once and waits for requests under way.
     pub(super) async fn stop(self) {
-        futures::future::join_all(self.0.iter().map(|server| server.stop(true))).await;
+        futures::future::join_all(self.handles.iter().map(|server| server.stop(true))).await;
     }
 }
 
@@ -41,7 +50,7 @@ pub(super) fn start(
     registry: &Registry,
 ) -> Result<Servers, ListenError> {
     let (limits, registry) = (Data::new(limits), Data::new(registry.clone()));
-    let mut handles = Vec::new();
+    let mut servers = Servers { handles: Vec::new(), addresses: Vec::new() };
     for (listener, address) in settings.listen.on() {
         let (gate, limits, registry, home) = (gate.clone(), limits.clone(), registry.clone(), Data::new(listener));
         let app = move || {
@@ -58,7 +67,7 @@ pub(super) fn start(
         };
         let server = HttpServer::new(app)
             .workers(workers(settings))
-            .max_connections(settings.server.max_connections)
+            .max_connections(settings.server.max_connections.div_ceil(workers(settings)))
             .keep_alive(Duration::from_secs(settings.server.keep_alive_secs))
             .client_request_timeout(Duration::from_millis(settings.server.client_header_timeout_ms))
             .client_disconnect_timeout(Duration::from_millis(settings.server.client_disconnect_timeout_ms))
@@ -72,12 +81,13 @@ pub(super) fn start(
             None => server.bind(bind),
         };
         let server = bound
-            .map_err(|source| ListenError::Bind { listener: listener.as_str(), address: address.to_string(), source })?
-            .run();
-        handles.push(server.handle());
+            .map_err(|source| ListenError::Bind { listener: listener.as_str(), address: address.to_string(), source })?;
+        servers.addresses.extend(server.addrs().first().map(|bound| (listener, *bound)));
+        let server = server.run();
+        servers.handles.push(server.handle());
         actix_web::rt::spawn(server);
     }
-    Ok(Servers(handles))
+    Ok(servers)
 }
 
 fn workers(settings: &Settings) -> usize {
@@ -87,7 +97,8 @@ fn workers(settings: &Settings) -> usize {
     }
 }
 
-/// Logs each request once it is answered: without its query string, which may hold credentials.
+/// Gives each answer an id (the client's, if it sent one) and logs the request once it is answered: without its query
+/// string, which may hold credentials.
 fn logged<S, B>(
     request: ServiceRequest,
     service: &S,
@@ -99,12 +110,19 @@ where
     let started = Instant::now();
     let (method, path) = (request.method().clone(), request.path().to_string());
     let home = request.app_data::<Data<Listener>>().map(|l| l.as_str());
+    let asked_id = request.headers().get(REQUEST_ID).cloned();
     let answer = service.call(request);
     async move {
-        let answer = answer.await?;
+        let mut answer = answer.await?;
         let status = answer.status().as_u16();
-        let id = answer.headers().get("Request-Id").and_then(|id| id.to_str().ok()).unwrap_or("-");
         let elapsed_ms = started.elapsed().as_millis() as u64;
+        if !answer.headers().contains_key(REQUEST_ID) {
+            let fresh = || HeaderValue::from_str(&Uuid::new_v4().to_string()).ok();
+            if let Some(id) = asked_id.or_else(fresh) {
+                answer.headers_mut().insert(REQUEST_ID, id);
+            }
+        }
+        let id = answer.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
         if status >= 500 {
             warn!(%method, path, status, elapsed_ms, id, listener = home, "request failed");
         } else {

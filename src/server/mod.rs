@@ -9,13 +9,14 @@ mod listeners;
 pub mod logging;
 pub mod tls;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
 use tracing::{error, info};
 
-use crate::config::Settings;
+use crate::config::{Listener, Settings};
 use crate::ingest::Clock;
 use crate::protocol::{Gate, RequestLimits};
 use crate::storage::fs::OsFileSystem;
@@ -95,7 +96,7 @@ async fn serve_until_signal(settings: &Settings, with: Surroundings) -> Result<(
         }
     };
     gate.open(gateway.core.clone());
-    announce(settings);
+    announce(settings, &servers.addresses);
     let name = signals.next().await;
     info!(signal = name, "stopping: no new connections, requests under way end, rows are flushed");
     servers.stop().await;
@@ -116,14 +117,15 @@ fn request_limits(settings: &Settings) -> RequestLimits {
 }
 
 /// What a person at a terminal wants to know: where it listens, where data goes, what to try.
-fn announce(settings: &Settings) {
+fn announce(settings: &Settings, addresses: &[(Listener, SocketAddr)]) {
     println!("tidegate {} is ready", env!("CARGO_PKG_VERSION"));
-    for (listener, address) in settings.listen.on() {
+    for (listener, address) in addresses {
         println!("  {:<14} {address}", listener.as_str());
     }
     println!("  store          {}", settings.storage.url);
     println!("  log            {}", settings.wal.dir.display());
-    if let (Some(influxdb), Some(cnosdb)) = (settings.listen.influxdb.address(), settings.listen.cnosdb.address()) {
+    let at = |wanted| addresses.iter().find(|(listener, _)| *listener == wanted).map(|(_, address)| address);
+    if let (Some(influxdb), Some(cnosdb)) = (at(Listener::Influxdb), at(Listener::Cnosdb)) {
         println!("try:");
         println!("  curl -XPOST {influxdb}/query --data-urlencode 'q=CREATE DATABASE demo'");
         println!("  curl -XPOST '{influxdb}/write?db=demo' --data-binary 'cpu,host=a usage=0.5'");

@@ -89,7 +89,7 @@ class Gate:
                 self.stop()
         finally:
             if kind or (self.checks and self.checks.failed):
-                print(f"{self.log_tail()}\nleft as it was: {self.folder}", file=sys.stderr)
+                print(f"the gateway's log ends:\n{self.log_tail()}\nleft as it was: {self.folder}", file=sys.stderr)
             else:
                 shutil.rmtree(self.folder)
 
@@ -101,7 +101,7 @@ class Gate:
             if self._wait_ready():
                 return self
             if attempt == 3 or "in use" not in self.log_tail():  # someone took one of the ports meanwhile
-                raise GateError(f"the gateway ended at once with status {self.process.returncode}:\n{self.log_tail()}")
+                raise GateError(f"the gateway ended at once with status {self.process.returncode}")
 
     def _spawn(self):
         settings = {"storage.url": self.store.as_uri(), "wal.dir": self.wal}
@@ -129,7 +129,7 @@ class Gate:
                 last = str(error)
             time.sleep(0.05)
         self.kill()
-        raise GateError(f"not ready after {READY_SECONDS} s, last answer: {last}\n{self.log_tail()}")
+        raise GateError(f"not ready after {READY_SECONDS} s, last answer: {last}")
 
     def stop(self):
         """Asks it to end as a service manager does: everything accepted is flushed into the store first."""
@@ -140,9 +140,9 @@ class Gate:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise GateError(f"still running {STOP_SECONDS} s after SIGTERM\n{self.log_tail()}") from None
+            raise GateError(f"still running {STOP_SECONDS} s after SIGTERM") from None
         if status:
-            raise GateError(f"ended with status {status} after SIGTERM\n{self.log_tail()}")
+            raise GateError(f"ended with status {status} after SIGTERM")
 
     def kill(self):
         process, self.process = self.process, None

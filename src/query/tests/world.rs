@@ -217,7 +217,7 @@ impl World {
             labels.iter().all(|(k, v)| m.get_label().iter().any(|l| l.name() == *k && l.value() == *v))
         };
         let found = family.get_metric().iter().filter(wanted);
-        found.map(|m| m.get_counter().value() + m.get_gauge().value() + m.get_histogram().get_sample_count() as f64).sum()
+        found.map(|m| m.get_counter().get_value() + m.get_gauge().get_value() + m.get_histogram().get_sample_count() as f64).sum()
     }
 }
 

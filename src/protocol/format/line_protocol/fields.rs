@@ -266,13 +266,13 @@ mod tests {
         fn the_short_way_and_the_exact_way_agree(
             text in "(([a-c\"]{1,2}=(-?[0-9.ei]{1,4}|t|False|\"[a,= \\\\\"]{0,4}\")|[a=,\"\\\\ ]),?){1,4}( 12)?",
         ) {
-            let line = format!("m {text}");
+            let line = format!("pump {text}");
             for dialect in [Dialect::INFLUXDB, Dialect::CNOSDB] {
                 let mut plain = Vec::new();
-                if let Some(end) = read_plain(&line, 2, dialect, &mut plain) {
+                if let Some(end) = read_plain(&line, 5, dialect, &mut plain) {
                     let mut exact = Vec::new();
-                    prop_assert_eq!(check(&line, 2, dialect).ok(), Some(end));
-                    prop_assert!(split(&line, 2..end, 1, dialect, &mut exact).is_ok());
+                    prop_assert_eq!(check(&line, 5, dialect).ok(), Some(end));
+                    prop_assert!(split(&line, 5..end, 4, dialect, &mut exact).is_ok());
                     prop_assert_eq!(format!("{plain:?}"), format!("{exact:?}"));
                 }
             }

@@ -13,7 +13,7 @@
 //!   spaces separate.
 //! - A separator is escaped when the byte before it is a backslash, also in `\\,`, which reads `\,`. Before any other
 //!   byte a backslash is itself. Measurements and field keys know `\,` `\ ` `\=` `\"`, tags `\,` `\ ` `\=`.
-//! - Quotes mean nothing in names and tags. A string ends with its value's last byte: `f="a"b` holds `a"`.
+//! - Quotes mean nothing in names and tags. A string ends with its value's last byte: `note="off"line` holds `off"lin`.
 //!
 //! Where we differ from that server: a line that is not UTF-8 is an error of its own (the store holds UTF-8 only),
 //! and so is a line whose fields InfluxDB passes but cannot read back (no name, no value, no number).

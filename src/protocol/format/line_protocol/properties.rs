@@ -186,7 +186,9 @@ proptest! {
     fn any_text_is_read_or_refused(
         pieces in vec(prop_oneof![
             characters().prop_map(String::from),
-            select(vec!["m", ",t=a", " f=1", " s=\"", "\"", ",g=2i", "\\\\", "\\\"", "\\=", "h=t", " 12", "\n", "=", "1e5"])
+            select(vec![
+                "pump", ",hall=n", " speed=5", " note=\"", "\"", ",flow=2i", "\\\\", "\\\"", "\\=", "on=t", " 12", "\n", "=", "5e1",
+            ])
                 .prop_map(String::from),
         ], 0..30),
         dialect in dialects(),
@@ -204,7 +206,7 @@ proptest! {
 
     #[test]
     fn floats_are_what_the_standard_parser_gives(text in "-?[0-9]{0,20}(\\.[0-9]{0,25})?([eE][+-]?[0-9]{1,3})?") {
-        let parsed = read(Dialect::INFLUXDB, Precision::Ns, format!("m f={text}").as_bytes());
+        let parsed = read(Dialect::INFLUXDB, Precision::Ns, format!("pump speed={text}").as_bytes());
         let got = rows(&parsed.points).pop().map(|mut row| row.fields.remove(0).1);
         let standard = text.parse::<f64>().ok().filter(|value| value.is_finite());
         prop_assert_eq!(got, standard.map(|value| Cell::Float(value.to_bits())));

@@ -1,0 +1,114 @@
+# What a change must pass, and the longer looks. `make` lists the targets.
+#
+# Output, tools and the tests' Python live in a cache under the home folder, where a fresh clone finds them again;
+# without one, under target/. A step that fails fails its target.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+HOME_CACHE := $(shell if [ -n "$$HOME" ] && mkdir -p "$$HOME/.cache/tidegate" && [ -w "$$HOME/.cache/tidegate" ]; then echo "$$HOME/.cache/tidegate"; fi 2>/dev/null)
+CACHE := $(or $(HOME_CACHE),$(CURDIR)/target/cache)
+export CARGO_TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(if $(HOME_CACHE),$(HOME_CACHE)/target,$(CURDIR)/target))
+ifdef CI
+# A clone is built once: what only a second build would need is left out.
+export CARGO_INCREMENTAL := 0
+endif
+
+# Python packages of the tests: one environment for each list of packages and version of Python.
+VENV := $(CACHE)/venv/$(shell (python3 --version; cat tests/requirements.txt) | sha256sum | cut -c1-12)
+PYTHON := $(VENV)/bin/python3
+DEBIAN := tools/debian_binary.sh $(CACHE)/debian
+
+CARGO_FUZZ_VERSION := 0.13.2
+KILLS ?= 30
+FUZZ_SECONDS ?= 60
+# `none` finds panics, endless loops and unbounded memory; `address` also wants what only the compiler's own tests may use.
+FUZZ_SANITIZER ?= none
+
+.PHONY: help
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+
+.PHONY: test
+test: machine ## everything a change must pass; the last line sums it up
+	@python3 tools/sum_up.py lint rust conformance clients readers
+
+.PHONY: machine
+machine:
+	@if ! cargo --version >/dev/null; then echo "cargo is not there: install Rust 1.90 or newer (with rustfmt and clippy), for example through rustup" >&2; exit 1; fi
+	if ! python3 -c 'import tomllib'; then echo "python3 is older than 3.11" >&2; exit 1; fi
+	tools/need.sh 'cc --version' build-essential
+
+.PHONY: lint
+lint: ## format, clippy, documentation links, licences and advisories, the checks' own tests
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+	python3 tools/check_dependencies.py
+	python3 -B -m unittest discover -s tools
+	python3 -B -m unittest discover -s tests/conformance
+
+.PHONY: rust
+rust: ## unit and integration tests, layering and a short crash test among them
+	TIDEGATE_CRASH_KILLS=$(KILLS) cargo test --locked --no-fail-fast
+
+.PHONY: build
+build: ## the binary that the black-box tests start
+	cargo build --locked
+
+.PHONY: conformance
+conformance: build ## the shared suites; fails when fewer cases pass than before (ARGS='--strict', '--update-floors', …)
+	python3 -B tests/conformance/run.py $(ARGS)
+
+.PHONY: crash
+crash: ## kill the gateway 30 times while it is written to (KILLS=n)
+	TIDEGATE_CRASH_KILLS=$(KILLS) cargo test --locked --test faults -- --nocapture
+
+.PHONY: faults
+faults: ## the long form: 300 kills
+	$(MAKE) crash KILLS=300
+
+.PHONY: clients
+clients: build $(VENV)/ready ## real clients write, SQL reads back
+	@influx=$$($(DEBIAN) influxdb-client influx)
+	INFLUX=$$influx $(PYTHON) -B tests/clients/influx_shell.py
+	$(PYTHON) -B tests/clients/python_influxdb.py
+	$(PYTHON) -B tests/clients/python_influxdb_client.py
+
+.PHONY: readers
+readers: build $(VENV)/ready ## DuckDB and pyarrow open the store
+	$(PYTHON) -B tests/readers/readers.py
+
+.PHONY: bench
+bench: $(VENV)/ready ## side by side with InfluxDB and VictoriaMetrics (ARGS='…')
+	cargo build --locked --profile dist
+	influxd=$$($(DEBIAN) influxdb influxd)
+	victoria=$$($(DEBIAN) victoria-metrics victoria-metrics)
+	TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate INFLUXD=$$influxd VICTORIA_METRICS=$$victoria $(PYTHON) -B benches/compare.py $(ARGS)
+
+# The fuzzed build locks the versions that the gateway locks.
+.PHONY: fuzz
+fuzz: machine ## each parser for FUZZ_SECONDS; findings and corpus stay in the cache
+	export PATH="$(CACHE)/tools/bin:$$PATH"
+	if ! command -v cargo-fuzz >/dev/null; then cargo install --locked --root $(CACHE)/tools --version $(CARGO_FUZZ_VERSION) cargo-fuzz; fi
+	if [ $(FUZZ_SANITIZER) != none ]; then export RUSTC_BOOTSTRAP=1; fi
+	cp Cargo.lock tests/fuzz/Cargo.lock
+	targets=$$(cargo fuzz list --fuzz-dir tests/fuzz)
+	[ -n "$$targets" ]
+	for target in $$targets; do
+		found=$(CACHE)/fuzz/$$target
+		mkdir -p "$$found/corpus" "$$found/artifacts"
+		cargo fuzz run --fuzz-dir tests/fuzz --target-dir $(CACHE)/fuzz/target --sanitizer $(FUZZ_SANITIZER) "$$target" "$$found/corpus" -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$$found/artifacts/"
+	done
+
+$(VENV)/ready:
+	@tools/need.sh 'python3 -c "import ensurepip, venv"' python3-venv
+	rm -rf $(VENV)
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	touch $@

@@ -1,0 +1,259 @@
+//! Whole gateways over an in-memory store: what is written is what is read, whatever flush, compaction and restarts do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use datafusion::arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int32Type, TimestampNanosecondType};
+use futures::StreamExt;
+use object_store::memory::InMemory;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+use crate::catalog::databases::{IfExists, NewDatabase};
+use crate::ingest::{BadPoints, Rules, Target};
+use crate::model::Precision;
+use crate::protocol::format::line_protocol::{Dialect, Options, parse};
+use crate::query::sql::{SqlAnswer, SqlRequest};
+use crate::storage::fs::OsFileSystem;
+use crate::storage::layout;
+
+const RULES: Rules = Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true };
+const NOW_NS: i64 = 1_700_000_000_000_000_000;
+
+/// A gateway whose background work is done by hand.
+struct House {
+    store: Arc<dyn ObjectStore>,
+    folder: tempfile::TempDir,
+    gateway: Gateway,
+    compactor: Compactor,
+}
+
+fn settings(folder: &tempfile::TempDir) -> Settings {
+    let mut settings = Settings::default();
+    settings.storage.url = "memory:///".to_string();
+    settings.wal.dir = folder.path().join("wal");
+    settings.query.temp_dir = folder.path().join("tmp");
+    settings.buffer.flush_age_ms = 3_600_000;
+    settings.buffer.flush_small_age_ms = 3_600_000;
+    settings.buffer.window_secs = 100;
+    settings.compaction.enabled = false;
+    settings.compaction.files_min = 2;
+    settings.catalog.snapshot_every = 3;
+    settings
+}
+
+impl House {
+    async fn open(store: Arc<dyn ObjectStore>, folder: tempfile::TempDir) -> House {
+        let settings = settings(&folder);
+        let with = Surroundings {
+            fs: Arc::new(OsFileSystem),
+            clock: Arc::new(|| NOW_NS),
+            registry: Registry::new(),
+            store: Some(store.clone()),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let gateway = Gateway::open(&settings, with).await.unwrap();
+        let compactor = Compactor {
+            catalog: gateway.core.catalog.clone(),
+            store: store.clone(),
+            options: CompactionOptions {
+                keep_replaced: Duration::ZERO,
+                ..compaction_options(&settings, settings.buffer.window_secs as i64 * NANOS_PER_SEC)
+            },
+            metrics: gateway.core.ingest.metrics.clone(),
+            replaced: Mutex::new(VecDeque::new()),
+        };
+        House { store, folder, gateway, compactor }
+    }
+
+    async fn new() -> House {
+        let house = House::open(Arc::new(InMemory::new()), tempfile::tempdir().unwrap()).await;
+        let new = NewDatabase { tenant: "cnosdb".into(), name: "d".into(), precision: Precision::Ns, policy: None };
+        house.gateway.core.catalog.create_database(new, IfExists::Fail).await.unwrap();
+        house
+    }
+
+    /// Stops without flushing: what the log holds is replayed.
+    async fn restart(self) -> House {
+        for task in &self.gateway.background {
+            task.abort();
+        }
+        self.gateway.core.ingest.wal.shutdown().await;
+        self.gateway.core.catalog.close().await;
+        House::open(self.store, self.folder).await
+    }
+
+    async fn write(&self, lines: &str) {
+        let options = Options { dialect: Dialect::INFLUXDB, precision: Precision::Ns, now_ns: NOW_NS };
+        let parsed = parse(lines.as_bytes(), &options);
+        assert!(parsed.bad_lines.is_empty(), "{lines}");
+        let target = Target { tenant: "cnosdb".into(), database: "d".into(), policy: None };
+        let receipt = self.gateway.core.ingest.accept(&target, parsed.points, RULES).await.unwrap();
+        assert_eq!(receipt.rejected.points, 0, "{lines}");
+    }
+
+    async fn select(&self, text: &str) -> Vec<RecordBatch> {
+        let request = SqlRequest {
+            tenant: "cnosdb".into(),
+            database: "d".into(),
+            text: text.into(),
+            target_partitions: Some(2),
+        };
+        let SqlAnswer::Rows(rows) = self.gateway.core.queries.run(request).await.unwrap() else { panic!("{text}") };
+        rows.map(|batch| batch.unwrap()).collect().await
+    }
+
+    async fn count(&self, text: &str) -> i64 {
+        let batches = self.select(text).await;
+        batches[0].column(0).as_primitive::<datafusion::arrow::datatypes::Int64Type>().value(0)
+    }
+
+    fn orphans(&self) -> OrphanCollector {
+        OrphanCollector {
+            catalog: self.gateway.core.catalog.clone(),
+            buffer: self.gateway.core.ingest.buffer.clone(),
+            store: self.store.clone(),
+            grace: Duration::from_secs(3600),
+            metrics: self.gateway.core.ingest.metrics.clone(),
+        }
+    }
+
+    async fn objects(&self) -> Vec<String> {
+        let listing: Vec<_> = self.store.list(Some(&layout::segments_prefix())).collect().await;
+        listing.into_iter().map(|meta| meta.unwrap().location.to_string()).collect()
+    }
+}
+
+
+/// (host, dc, time) → (a, b): what the rows must be.
+type Model = BTreeMap<(Option<String>, Option<String>, i64), (Option<f64>, Option<String>)>;
+
+fn strings(array: &dyn Array) -> Vec<Option<String>> {
+    let array = match array.data_type() {
+        DataType::Dictionary(_, _) => {
+            let array = array.as_dictionary::<Int32Type>();
+            return array.downcast_dict::<StringArray>().unwrap().into_iter().map(|s| s.map(str::to_string)).collect();
+        }
+        _ => cast(array, &DataType::Utf8).unwrap(),
+    };
+    array.as_string::<i32>().iter().map(|s| s.map(str::to_string)).collect()
+}
+
+async fn rows(house: &House) -> Model {
+    let mut model = Model::new();
+    for batch in house.select("select host, dc, time, a, b from m").await {
+        let (hosts, dcs, bs) = (strings(batch.column(0)), strings(batch.column(1)), strings(batch.column(4)));
+        let times = batch.column(2).as_primitive::<TimestampNanosecondType>();
+        let a = batch.column(3).as_primitive::<Float64Type>();
+        for i in 0..batch.num_rows() {
+            let key = (hosts[i].clone(), dcs[i].clone(), times.value(i));
+            let value = (a.is_valid(i).then(|| a.value(i)), bs[i].clone());
+            assert_eq!(model.insert(key.clone(), value), None, "{key:?} twice");
+        }
+    }
+    model
+}
+
+/// Random lines, and what they do to the model.
+fn lines(random: &mut StdRng, model: &mut Model) -> String {
+    let mut text = String::new();
+    for _ in 0..random.random_range(1..20) {
+        let host = random.random_bool(0.9).then(|| format!("h{}", random.random_range(0..3)));
+        let dc = random.random_bool(0.3).then(|| format!("d{}", random.random_range(0..2)));
+        let time = random.random_range(-2..4) * 60_000_000_000 + random.random_range(0..4);
+        let a = random.random_bool(0.7).then(|| f64::from(random.random_range(0..100)));
+        let b = (a.is_none() || random.random_bool(0.5)).then(|| format!("s{}", random.random_range(0..9)));
+        text.push('m');
+        host.iter().for_each(|h| text.push_str(&format!(",host={h}")));
+        dc.iter().for_each(|d| text.push_str(&format!(",dc={d}")));
+        let fields: Vec<String> =
+            a.iter().map(|a| format!("a={a}")).chain(b.iter().map(|b| format!("b=\"{b}\""))).collect();
+        text.push_str(&format!(" {} {time}\n", fields.join(",")));
+        let row = model.entry((host, dc, time)).or_default();
+        row.0 = a.or(row.0);
+        row.1 = b.or(row.1.take());
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_what_was_written_through_flushes_merges_and_restarts() {
+    for seed in 0..6 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut house = House::new().await;
+        let mut model = Model::new();
+        // Every column exists before the first question.
+        house.write("m,host=h0,dc=d0 a=1,b=\"s\" 0").await;
+        model.insert((Some("h0".into()), Some("d0".into()), 0), (Some(1.0), Some("s".into())));
+        for step in 0..40 {
+            match random.random_range(0..10) {
+                0..=4 => house.write(&lines(&mut random, &mut model)).await,
+                5..=6 => house.gateway.flush().await.unwrap(),
+                7 => drop(house.compactor.round().await.unwrap()),
+                8 => house = house.restart().await,
+                _ => house.compactor.remove_replaced(Instant::now()).await,
+            }
+            assert_eq!(rows(&house).await, model, "seed {seed}, step {step}");
+            let count = house.count("select count(*) from m").await;
+            assert_eq!(count as usize, model.len(), "seed {seed}, step {step}");
+        }
+        house.gateway.flush().await.unwrap();
+        while house.compactor.round().await.unwrap() > 0 {}
+        house.compactor.remove_replaced(Instant::now()).await;
+        // What was replaced before a restart is an orphan after it.
+        house.orphans().collect(chrono::Utc::now() + Duration::from_secs(7200)).await.unwrap();
+        assert_eq!(rows(&house).await, model, "seed {seed}, at the end");
+        let state = house.gateway.core.catalog.state();
+        let live: usize = state.tables().map(|t| t.segments.len()).sum();
+        assert_eq!(house.objects().await.len(), live, "seed {seed}: every object is live");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_merge_leaves_one_segment_a_window_and_removes_what_it_replaced() {
+    let house = House::new().await;
+    for i in 0..6 {
+        house.write(&format!("m,host=x a={i} {i}\nm,host=x a={i} {}", 250_000_000_000i64 + i)).await;
+        house.gateway.flush().await.unwrap();
+    }
+    assert_eq!(house.objects().await.len(), 12);
+    assert_eq!(house.compactor.round().await.unwrap(), 2);
+    assert_eq!(house.objects().await.len(), 14, "a query may still read what was replaced");
+    house.compactor.remove_replaced(Instant::now()).await;
+    assert_eq!(house.objects().await.len(), 2);
+    assert_eq!(house.count("select count(*) from m").await, 12);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orphans_go_and_live_objects_stay() {
+    let house = House::new().await;
+    house.write("m a=1 1").await;
+    house.gateway.flush().await.unwrap();
+    let live = house.objects().await;
+    let table = house.gateway.core.catalog.state().tables().next().unwrap().clone();
+    let orphan = layout::segment_key(&table.name, None, 0, Uuid::new_v4());
+    house.store.put(&orphan, PutPayload::from_static(b"left behind")).await.unwrap();
+    let collector = house.orphans();
+    assert_eq!(collector.collect(chrono::Utc::now()).await.unwrap(), 0, "it is young");
+    assert_eq!(collector.collect(chrono::Utc::now() + Duration::from_secs(7200)).await.unwrap(), 1);
+    assert_eq!(house.objects().await, live);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_database_takes_its_buffered_rows_with_it() {
+    let house = House::new().await;
+    house.write("m a=1 1").await;
+    assert!(house.gateway.core.catalog.drop_database("cnosdb", "d").await.unwrap());
+    house.gateway.flush().await.unwrap();
+    assert_eq!(house.gateway.core.ingest.buffer.bytes(), 0);
+    assert_eq!(house.objects().await, Vec::<String>::new());
+    let new = NewDatabase { tenant: "cnosdb".into(), name: "d".into(), precision: Precision::Ns, policy: None };
+    house.gateway.core.catalog.create_database(new, IfExists::Fail).await.unwrap();
+    house.write("m a=2 2").await;
+    assert_eq!(house.count("select count(*) from m").await, 1);
+}

@@ -1,0 +1,31 @@
+//! A real gateway, started as a process and spoken to over sockets only: what clients see, whatever is inside.
+//!
+//! A file a topic. Every test starts a gateway of its own on free loopback ports over a folder of its own.
+
+// Helpers of tests may unwrap as the tests do.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/http_gate.rs"]
+mod http_gate;
+
+mod http {
+    mod answers;
+    mod bodies;
+    mod budgets;
+    mod cnosdb_write;
+    mod connections;
+    mod influxdb_write;
+    mod influxql_databases;
+    mod logs;
+    mod merge;
+    mod metrics;
+    mod names;
+    mod query_limits;
+    mod readiness;
+    mod routing;
+    mod settings;
+    mod shutdown;
+    mod sql_sandbox;
+    mod tls;
+    mod wire;
+}
