@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-HOME_CACHE := $(shell if [ -n "$$HOME" ] && mkdir -p "$$HOME/.cache/tidegate" && [ -w "$$HOME/.cache/tidegate" ]; then echo "$$HOME/.cache/tidegate"; fi 2>/dev/null)
+HOME_CACHE := $(shell d="$${HOME:-}/.cache/tidegate"; [ -n "$${HOME:-}" ] && mkdir -p "$$d" 2>/dev/null && [ -w "$$d" ] && echo "$$d")
 CACHE := $(or $(HOME_CACHE),$(CURDIR)/target/cache)
 export CARGO_TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(if $(HOME_CACHE),$(HOME_CACHE)/target,$(CURDIR)/target))
 ifdef CI

@@ -141,12 +141,14 @@ impl QueryEngine {
         let running = Running::new(language, memory, self.options.time_limit, turn, self.seconds.clone());
         let names = self.names(&scope.tenant);
         let tenants = Tenants { names: names.clone(), sources: self.sources.clone() };
-        let state = SessionStateBuilder::new_from_existing(self.base.clone())
+        let mut state = SessionStateBuilder::new_from_existing(self.base.clone())
             .with_session_id(uuid::Uuid::new_v4().to_string())
             .with_config(self.config(scope))
             .with_runtime_env(runtime)
             .with_catalog_list(Arc::new(tenants))
             .build();
+        // The one moment that `now()` means throughout the query.
+        state.mark_start_execution();
         Ok(QuerySession { names, state, running })
     }
 

@@ -21,6 +21,7 @@ LISTENERS = ("influxdb", "opentsdb", "tdengine", "cnosdb", "elasticsearch")
 READY_SECONDS = 60
 STOP_SECONDS = 60
 REQUEST_SECONDS = 60
+ROOT_USER = "Basic cm9vdDo="  # root, without a password
 LOG_LINES_SHOWN = 40
 
 
@@ -184,8 +185,12 @@ class Gate:
         params = {"db": database, "precision": precision}
         self.request("influxdb", "POST", "/write", params, lines).expect(204)
 
+    def write_cnosdb(self, database, lines):
+        """Line protocol at the CnosDB door, which knows unsigned integers."""
+        self.request("cnosdb", "POST", "/api/v1/write", {"db": database}, lines, {"Authorization": ROOT_USER}).expect(200)
+
     def sql(self, database, text, accept):
-        headers = {"Accept": accept, "Authorization": "Basic cm9vdDo="}  # root, without a password
+        headers = {"Accept": accept, "Authorization": ROOT_USER}
         return self.request("cnosdb", "POST", "/api/v1/sql", {"db": database}, text, headers).expect(200).text
 
     def sql_rows(self, database, text):

@@ -9,15 +9,17 @@ from gate import Checks, Gate
 
 INFLUX = os.environ.get("INFLUX", "influx")
 
+AT = 1_600_000_000 * 10**9
+
 # (line as typed after INSERT, the row it makes)
 INSERTS = [
-    ("cpu,host=a usage=0.5 1600000000000000001", {"host": "a", "usage": 0.5, "time": 1600000000000000001}),
-    ("cpu,host=a count=-9223372036854775808i 1600000000000000002", {"host": "a", "count": -(2**63), "time": 1600000000000000002}),
-    ("cpu,host=b count=9223372036854775807i,up=t 1600000000000000003", {"host": "b", "count": 2**63 - 1, "up": True, "time": 1600000000000000003}),
-    ("cpu usage=-1e-300,up=false 1600000000000000004", {"usage": -1e-300, "up": False, "time": 1600000000000000004}),
-    ('cpu,host=c note="two words, \\"quoted\\" and a = sign" 1600000000000000005', {"host": "c", "note": 'two words, "quoted" and a = sign', "time": 1600000000000000005}),
-    ("cpu,host=été\\ d\\,hiver usage=3 -1000000001", {"host": "été d,hiver", "usage": 3.0, "time": -1000000001}),
-    ("INTO autogen cpu,host=d usage=1e3 1600000000000000006", {"host": "d", "usage": 1000.0, "time": 1600000000000000006}),
+    (f"cpu,host=a usage=0.5 {AT + 1}", {"time": AT + 1, "host": "a", "usage": 0.5}),
+    (f"cpu,host=a count=-9223372036854775808i {AT + 2}", {"time": AT + 2, "host": "a", "count": -(2**63)}),
+    (f"cpu,host=b count=9223372036854775807i,up=t {AT + 3}", {"time": AT + 3, "host": "b", "count": 2**63 - 1, "up": True}),
+    (f"cpu usage=-1e-300,up=false {AT + 4}", {"time": AT + 4, "usage": -1e-300, "up": False}),
+    (f'cpu,host=c note="two \\"quoted\\", = words" {AT + 5}', {"time": AT + 5, "host": "c", "note": 'two "quoted", = words'}),
+    ("cpu,host=été\\ d\\,hiver usage=3 -1000000001", {"time": -1000000001, "host": "été d,hiver", "usage": 3.0}),
+    (f"INTO autogen cpu,host=d usage=1e3 {AT + 6}", {"time": AT + 6, "host": "d", "usage": 1000.0}),
 ]
 COLUMNS = {"time": "time", "host": "tag", "usage": "float", "count": "integer", "up": "boolean", "note": "string"}
 
@@ -37,13 +39,15 @@ def main():
         refused = shell.insert("shell", 'cpu,host=a usage="text" 1')
         checks.that("a field of another type is refused", "ERR:" in refused and "field type conflict" in refused, refused)
         refused = shell.insert("nowhere", "cpu v=1 1")
-        checks.that("an unknown database is named", "ERR:" in refused and 'database not found: \\"nowhere\\"' in refused, refused)
+        named = "ERR:" in refused and 'database not found: \\"nowhere\\"' in refused
+        checks.that("an unknown database is named", named, refused)
 
         for database, extra, compress in (("imported", [], lambda data: data), ("zipped", ["-compressed"], gzip.compress)):
             file = gate.folder / database
             file.write_bytes(compress(import_file(database).encode()))
             said = shell.run("-import", "-path", str(file), "-precision", "s", *extra)
-            checks.that(f"import into {database}", f"Processed {IMPORT_LINES} inserts" in said and "Failed 0 inserts" in said, said)
+            counted = f"Processed {IMPORT_LINES} inserts" in said and "Failed 0 inserts" in said
+            checks.that(f"import into {database}", counted, said)
             check_import(checks, gate, database)
     checks.finish()
 
@@ -53,7 +57,8 @@ class Shell:
         self.base = [INFLUX, "-host", "127.0.0.1", "-port", str(gate.ports["influxdb"])]
 
     def run(self, *arguments):
-        done = subprocess.run([*self.base, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+        both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        done = subprocess.run([*self.base, *arguments], **both, text=True, timeout=120)
         return done.stdout.strip() + (f" (exit status {done.returncode})" if done.returncode else "")
 
     def execute(self, statement, *options):
@@ -65,8 +70,9 @@ class Shell:
 
 def import_file(database):
     points = (f"flow,site=s{n % 7} litres={n}.25,n={n}i {1_600_000_000 + n}" for n in range(IMPORT_LINES))
-    head = ["# DDL", f"CREATE DATABASE {database}", "# DML", f"# CONTEXT-DATABASE: {database}", "# CONTEXT-RETENTION-POLICY: autogen"]
-    return "\n".join([*head, *points]) + "\n"
+    ddl = ["# DDL", f"CREATE DATABASE {database}"]
+    dml = ["# DML", f"# CONTEXT-DATABASE: {database}", "# CONTEXT-RETENTION-POLICY: autogen"]
+    return "\n".join([*ddl, *dml, *points]) + "\n"
 
 
 def check_import(checks, gate, database):

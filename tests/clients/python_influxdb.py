@@ -34,7 +34,7 @@ def dictionaries(checks, gate, client):
         ({"host": "c"}, {"load": None, "n": 2**63 - 1}),
         ({}, {"load": 5.0}),
     ]
-    points = [{"measurement": "dicts", "tags": tags, "fields": fields, "time": START + at} for at, (tags, fields) in enumerate(given)]
+    points = [{"measurement": "dicts", "tags": t, "fields": f, "time": START + at} for at, (t, f) in enumerate(given)]
     client.write_points(points, database="py", tags={"region": "eu"}, time_precision="n")
     rows = [{"time": START + at, "region": "eu", **tags, **fields} for at, (tags, fields) in enumerate(given)]
     checks.table(gate, "py", "dicts", COLUMNS, rows)
@@ -68,10 +68,10 @@ def batches(checks, gate, client):
 
 
 def raw_lines(checks, gate, client):
-    lines = [f"lines,k=v u=18446744073709551615u,f=1 {START // 10**6}", f'lines,k=w s="two\nlines" {START // 10**6 + 1}']
+    lines = [f"lines,k=v i=-1i,f=1 {START // 10**6}", f'lines,k=w s="two\nlines" {START // 10**6 + 1}']
     client.write_points(lines, database="py", time_precision="ms", protocol="line")
-    rows = [{"time": START, "k": "v", "u": 2**64 - 1, "f": 1.0}, {"time": START + 10**6, "k": "w", "s": "two\nlines"}]
-    columns = {"time": "time", "k": "tag", "u": "unsigned", "f": "float", "s": "string"}
+    rows = [{"time": START, "k": "v", "i": -1, "f": 1.0}, {"time": START + 10**6, "k": "w", "s": "two\nlines"}]
+    columns = {"time": "time", "k": "tag", "i": "integer", "f": "float", "s": "string"}
     checks.table(gate, "py", "lines", columns, rows)
 
 
@@ -94,7 +94,10 @@ def errors(checks, _, client):
         return [{"measurement": "dicts", "tags": {"host": "c"}, "fields": {"load": load}, "time": START}]
 
     refused("an unknown database", 404, "database not found", lambda: client.write_points(point(1.0), database="nowhere"))
-    refused("a field of another type", 400, "field type conflict", lambda: client.write_points(point("x"), database="py", time_precision="n"))
+    client.switch_database("py")
+    refused("a field of another type", 400, "field type conflict", lambda: client.write_points(point("x"), time_precision="n"))
+    unsigned = ["lines,k=v u=1u 1"]  # known to a 1.x server only when it was built so
+    refused("an unsigned integer", 400, "invalid number", lambda: client.write_points(unsigned, protocol="line"))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,14 @@ sys.path.insert(0, str(HERE.parent / "clients"))
 from gate import Gate, GateError  # noqa: E402
 
 FLOORS, DISPUTED, OPEN = HERE / "floors.toml", HERE / "disputed.toml", HERE / "open.toml"
-HOME = {"influxql": "influxdb", "opentsdb": "opentsdb", "tdengine": "tdengine", "cnosdb": "cnosdb", "elasticsearch": "elasticsearch"}
+# The listener whose home protocol a suite is about.
+HOME = {
+    "influxql": "influxdb",
+    "opentsdb": "opentsdb",
+    "tdengine": "tdengine",
+    "cnosdb": "cnosdb",
+    "elasticsearch": "elasticsearch",
+}
 
 
 @dataclass
@@ -100,13 +107,16 @@ def replay(suite, floors, arguments):
         command = [sys.executable, suites / "run.py", suite, gate.url(home), "--dir", folder, "--json", summary]
         command += ["--telnet", f"127.0.0.1:{gate.ports[home]}"] if suite == "opentsdb" else []
         command += ["--only", arguments.only] if arguments.only else []
-        done = subprocess.run([*command, *(["-v"] if arguments.v else [])], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        shown = [text for text in done.stdout.splitlines() if not re.match(r"\d+ passed, " if arguments.v else r"\d+ passed, |\s*FAIL ", text)]
+        command += ["-v"] if arguments.v else []
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        left_out = r"\d+ passed, " if arguments.v else r"\d+ passed, |\s*FAIL "
+        shown = [text for text in done.stdout.splitlines() if not re.match(left_out, text)]
         print(f"== {suite} at {gate.url(home)}", *shown, sep="\n")
         if not summary.is_file():
             raise GateError(f"{suite}: the replay did not finish\n{done.stdout[-2000:]}")
         counted = json.loads(summary.read_text())
-    ran = {file: {case for case in names(document) if selected(suite, file, case, arguments.only)} for file, document in files.items()}
+    only = arguments.only
+    ran = {file: {case for case in names(d) if selected(suite, file, case, only)} for file, d in files.items()}
     entries = (entry.split(":", 1) for entry in counted["fails"])
     outcome = Outcome(suite, ran, {(file.removesuffix(".json"), case) for file, case in entries})
     ours, theirs = (sum(map(len, ran.values())), len(outcome.passed())), (counted["total"], counted["pass"])

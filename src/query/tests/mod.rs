@@ -4,4 +4,5 @@ mod limits;
 mod oracle;
 mod plans;
 mod sandbox;
+mod store;
 mod world;

@@ -29,15 +29,16 @@ pub(super) fn rows(points: &Points) -> Vec<Row> {
         for row in 0..table.rows() {
             let key = table.series.key(table.row_series[row] as usize);
             let tags = tags_of(key).map(|(n, value)| (table.tag_keys[n as usize].clone(), value.to_string()));
-            let fields = table.fields.iter().filter(|column| column.has(row)).map(|column| {
+            let written = table.fields.iter().filter_map(|column| Some((column, column.position(row)?)));
+            let fields = written.map(|(column, at)| {
                 let cell = match &column.values {
-                    FieldValues::Float(values) => Cell::Float(values[row].to_bits()),
-                    FieldValues::Integer(values) => Cell::Integer(values[row]),
-                    FieldValues::Unsigned(values) => Cell::Unsigned(values[row]),
-                    FieldValues::Boolean(values) => Cell::Boolean(values[row]),
+                    FieldValues::Float(values) => Cell::Float(values[at].to_bits()),
+                    FieldValues::Integer(values) => Cell::Integer(values[at]),
+                    FieldValues::Unsigned(values) => Cell::Unsigned(values[at]),
+                    FieldValues::Boolean(values) => Cell::Boolean(values[at]),
                     FieldValues::String { bytes, ends } => {
-                        let start = row.checked_sub(1).map_or(0, |before| ends[before] as usize);
-                        Cell::String(String::from_utf8(bytes[start..ends[row] as usize].to_vec()).unwrap())
+                        let start = at.checked_sub(1).map_or(0, |before| ends[before] as usize);
+                        Cell::String(String::from_utf8(bytes[start..ends[at] as usize].to_vec()).unwrap())
                     }
                 };
                 (column.name.clone(), cell)
