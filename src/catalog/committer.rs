@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use crate::model::Clock;
 use crate::storage::layout;
 
 use super::chain::{Document, DocumentKind};
@@ -34,10 +35,11 @@ const RETRY_PAUSES_MS: [u64; 5] = [50, 100, 250, 500, 1000];
 const PRUNE_AFTER: Duration = Duration::from_secs(3600);
 
 /// How the catalog keeps itself.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CatalogOptions {
     /// A snapshot is written every so many commits.
     pub snapshot_every: u64,
+    pub clock: Clock,
 }
 
 type Plan = Box<dyn FnMut(&CatalogState) -> Result<Vec<Change>, CatalogError> + Send>;
@@ -144,7 +146,7 @@ impl Committer {
                 Ok(Put::Won) => {
                     let state = self.publish(next);
                     answer_all(group, Ok(state.clone()));
-                    if state.version % self.options.snapshot_every.max(1) == 0 {
+                    if state.version.is_multiple_of(self.options.snapshot_every.max(1)) {
                         self.snapshot(&state).await;
                     }
                     return;
@@ -199,7 +201,7 @@ impl Committer {
         let body = document.encode(DocumentKind::Snapshot);
         match self.store.put(&layout::snapshot_key(state.version), PutPayload::from_bytes(body)).await {
             Ok(_) => {
-                if let Err(error) = prune(&self.store).await {
+                if let Err(error) = prune(&self.store, (self.options.clock)()).await {
                     warn!(%error, "old commits were not removed");
                 }
             }
@@ -290,8 +292,8 @@ async fn read_newest_snapshot(store: &Arc<dyn ObjectStore>) -> Result<CatalogSta
 }
 
 /// Removes snapshots but the newest two, and commits up to the older of these, once they have been needless for a while.
-async fn prune(store: &Arc<dyn ObjectStore>) -> Result<(), CatalogError> {
-    let long_ago = chrono::Utc::now() - PRUNE_AFTER;
+async fn prune(store: &Arc<dyn ObjectStore>, now_ns: i64) -> Result<(), CatalogError> {
+    let long_ago = chrono::DateTime::from_timestamp_nanos(now_ns) - PRUNE_AFTER;
     let mut snapshots = Vec::new();
     let mut listing = store.list(Some(&layout::snapshots_prefix()));
     while let Some(found) = listing.next().await {

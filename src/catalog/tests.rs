@@ -20,14 +20,16 @@ use crate::model::{ColumnKind, FieldType, Precision, RowIdentity, TableId, Table
 use crate::storage::layout;
 use crate::storage::segment::{Bound, ColumnStatistics, Segment, SequenceRange};
 
-const OPTIONS: CatalogOptions = CatalogOptions { snapshot_every: 5 };
+fn options() -> CatalogOptions {
+    CatalogOptions { snapshot_every: 5, clock: Arc::new(|| 1_700_000_000_000_000_000) }
+}
 
 fn memory() -> Arc<dyn ObjectStore> {
     Arc::new(InMemory::new())
 }
 
 async fn open(store: &Arc<dyn ObjectStore>, writer: u128) -> Catalog {
-    Catalog::open(store.clone(), Uuid::from_u128(writer), OPTIONS).await.unwrap()
+    Catalog::open(store.clone(), Uuid::from_u128(writer), options()).await.unwrap()
 }
 
 fn database(name: &str) -> NewDatabase {
@@ -67,7 +69,7 @@ async fn a_damaged_snapshot_is_passed_over_and_a_damaged_commit_is_named() {
     store.put(&layout::snapshot_key(5), PutPayload::from_static(b"damaged")).await.unwrap();
     assert_eq!(names(&open(&store, 2).await), expected);
     store.put(&layout::commit_key(3), PutPayload::from_static(b"damaged")).await.unwrap();
-    let error = Catalog::open(store.clone(), Uuid::from_u128(2), OPTIONS).await.unwrap_err();
+    let error = Catalog::open(store.clone(), Uuid::from_u128(2), options()).await.unwrap_err();
     assert!(error.to_string().starts_with(layout::commit_key(3).as_ref()), "{error}");
 }
 

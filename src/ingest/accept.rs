@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, CatalogError, CatalogState, Change, Database};
-use crate::model::{Points, RowIdentity, TableBatch, TablePoints, TableSchema};
+use crate::model::{Clock, Points, RowIdentity, TableBatch, TablePoints, TableSchema};
 
 use super::buffer::Buffer;
 use super::error::IngestError;
 use super::metrics::IngestMetrics;
 use super::validate::{BadPoints, Checked, Needed, Rejected, Rejection, Rules, build, check};
 use super::wal::WalHandle;
-use super::{Clock, flush::FlushSignal};
+use super::flush::FlushSignal;
 
 /// Most columns a table may have.
 const TABLE_COLUMNS_MAX: usize = 4096;

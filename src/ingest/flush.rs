@@ -153,7 +153,7 @@ impl Flusher {
         if frozen.is_empty() {
             return Ok(());
         }
-        let stored: Vec<Result<(Arc<Frozen>, Vec<Segment>), FlushError>> = futures::stream::iter(frozen)
+        let stored: Vec<Result<Stored, FlushError>> = futures::stream::iter(frozen)
             .map(|frozen| async move { self.store_rows(&frozen).await.map(|segments| (frozen, segments)) })
             .buffer_unordered(self.options.concurrency.max(1))
             .collect()
@@ -192,7 +192,7 @@ impl Flusher {
         Ok(segments)
     }
 
-    async fn publish(&self, flushed: Vec<(Arc<Frozen>, Vec<Segment>)>, started: Instant) -> Result<(), FlushError> {
+    async fn publish(&self, flushed: Vec<Stored>, started: Instant) -> Result<(), FlushError> {
         let writer = self.writer;
         let steps: Vec<_> =
             flushed.iter().map(|(frozen, segments)| (frozen.table, frozen.sequence.last, segments.clone())).collect();
@@ -228,6 +228,9 @@ impl Flusher {
         self.wal.trim(self.buffer.unflushed_from());
     }
 }
+
+/// Frozen rows and the segments made of them.
+type Stored = (Arc<Frozen>, Vec<Segment>);
 
 type EncodedWindow = (i64, u64, EncodedSegment);
 

@@ -21,8 +21,3 @@ pub use buffer::Buffer;
 pub use error::IngestError;
 pub use metrics::IngestMetrics;
 pub use validate::{BadPoints, Rejection, Rules};
-
-use std::sync::Arc;
-
-/// Tells the time: nanoseconds since 1970 UTC. Handed in, so that tests can hold it still.
-pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;

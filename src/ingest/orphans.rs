@@ -9,6 +9,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tracing::{info, warn};
 
 use crate::catalog::Catalog;
+use crate::model::Clock;
 use crate::storage::layout;
 
 use super::buffer::Buffer;
@@ -22,6 +23,7 @@ pub struct OrphanCollector {
     /// Younger objects are left alone: their commit may be under way, or a query may read them.
     pub grace: Duration,
     pub metrics: IngestMetrics,
+    pub clock: Clock,
 }
 
 impl OrphanCollector {
@@ -29,7 +31,7 @@ impl OrphanCollector {
     pub async fn run(self) {
         loop {
             tokio::time::sleep(self.grace).await;
-            match self.collect(chrono::Utc::now()).await {
+            match self.collect((self.clock)()).await {
                 Ok(0) => {}
                 Ok(removed) => info!(removed, "orphans removed"),
                 Err(error) => warn!(%error, "orphans not collected"),
@@ -38,8 +40,8 @@ impl OrphanCollector {
     }
 
     /// One pass over all segment objects. Returns how many were removed.
-    pub async fn collect(&self, now: chrono::DateTime<chrono::Utc>) -> Result<u64, object_store::Error> {
-        let oldest = now - self.grace;
+    pub async fn collect(&self, now_ns: i64) -> Result<u64, object_store::Error> {
+        let oldest = chrono::DateTime::from_timestamp_nanos(now_ns) - self.grace;
         let prefix = layout::segments_prefix();
         let mut listing = self.store.list(Some(&prefix));
         let mut old: Vec<ObjectMeta> = Vec::new();

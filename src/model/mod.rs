@@ -12,4 +12,4 @@ pub use error::{Classify, Kind};
 pub use names::TableName;
 pub use points::{FieldColumn, FieldValues, Points, TablePoints};
 pub use schema::{Column, ColumnId, ColumnKind, FieldType, RowIdentity, TableId, TableSchema};
-pub use time::Precision;
+pub use time::{Clock, Precision};

@@ -1,6 +1,11 @@
 //! Time inside is `i64` nanoseconds since 1970 UTC; precision is the unit on a wire or of a database.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
+
+/// Tells the time: nanoseconds since 1970 UTC. Handed in when a thing is built, so that tests can hold it still.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// First and last instants that can be stored, in nanoseconds (InfluxDB keeps the two lowest and the highest for itself).
 pub const TIME_MIN_NS: i64 = i64::MIN + 2;

@@ -30,6 +30,8 @@ pub enum QueryError {
     /// The data does not allow what the statement asks for (a cast, a division).
     #[error("{0}")]
     Execution(String),
+    #[error("the statement is longer than {bytes_max} bytes")]
+    TooLong { bytes_max: usize },
     #[error("the query needs more memory than the {limit_bytes} bytes one query may use: {detail}")]
     TooMuchMemory { limit_bytes: usize, detail: String },
     #[error("the query needs more room for temporary files than is left: {0}")]
@@ -58,7 +60,9 @@ impl Classify for QueryError {
             | QueryError::Execution(_) => Kind::Invalid,
             QueryError::NotSupported(_) => Kind::Unsupported,
             QueryError::DatabaseNotFound { .. } | QueryError::TableNotFound { .. } => Kind::NotFound,
-            QueryError::TooMuchMemory { .. } | QueryError::TooMuchDisk(_) => Kind::TooLarge,
+            QueryError::TooLong { .. } | QueryError::TooMuchMemory { .. } | QueryError::TooMuchDisk(_) => {
+                Kind::TooLarge
+            }
             QueryError::MemoryBusy | QueryError::QueueFull { .. } | QueryError::QueueTimeout { .. } => Kind::Overloaded,
             QueryError::Timeout { .. } => Kind::Timeout,
             QueryError::Store { .. } => Kind::Unavailable,
@@ -159,10 +163,12 @@ fn external_cause(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Ca
     Cause::Internal(error.to_string())
 }
 
+pub(super) const TOO_DEEP: &str = "the statement is nested too deeply";
+
 fn parser_text(error: &ParserError) -> String {
     match error {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => clean(text),
-        ParserError::RecursionLimitExceeded => "the statement is nested too deeply".to_string(),
+        ParserError::RecursionLimitExceeded => TOO_DEEP.to_string(),
     }
 }
 
@@ -214,6 +220,10 @@ mod tests {
         let parser = ParserError::ParserError("Expected: x, found: y".to_string());
         check(DataFusionError::SQL(Box::new(parser), None), Kind::Invalid, "Expected: x, found: y");
         check(DataFusionError::NotImplemented("x".to_string()), Kind::Unsupported, "x is not supported");
-        check(DataFusionError::Internal("x".to_string()).context("y"), Kind::Internal, "Internal error: x.\nThis issue was likely caused by a bug in DataFusion's code. Please help us to resolve this by filing a bug report in our issue tracker: https://github.com/apache/datafusion/issues");
+        check(
+            DataFusionError::Internal("x".to_string()).context("y"),
+            Kind::Internal,
+            "Internal error: x.\nThis issue was likely caused by a bug in DataFusion's code. Please help us to resolve this by filing a bug report in our issue tracker: https://github.com/apache/datafusion/issues",
+        );
     }
 }

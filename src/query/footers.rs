@@ -3,7 +3,6 @@
 //! The cache is the engine's own file metadata cache (a trait), so that every plan that reads segments shares it,
 //! whichever reader it comes with.
 
-
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;

@@ -132,7 +132,9 @@ impl QueryMemory {
     /// The error of a query that ran out of memory, told by which of the two pools refused.
     pub fn explain(&self, error: QueryError) -> QueryError {
         match error {
-            QueryError::TooMuchMemory { .. } if self.refused_by_shared.load(Ordering::Relaxed) => QueryError::MemoryBusy,
+            QueryError::TooMuchMemory { .. } if self.refused_by_shared.load(Ordering::Relaxed) => {
+                QueryError::MemoryBusy
+            }
             QueryError::TooMuchMemory { detail, .. } => {
                 QueryError::TooMuchMemory { limit_bytes: self.bytes_max, detail }
             }

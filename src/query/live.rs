@@ -103,7 +103,8 @@ impl LiveRowsExec {
         let Some(keys) = self.folding.keys() else {
             return self.batches.iter().map(|rows| apply(rows, self.filters.iter())).collect();
         };
-        let kept = self.batches.iter().map(|rows| apply(rows, over_keys.iter().copied())).collect::<Result<Vec<_>>>()?;
+        let kept =
+            self.batches.iter().map(|rows| apply(rows, over_keys.iter().copied())).collect::<Result<Vec<_>>>()?;
         // The sorted copy, and the encoded keys it is sorted by.
         let bytes: usize = kept.iter().map(sliced_bytes).sum();
         reservation.try_grow(bytes.saturating_mul(2))?;
@@ -123,7 +124,10 @@ impl LiveRowsExec {
 
 /// Bytes of the rows themselves, not of all that their buffers hold.
 fn sliced_bytes(rows: &RecordBatch) -> usize {
-    rows.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or_else(|_| c.get_array_memory_size())).sum()
+    rows.columns()
+        .iter()
+        .map(|c| c.to_data().get_slice_memory_size().unwrap_or_else(|_| c.get_array_memory_size()))
+        .sum()
 }
 
 /// The rows that every filter says yes to.

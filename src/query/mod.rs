@@ -30,5 +30,5 @@ pub use answer::RowStream;
 pub use error::QueryError;
 pub use fold::sort_and_fold;
 pub use scan::key_columns;
-pub use session::{QueryEngine, QueryOptions, QueryScope, QuerySession};
+pub use session::{QueryEngine, QueryOptions, QueryScope, QuerySession, STACK_BYTES};
 pub use source::{LiveChunk, LiveRows, Tables, Unflushed};

@@ -60,9 +60,13 @@ impl Names {
     /// Tables of a schema by name.
     pub fn tables_of(&self, schema: &str) -> Vec<(Arc<str>, &Arc<Table>)> {
         let Some((database, policy)) = self.schema(schema) else { return Vec::new() };
-        let tables: Vec<_> = self.state.tables().filter(|t| {
-            *t.name.tenant == *database.tenant && *t.name.database == *database.name && *t.name.policy == *policy
-        }).collect();
+        let tables: Vec<_> = self
+            .state
+            .tables()
+            .filter(|t| {
+                *t.name.tenant == *database.tenant && *t.name.database == *database.name && *t.name.policy == *policy
+            })
+            .collect();
         let mut named: Vec<_> = tables.into_iter().map(|t| (t.name.table.clone(), t)).collect();
         named.sort_by(|a, b| a.0.cmp(&b.0));
         named

@@ -13,7 +13,9 @@ use datafusion::catalog::Session;
 use datafusion::common::pruning::PrunableStatistics;
 use datafusion::common::{DFSchema, DataFusionError, Result, Statistics, internal_err};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource};
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
+};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema as FileTableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -214,9 +216,8 @@ impl Scan<'_> {
     /// Segments as inputs of a merge: a partition each.
     fn merge_scan(&self, segments: &[Arc<Segment>], layout: &MergeLayout) -> Result<Arc<dyn ExecutionPlan>> {
         let sequence = layout.merged.field(layout.sequence()).clone();
-        let table_schema = FileTableSchema::builder(self.schema.clone())
-            .with_table_partition_cols(vec![Arc::new(sequence)])
-            .build();
+        let table_schema =
+            FileTableSchema::builder(self.schema.clone()).with_table_partition_cols(vec![Arc::new(sequence)]).build();
         let order = key_order(self.schema, &key_columns(self.table));
         let mut groups = Vec::with_capacity(segments.len());
         for segment in segments {

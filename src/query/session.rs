@@ -26,6 +26,10 @@ use super::provider::Sources;
 use super::scan::register_store;
 use super::source::{Tables, Unflushed};
 
+/// Stack for the threads that plan and run queries: the engine walks expressions by recursion, and not all of its walks
+/// look after their stack.
+pub const STACK_BYTES: usize = 16 * 1024 * 1024;
+
 /// Limits of all queries.
 #[derive(Debug, Clone)]
 pub struct QueryOptions {
@@ -44,6 +48,8 @@ pub struct QueryOptions {
     pub temp_bytes_max: u64,
     /// Partitions of a plan; 0 means one a core.
     pub target_partitions: usize,
+    /// Longest statement, bytes.
+    pub text_bytes_max: usize,
     /// Rows a batch, about.
     pub batch_rows: usize,
     pub metadata_cache_bytes: u64,
@@ -62,6 +68,7 @@ impl Default for QueryOptions {
             temp_dir: None,
             temp_bytes_max: 16 * 1024 * MIB as u64,
             target_partitions: 0,
+            text_bytes_max: MIB,
             batch_rows: 8192,
             metadata_cache_bytes: 128 * MIB as u64,
         }
@@ -77,7 +84,7 @@ pub struct QueryScope {
     pub target_partitions: Option<usize>,
 }
 
-/// Answers questions in any language that ends in a logical plan.
+/// Answers questions in any language that ends in a logical plan. The threads it is polled on need [`STACK_BYTES`] of stack.
 #[derive(Debug)]
 pub struct QueryEngine {
     options: QueryOptions,
@@ -121,6 +128,12 @@ impl QueryEngine {
             admission,
             seconds,
         })
+    }
+
+    /// Refuses a statement that is too long to look at.
+    pub(super) fn check_length(&self, text: &str) -> Result<(), QueryError> {
+        let bytes_max = self.options.text_bytes_max;
+        if text.len() > bytes_max { Err(QueryError::TooLong { bytes_max }) } else { Ok(()) }
     }
 
     /// Memory that running queries have reserved, bytes.

@@ -26,7 +26,10 @@ pub(super) fn segment_statistics(segment: &Segment, table: &TableSchema) -> Stat
 
 fn column_statistics(segment: &Segment, column: &Column) -> ColumnStatistics {
     let Some(known) = segment.columns.iter().find(|c| c.id == column.id) else {
-        return ColumnStatistics { null_count: Precision::Exact(segment.rows as usize), ..ColumnStatistics::new_unknown() };
+        return ColumnStatistics {
+            null_count: Precision::Exact(segment.rows as usize),
+            ..ColumnStatistics::new_unknown()
+        };
     };
     let bound = |bound: &Bound| scalar(bound, column.field_type).unwrap_or(Precision::Absent);
     let (min_value, max_value) = match &known.range {

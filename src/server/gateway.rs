@@ -3,6 +3,7 @@
 //! Owns: the order of start and stop. Several gateways can live in one process.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ use crate::ingest::compaction::{CompactionOptions, Compactor};
 use crate::ingest::flush::{FlushError, FlushOptions, FlushSignal, Flusher};
 use crate::ingest::orphans::OrphanCollector;
 use crate::ingest::wal::{Wal, WalError, WalMetrics, WalOptions};
-use crate::ingest::{Buffer, Clock, Ingest, IngestLimits, IngestMetrics, writer};
-use crate::model::{TableBatch, TableId};
+use crate::ingest::{Buffer, Ingest, IngestLimits, IngestMetrics, writer};
+use crate::model::{Clock, TableBatch, TableId};
 use crate::protocol::Core;
 use crate::query::{LiveChunk, LiveRows, QueryEngine, QueryError, QueryOptions, Tables, Unflushed};
 use crate::storage::fs::{FileSystem, create_dir_durably};
@@ -60,6 +61,8 @@ pub enum StartError {
     Query(#[from] QueryError),
     #[error("wal.dir: {0}")]
     WalDir(std::io::Error),
+    #[error("query.temp_dir: {0}")]
+    TempDir(std::io::Error),
     #[error("metrics could not be registered: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error("a table's rows could not be read back from the log: {0}")]
@@ -81,13 +84,13 @@ impl Gateway {
     /// Opens everything and replays the log; then all acknowledged points are visible and writes can be taken.
     pub async fn open(settings: &Settings, with: Surroundings) -> Result<Gateway, StartError> {
         let store = open_metered_store(settings, &with).await?;
-        let identity = identity::read_or_create(&*store, Uuid::new_v4(), chrono::Utc::now()).await?;
+        let identity = identity::read_or_create(&*store, Uuid::new_v4(), chrono::DateTime::from_timestamp_nanos((with.clock)())).await?;
         if !probe_put_if_absent(&*store).await? {
             return Err(StartError::NoPutIfAbsent);
         }
         create_dir_durably(&*with.fs, &settings.wal.dir).map_err(StartError::WalDir)?;
         let writer = writer::read_or_create(&*with.fs, &settings.wal.dir, Uuid::new_v4()).map_err(StartError::WalDir)?;
-        let options = CatalogOptions { snapshot_every: settings.catalog.snapshot_every };
+        let options = CatalogOptions { snapshot_every: settings.catalog.snapshot_every, clock: with.clock.clone() };
         let catalog = Arc::new(Catalog::open(store.clone(), writer, options).await?);
         let buffer = Arc::new(Buffer::default());
         let wal = open_wal(settings, &with, identity.store_id, writer, catalog.state(), buffer.clone()).await?;
@@ -120,7 +123,8 @@ impl Gateway {
             round: tokio::sync::Mutex::new(()),
         });
         let live = Arc::new(LiveTables { buffer: buffer.clone(), catalog: catalog.clone(), writer });
-        let queries = QueryEngine::new(query_options(settings), store.clone(), live.clone(), live, &with.registry)?;
+        let temp_dir = fresh_temp_dir(settings, writer).map_err(StartError::TempDir)?;
+        let queries = QueryEngine::new(query_options(settings, temp_dir), store.clone(), live.clone(), live, &with.registry)?;
         let mut background = vec![with.runtime.spawn(flusher.clone().run())];
         if settings.compaction.enabled {
             let compactor = Arc::new(Compactor {
@@ -133,7 +137,8 @@ impl Gateway {
             background.push(with.runtime.spawn(compactor.run()));
         }
         let grace = Duration::from_secs(settings.catalog.orphan_grace_secs);
-        let orphans = OrphanCollector { catalog: catalog.clone(), buffer, store, grace, metrics };
+        let orphans =
+            OrphanCollector { catalog: catalog.clone(), buffer, store, grace, metrics, clock: with.clock.clone() };
         background.push(with.runtime.spawn(orphans.run()));
         let core = Core { ingest, catalog, queries: Arc::new(queries), runtime: with.runtime };
         Ok(Gateway { core, flusher, background })
@@ -244,7 +249,19 @@ fn compaction_options(settings: &Settings, window_ns: i64) -> CompactionOptions 
     }
 }
 
-fn query_options(settings: &Settings) -> QueryOptions {
+/// A folder for what queries spill, empty: what a process that died left there is removed. It carries the writer's id, so
+/// that it is no other gateway's.
+fn fresh_temp_dir(settings: &Settings, writer: Uuid) -> std::io::Result<PathBuf> {
+    let dir = settings.query.temp_dir.join(writer.to_string());
+    match std::fs::remove_dir_all(&dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    std::fs::create_dir_all(&dir)?;
+    Ok(dir)
+}
+
+fn query_options(settings: &Settings, temp_dir: PathBuf) -> QueryOptions {
     let query = &settings.query;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     QueryOptions {
@@ -254,7 +271,7 @@ fn query_options(settings: &Settings) -> QueryOptions {
         time_limit: Duration::from_millis(query.timeout_ms),
         memory_bytes: query.memory_bytes,
         memory_bytes_per_query: query.memory_bytes_per_query,
-        temp_dir: Some(query.temp_dir.clone()),
+        temp_dir: Some(temp_dir),
         temp_bytes_max: query.temp_bytes_max,
         target_partitions: cores,
         metadata_cache_bytes: settings.cache.metadata_bytes,

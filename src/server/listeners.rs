@@ -59,7 +59,7 @@ pub(super) fn start(
                 .app_data(limits.clone())
                 .app_data(registry.clone())
                 .app_data(home.clone())
-                .wrap_fn(|request, service| logged(request, service))
+                .wrap_fn(logged)
                 .configure(health::routes)
                 .configure(influxdb::routes)
                 .configure(cnosdb::routes)
@@ -123,7 +123,8 @@ where
             }
         }
         let id = answer.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-        if status >= 500 {
+        // Not ready and overloaded are states, told by metrics, not faults.
+        if status >= 500 && status != 503 {
             warn!(%method, path, status, elapsed_ms, id, listener = home, "request failed");
         } else {
             debug!(%method, path, status, elapsed_ms, id, listener = home, "request");

@@ -17,7 +17,7 @@ use actix_web::web::Data;
 use tracing::{error, info};
 
 use crate::config::{Listener, Settings};
-use crate::ingest::Clock;
+use crate::model::Clock;
 use crate::protocol::{Gate, RequestLimits};
 use crate::storage::fs::OsFileSystem;
 
@@ -38,6 +38,7 @@ pub enum ServeError {
 }
 
 /// The operating system's clock.
+#[expect(clippy::disallowed_methods, reason = "this is the one clock that everything is handed")]
 pub fn system_clock() -> Clock {
     Arc::new(|| chrono::Utc::now().timestamp_nanos_opt().unwrap_or(i64::MAX))
 }

@@ -114,16 +114,10 @@ fn files_that_cannot_be_used_refuse_the_start_by_the_settings_name() {
         let certificate = format!("server.tls_certificate={certificate}");
         let key = format!("server.tls_key={key}");
         let mut arguments = vec!["serve", "--storage", "memory:///", "--wal", "{folder}/wal"];
-        for listener in ["influxdb", "opentsdb", "tdengine", "cnosdb", "elasticsearch"] {
-            arguments.extend(["--set", match listener {
-                "influxdb" => "listen.influxdb=127.0.0.1:0",
-                "opentsdb" => "listen.opentsdb=off",
-                "tdengine" => "listen.tdengine=off",
-                "cnosdb" => "listen.cnosdb=off",
-                _ => "listen.elasticsearch=off",
-            }]);
+        let settings = ["listen.influxdb=127.0.0.1:0", "listen.opentsdb=off", "listen.tdengine=off", "listen.cnosdb=off"];
+        for setting in settings.iter().chain(&["listen.elasticsearch=off", &*certificate, &*key]) {
+            arguments.extend(["--set", setting]);
         }
-        arguments.extend(["--set", &certificate, "--set", &key]);
         let refused = refused_start(&arguments);
         assert_eq!(refused.code, Some(1), "{}", refused.stderr);
         for part in expected {

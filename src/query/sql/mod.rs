@@ -8,15 +8,15 @@ mod statement;
 
 use std::ops::ControlFlow;
 
-use datafusion::execution::context::SQLOptions;
 use datafusion::common::TableReference;
+use datafusion::execution::context::SQLOptions;
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::{Statement as SqlStatement, TableFactor, Visit, Visitor};
 
+use super::answer::RowStream;
 use super::error::QueryError;
 use super::names::Names;
 use super::session::{QueryEngine, QueryScope, QuerySession};
-use super::answer::RowStream;
 
 pub use ddl::{DatabaseOptions, Ddl};
 use statement::Statement;
@@ -47,6 +47,7 @@ const INFORMATION_SCHEMA: &str = "information_schema";
 impl QueryEngine {
     /// Parses and starts one statement. Rows come as the answer is polled.
     pub async fn run(&self, request: SqlRequest) -> Result<SqlAnswer, QueryError> {
+        self.check_length(&request.text)?;
         let statement = match statement::parse(&request.text)? {
             Statement::Ddl(ddl) => return Ok(SqlAnswer::Ddl(ddl)),
             other => other,
@@ -85,8 +86,7 @@ impl QueryEngine {
             return Err(session.fail(error));
         }
         let plan = session.within(async |state| state.statement_to_plan(question).await).await?;
-        let questions_only =
-            SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let questions_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         if let Err(error) = questions_only.verify_plan(&plan) {
             let error = QueryError::NotSupported(match QueryError::from(error) {
                 QueryError::Plan(text) => text,

@@ -6,29 +6,41 @@ use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
 
-use crate::query::error::QueryError;
+use crate::query::error::{QueryError, TOO_DEEP};
 
 use super::ddl::{self, Ddl};
 
-/// How deep a statement may nest.
+/// How deep a statement may nest in parentheses and the like.
 const NESTING_MAX: usize = 64;
+/// How deep the tree of an expression may get by chains (`a or b or c …`): the engine walks it by recursion. It fits into
+/// [`STACK_BYTES`](crate::query::STACK_BYTES) several times over.
+const DEPTH_MAX: usize = 500;
 
 /// One statement.
 #[derive(Debug)]
 pub(super) enum Statement {
     /// A query or its explanation.
     Question(Box<EngineStatement>),
-    Describe { table: TableReference },
-    ShowTables { database: Option<String> },
+    Describe {
+        table: TableReference,
+    },
+    ShowTables {
+        database: Option<String>,
+    },
     ShowDatabases,
     Ddl(Ddl),
 }
 
 /// Parses exactly one statement; one `;` after it is fine.
+///
+/// Nothing is built of a text that would come out too deep: even dropping such a tree takes more stack than there is.
 pub(super) fn parse(text: &str) -> Result<Statement, QueryError> {
     let tokens = Tokenizer::new(&GenericDialect {}, text)
         .tokenize_with_location()
         .map_err(|error| QueryError::Syntax(error.to_string()))?;
+    if depth(&tokens) > DEPTH_MAX {
+        return Err(QueryError::Syntax(TOO_DEEP.to_string()));
+    }
     let mut statements: Vec<Vec<TokenWithSpan>> = Vec::new();
     for part in tokens.split(|t| t.token == Token::SemiColon) {
         if part.iter().any(|t| is_solid(&t.token)) {
@@ -39,6 +51,59 @@ pub(super) fn parse(text: &str) -> Result<Statement, QueryError> {
         0 => Err(QueryError::Empty),
         1 => parse_one(statements.swap_remove(0)),
         found => Err(QueryError::MultipleStatements { found }),
+    }
+}
+
+/// No less than the depth of the deepest tree that the parser can build of these tokens by chaining.
+fn depth(tokens: &[TokenWithSpan]) -> usize {
+    let mut outer: Vec<Chain> = Vec::new();
+    let mut outer_depth = 0;
+    let mut chain = Chain::default();
+    let mut deepest = 0;
+    for token in tokens {
+        match &token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => {
+                outer_depth += chain.depth();
+                outer.push(std::mem::take(&mut chain));
+            }
+            Token::RParen | Token::RBracket | Token::RBrace => {
+                chain = outer.pop().unwrap_or_default();
+                outer_depth -= chain.depth();
+                // What stands in brackets may be a link itself: a[1][2][3].
+                chain.links += 1;
+            }
+            Token::Comma | Token::SemiColon => chain = Chain::default(),
+            Token::Word(word) if word.quote_style.is_none() => chain.word(&word.value.to_uppercase()),
+            Token::Word(_) | Token::Number(..) | Token::SingleQuotedString(_) | Token::Whitespace(_) | Token::EOF => {}
+            _ => chain.links += 1,
+        }
+        deepest = deepest.max(outer_depth + chain.depth());
+    }
+    deepest
+}
+
+/// What is chained at one level of brackets: conditions by AND and OR, values inside one condition by anything else.
+#[derive(Debug, Default, Clone, Copy)]
+struct Chain {
+    joints: usize,
+    links: usize,
+}
+
+impl Chain {
+    fn depth(&self) -> usize {
+        self.joints + self.links
+    }
+
+    fn word(&mut self, word: &str) {
+        match word {
+            "AND" | "OR" | "XOR" | "UNION" | "EXCEPT" | "INTERSECT" | "MINUS" => {
+                *self = Chain { joints: self.joints + 1, links: 0 };
+            }
+            "SELECT" | "FROM" | "WHERE" | "HAVING" | "ON" | "WHEN" | "THEN" | "ELSE" => self.links = 0,
+            "IS" | "LIKE" | "ILIKE" | "IN" | "BETWEEN" | "COLLATE" | "AT" | "NOT" | "SIMILAR" | "DIV" | "OVERLAPS"
+            | "RLIKE" | "REGEXP" | "NOTNULL" | "ISNULL" | "MEMBER" | "JOIN" => self.links += 1,
+            _ => {}
+        }
     }
 }
 
@@ -57,7 +122,9 @@ fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
         ("SHOW", "TABLES") => show_tables(words.after(2)),
         ("DESCRIBE" | "DESC", "DATABASE") => Err(not_supported(&first, &second)),
         ("DESCRIBE" | "DESC", _) => describe(words.after(1)),
-        ("SELECT" | "WITH" | "VALUES" | "EXPLAIN" | "TABLE" | "FROM", _) | ("SHOW", "COLUMNS") | ("", _) => question(tokens),
+        ("SELECT" | "WITH" | "VALUES" | "EXPLAIN" | "TABLE" | "FROM", _) | ("SHOW", "COLUMNS") | ("", _) => {
+            question(tokens)
+        }
         ("CREATE" | "ALTER" | "DROP" | "SHOW", _) if !second.is_empty() => Err(not_supported(&first, &second)),
         (verb, _) if OTHER_VERBS.contains(&verb) => Err(not_supported(&first, "")),
         _ => question(tokens),
@@ -70,10 +137,46 @@ fn not_supported(first: &str, second: &str) -> QueryError {
 
 /// Statements that are SQL and are not questions.
 const OTHER_VERBS: [&str; 40] = [
-    "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "COPY", "SET", "RESET", "PREPARE", "EXECUTE", "DEALLOCATE", "LOAD",
-    "UNLOAD", "INSTALL", "ATTACH", "DETACH", "GRANT", "REVOKE", "DENY", "CALL", "USE", "BEGIN", "START", "COMMIT",
-    "ROLLBACK", "SAVEPOINT", "RELEASE", "ANALYZE", "VACUUM", "OPTIMIZE", "KILL", "CACHE", "UNCACHE", "LOCK", "UNLOCK",
-    "FLUSH", "DISCARD", "DECLARE", "FETCH", "RECOVER",
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "MERGE",
+    "TRUNCATE",
+    "COPY",
+    "SET",
+    "RESET",
+    "PREPARE",
+    "EXECUTE",
+    "DEALLOCATE",
+    "LOAD",
+    "UNLOAD",
+    "INSTALL",
+    "ATTACH",
+    "DETACH",
+    "GRANT",
+    "REVOKE",
+    "DENY",
+    "CALL",
+    "USE",
+    "BEGIN",
+    "START",
+    "COMMIT",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "RELEASE",
+    "ANALYZE",
+    "VACUUM",
+    "OPTIMIZE",
+    "KILL",
+    "CACHE",
+    "UNCACHE",
+    "LOCK",
+    "UNLOCK",
+    "FLUSH",
+    "DISCARD",
+    "DECLARE",
+    "FETCH",
+    "RECOVER",
 ];
 
 fn question(tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
@@ -310,5 +413,11 @@ mod tests {
         }
         let deep = format!("select {}1{}", "(".repeat(5_000), ")".repeat(5_000));
         check(&deep, Err("the statement is nested too deeply"));
+        for chain in ["1 + 1", "a or a", "a = a", "a[1]", "a::int", "(a) - 1"] {
+            let (head, link) = chain.split_at(1 + 2 * usize::from(chain.starts_with('(')));
+            check(&format!("select {head}{}", link.repeat(200_000)), Err("the statement is nested too deeply"));
+        }
+        assert!(parse(&format!("select 1 where {}", vec!["a = 1 + 2"; 400].join(" or "))).is_ok());
+        assert!(parse(&format!("select {} in ({})", vec!["a + 1"; 400].join(", "), vec!["-1"; 400].join(","))).is_ok());
     }
 }

@@ -52,7 +52,9 @@ async fn an_answer_that_is_dropped_gives_its_turn_and_memory_back() {
     let options = QueryOptions { running_max: 1, waiting_max: 0, ..QueryOptions::default() };
     let (world, store) = world(options, 10).await;
     store.stuck.store(true, Ordering::SeqCst);
-    let SqlAnswer::Rows(mut stream) = world.run("select usage from cpu order by usage").await.unwrap() else { panic!() };
+    let SqlAnswer::Rows(mut stream) = world.run("select usage from cpu order by usage").await.unwrap() else {
+        panic!()
+    };
     assert!(tokio::time::timeout(Duration::from_millis(20), stream.next()).await.is_err());
     assert_eq!(running(&world), 1.0);
     let refused = world.rows("select 1").await.unwrap_err();

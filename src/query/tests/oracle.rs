@@ -198,8 +198,7 @@ async fn check(seed: u64, identity: RowIdentity, writes: usize) {
     let counted = |at: usize| all.iter().filter(|r| r.values[at].is_some()).count();
     assert_eq!(ask(text).await, [format!("{latest}|false|{}|{}", counted(0), counted(2))], "seed {seed}: {text}");
     for _ in 0..8 {
-        let conditions: Vec<_> =
-            (0..random.random_range(1..4)).map(|_| random_condition(random, times)).collect();
+        let conditions: Vec<_> = (0..random.random_range(1..4)).map(|_| random_condition(random, times)).collect();
         let filter = conditions.iter().map(|c| c.0.as_str()).collect::<Vec<_>>().join(" and ");
         let passing: Vec<&Row> = all.iter().copied().filter(|row| conditions.iter().all(|c| c.1(row))).collect();
         let columns: Vec<usize> = (0..random.random_range(1..4)).map(|_| random.random_range(0..7)).collect();

@@ -1,7 +1,7 @@
 //! What a statement must not reach: files, other stores, settings, rows without end.
 
 use crate::model::{Classify, Kind, RowIdentity};
-use crate::query::QueryOptions;
+use crate::query::{QueryOptions, STACK_BYTES};
 
 use super::world::{World, cpu, cpu_schema};
 
@@ -45,42 +45,39 @@ async fn nothing_but_tables_can_be_read_and_nothing_can_be_changed() {
     assert_eq!(world.rows("select usage from cpu").await.unwrap(), ["1.0"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn long_and_deep_statements_end_in_an_answer_or_an_error() {
-    let world = World::new(QueryOptions::default());
+#[test]
+fn long_and_deep_statements_end_in_an_answer_or_an_error() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(2)
+        .thread_stack_size(STACK_BYTES)
+        .build()
+        .unwrap();
     let chain = |term: &str, joint: &str, count: usize| vec![term; count].join(joint);
-    for text in [
-        format!("select {}", chain("1", " + ", 3_000)),
-        format!("select {}", chain("true", " and ", 3_000)),
-        format!("select {}1", "- ".repeat(3_000)),
-        format!("select {}true", "not ".repeat(3_000)),
-        format!("select {}1{}", "case when true then ".repeat(1_000), " end".repeat(1_000)),
-        chain("select 1", " union all ", 300),
-        format!("select 1 in ({})", chain("1", ", ", 10_000)),
-    ] {
-        // Which of the two it is does not matter; that the process lives does.
-        eprintln!("{}", &text[..30]); let _ = world.rows(&text).await;
-    }
-    assert_eq!(world.rows("select 1").await.unwrap(), ["1"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn probe() {
-    let world = World::new(QueryOptions::default());
-    let text = format!("select {}", vec!["1"; std::env::var("DEEP").unwrap().parse().unwrap()].join(" + "));
-    let scope = crate::query::QueryScope { tenant: "cnosdb".into(), database: "public".into(), target_partitions: None };
-    let session = world.engine.session("sql", &scope).await.unwrap();
-    eprintln!("parse");
-    let st = session.state().sql_to_statement(&text, &datafusion::config::Dialect::Generic).unwrap();
-    eprintln!("refs");
-    session.state().resolve_table_references(&st).unwrap();
-    eprintln!("plan");
-    let plan = session.state().statement_to_plan(st).await.unwrap();
-    eprintln!("opt");
-    let plan = session.state().optimize(&plan).unwrap();
-    eprintln!("phys");
-    let plan = session.state().create_physical_plan(&plan).await.unwrap();
-    eprintln!("drop {}", plan.name());
-    drop(plan);
-    eprintln!("done");
+    let texts = [
+        ("answer", format!("select {}", chain("1", " + ", 490))),
+        ("answer", format!("select count(*) from cpu where {}", chain("host = 'a'", " or ", 490))),
+        ("answer", format!("select usage {} from cpu", "- usage".repeat(490))),
+        ("answer", chain("select 1", " union all ", 100)),
+        ("answer", format!("select 1 in ({})", chain("1", ", ", 10_000))),
+        ("error", format!("select {}", chain("1", " + ", 100_000))),
+        ("error", format!("select {}", chain("true", " and ", 100_000))),
+        ("error", format!("select {}1", "- ".repeat(3_000))),
+        ("error", format!("select {}true", "not ".repeat(3_000))),
+        ("error", format!("select {}1{}", "case when true then ".repeat(1_000), " end".repeat(1_000))),
+        ("error", format!("select {}1{}", "(select ".repeat(1_000), ")".repeat(1_000))),
+        ("error", format!("select '{}'", "x".repeat(2_000_000))),
+    ];
+    let asked = async move {
+        let world = World::new(QueryOptions::default());
+        let schema = cpu_schema(RowIdentity::Series);
+        let table = world.create_table("cpu", &schema);
+        world.add_live(table, &schema, &[cpu("a", 1, 1.0)], (1, 1));
+        for (expected, text) in texts {
+            let seen = world.rows(&text).await;
+            assert_eq!(if seen.is_ok() { "answer" } else { "error" }, expected, "{}: {:?}", &text[..60], seen.err());
+        }
+    };
+    let done = runtime.spawn(asked);
+    runtime.block_on(done).unwrap();
 }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::array::{
-    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
+    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampNanosecondArray,
 };
 use datafusion::arrow::datatypes::Int32Type;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -134,7 +135,13 @@ impl World {
     }
 
     /// Writes rows as a segment that nobody knows of yet.
-    pub async fn put_segment(&self, table: TableId, schema: &TableSchema, rows: &[Row], sequence: (u64, u64)) -> Segment {
+    pub async fn put_segment(
+        &self,
+        table: TableId,
+        schema: &TableSchema,
+        rows: &[Row],
+        sequence: (u64, u64),
+    ) -> Segment {
         let sql = schema.sql_schema();
         let mut batch = to_batch(schema, rows);
         if schema.identity == RowIdentity::Series {
@@ -178,8 +185,7 @@ impl World {
     }
 
     pub fn add_live(&self, table: TableId, schema: &TableSchema, rows: &[Row], sequence: (u64, u64)) {
-        let chunk =
-            LiveChunk { first_sequence: sequence.0, last_sequence: sequence.1, rows: to_batch(schema, rows) };
+        let chunk = LiveChunk { first_sequence: sequence.0, last_sequence: sequence.1, rows: to_batch(schema, rows) };
         self.buffer.rows.lock().unwrap().entry(table).or_default().chunks.push(chunk);
     }
 
@@ -217,7 +223,11 @@ impl World {
             labels.iter().all(|(k, v)| m.get_label().iter().any(|l| l.name() == *k && l.value() == *v))
         };
         let found = family.get_metric().iter().filter(wanted);
-        found.map(|m| m.get_counter().get_value() + m.get_gauge().get_value() + m.get_histogram().get_sample_count() as f64).sum()
+        found
+            .map(|m| {
+                m.get_counter().get_value() + m.get_gauge().get_value() + m.get_histogram().get_sample_count() as f64
+            })
+            .sum()
     }
 }
 
@@ -242,13 +252,19 @@ pub fn to_batch(schema: &TableSchema, rows: &[Row]) -> RecordBatch {
                 Arc::new(tags.iter().map(|t| t.as_deref()).collect::<DictionaryArray<Int32Type>>())
             }
             (_, Some(FieldType::Float)) => Arc::new(
-                values().map(|v| v.map(|v| if let Value::Float(x) = v { x } else { panic!() })).collect::<Float64Array>(),
+                values()
+                    .map(|v| v.map(|v| if let Value::Float(x) = v { x } else { panic!() }))
+                    .collect::<Float64Array>(),
             ),
             (_, Some(FieldType::Integer)) => Arc::new(
-                values().map(|v| v.map(|v| if let Value::Integer(x) = v { x } else { panic!() })).collect::<Int64Array>(),
+                values()
+                    .map(|v| v.map(|v| if let Value::Integer(x) = v { x } else { panic!() }))
+                    .collect::<Int64Array>(),
             ),
             (_, Some(FieldType::Boolean)) => Arc::new(
-                values().map(|v| v.map(|v| if let Value::Boolean(x) = v { x } else { panic!() })).collect::<BooleanArray>(),
+                values()
+                    .map(|v| v.map(|v| if let Value::Boolean(x) = v { x } else { panic!() }))
+                    .collect::<BooleanArray>(),
             ),
             _ => Arc::new(text().collect::<StringArray>()),
         });

@@ -1,0 +1,288 @@
+"""The servers that are compared: each one process over a folder of its own on a free loopback port.
+
+Owns: starting, waiting until it is ready, making the database, counting rows, stopping, and what the process used.
+Does not own: sending the data.
+
+Each server runs with its own defaults; what differs from them is written in its class. `durability` says what an
+acknowledgement of the server promises, read from its settings where it has any.
+
+    with Tidegate(binary, folder) as server:   # ended at the end, whatever happens
+        server.create_database()
+        …                                      # POST line protocol to server.port, server.write_path
+        seconds = server.stop()                # as a service manager does; server.memory_bytes, server.cpu_seconds
+        server.start()
+        server.count_rows(workload)
+"""
+import http.client, json, os, re, shutil, signal, socket, subprocess, time, urllib.parse
+from pathlib import Path
+
+DATABASE = "bench"
+READY_SECONDS = 120
+REQUEST_SECONDS = 600
+STOP_SECONDS = 600
+WATCH_SECONDS = 0.005
+LOG_LINES_SHOWN = 30
+
+
+class ServerError(Exception):
+    pass
+
+
+class Server:
+    """What the servers share; the classes below say what is particular."""
+
+    name = title = durability = stop_means = ""
+    write_path = f"/write?db={DATABASE}"
+    ready_path = "/ping"
+    version_arguments = ("--version",)
+    log_folder = None  # of the write-ahead log, inside `folder`
+
+    def __init__(self, binary, folder):
+        self.binary, self.folder = binary, Path(folder)
+        self.data, self.log = self.folder / "data", self.folder / "log"
+        self.data.mkdir(parents=True)
+        self.process, self.port, self.memory_bytes, self.cpu_seconds = None, None, 0, 0.0
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+    def command(self):
+        """The command line, for `self.port`; may write files into `folder`."""
+        raise NotImplementedError
+
+    def environment(self):
+        return {}
+
+    def create_database(self):
+        pass
+
+    def count_rows(self, workload):
+        """Rows of the table, by the server's own query language."""
+        raise NotImplementedError
+
+    def version(self):
+        said = subprocess.run([self.binary, *self.version_arguments], capture_output=True, text=True, timeout=60)
+        return version_number(said.stdout + said.stderr)
+
+    # The process
+
+    def start(self):
+        """Starts it, again or for the first time, and waits until it takes requests."""
+        self.port = free_port()
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TIDEGATE", "INFLUXDB_"))}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command(), cwd=self.folder, env=inherited | self.environment(),
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + READY_SECONDS
+        while not self._ready():
+            if self.process.poll() is not None:
+                raise ServerError(f"{self.name} ended at once with status {self.process.returncode}")
+            if time.monotonic() > deadline:
+                raise ServerError(f"{self.name} is not ready after {READY_SECONDS} s")
+            time.sleep(0.05)
+
+    def _ready(self):
+        try:
+            return self.request("GET", self.ready_path)[0] in (200, 204)
+        except OSError:
+            return False
+
+    def stop(self):
+        """Asks it to end and waits until it has; answers the seconds that took.
+
+        Then `memory_bytes` is the most that was resident (Linux' VmHWM) and `cpu_seconds` what it used since its start.
+        """
+        start, process = time.perf_counter(), self.process
+        self._watch_memory()
+        process.send_signal(signal.SIGTERM)
+        while True:
+            pid, status, used = os.wait4(process.pid, os.WNOHANG)
+            seconds = time.perf_counter() - start
+            if pid:
+                break
+            if seconds > STOP_SECONDS:
+                raise ServerError(f"{self.name} still runs {STOP_SECONDS} s after SIGTERM")
+            self._watch_memory()
+            time.sleep(WATCH_SECONDS)
+        process.returncode, self.process = os.waitstatus_to_exitcode(status), None
+        if process.returncode:
+            raise ServerError(f"{self.name} ended with status {process.returncode} after SIGTERM")
+        self.cpu_seconds = used.ru_utime + used.ru_stime
+        return seconds
+
+    def _watch_memory(self):
+        # Not wait4's ru_maxrss: a child counts what its parent had resident when it was started.
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        if found := re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE):
+            self.memory_bytes = max(self.memory_bytes, int(found[1]) * 1024)
+
+    def kill(self):
+        process, self.process = self.process, None
+        if process:
+            process.kill()
+            process.wait()
+
+    def log_tail(self):
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        return "\n".join(lines[-LOG_LINES_SHOWN:])
+
+    # Files and requests
+
+    def disk_bytes(self):
+        """(all, of them the write-ahead log): bytes that files occupy."""
+        return allocated_bytes(self.data), allocated_bytes(self.data / self.log_folder) if self.log_folder else 0
+
+    def request(self, method, path, params=None, body=None, headers=None):
+        """Answers (status, body); whatever keeps an answer from coming is an OSError."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=REQUEST_SECONDS)
+        try:
+            connection.request(method, path + ("?" + urllib.parse.urlencode(params) if params else ""), body, headers or {})
+            response = connection.getresponse()
+            return response.status, response.read().decode("utf-8", "replace")
+        except http.client.HTTPException as error:
+            raise OSError(f"no HTTP answer: {error!r}") from error
+        finally:
+            connection.close()
+
+    def ask(self, method, path, params=None, body=None, headers=None):
+        """The JSON of an answer that must be 200."""
+        status, text = self.request(method, path, params, body, headers)
+        if status != 200:
+            raise ServerError(f"{self.name} answered {status} to {path}: {text[:500]}")
+        return json.loads(text)
+
+
+class Influx(Server):
+    """What answers InfluxQL at `/query`."""
+
+    def create_database(self):
+        self.influxql(f"CREATE DATABASE {DATABASE}")
+
+    def influxql(self, text, **params):
+        answer = self.ask("POST", "/query", {"q": text, **params})
+        failed = answer.get("error") or next((r["error"] for r in answer.get("results", []) if "error" in r), None)
+        if failed:
+            raise ServerError(f"{self.name} answered `{text}` with: {failed}")
+        return answer["results"][0]
+
+
+class Tidegate(Influx):
+    name, title = "tidegate", "Tidegate"
+    durability = "WAL synced before each acknowledgement (always)"
+    stop_means = "all rows in Parquet segments in the store, the log empty"
+    ready_path = "/ready"
+    log_folder = "wal"
+    listeners = ("influxdb", "opentsdb", "tdengine", "cnosdb", "elasticsearch")
+    settings = {}  # further ones, `section.key` to text
+
+    def command(self):
+        return [self.binary, "serve"]
+
+    def environment(self):
+        settings = {f"listen.{name}": "off" for name in self.listeners}
+        settings |= {"listen.influxdb": f"127.0.0.1:{self.port}", "storage.url": (self.data / "store").as_uri(),
+                     "wal.dir": str(self.data / "wal"), "query.temp_dir": str(self.folder / "temp")}
+        return {"TIDEGATE__" + name.upper().replace(".", "__"): value for name, value in (settings | self.settings).items()}
+
+    def count_rows(self, workload):
+        rows = self.ask("POST", "/api/v1/sql", {"db": DATABASE}, "select count(*) as rows from cpu",
+                        {"Accept": "application/json", "Authorization": "Basic cm9vdDo="})
+        return rows[0]["rows"]
+
+
+class InfluxDb(Influx):
+    """The configuration is the one it prints itself, with folders, ports and reporting changed."""
+
+    name, title = "influxd", "InfluxDB"
+    stop_means = "as written: TSM files and its log, which is read back at the next start"
+    version_arguments = ("version",)
+    log_folder = "wal"
+    delay = None
+
+    def command(self):
+        config = self.folder / "influxdb.conf"
+        env = {"HOME": str(self.folder), "INFLUXDB_REPORTING_DISABLED": "true", "INFLUXDB_REPORTING_ENABLED": "false",
+               "INFLUXDB_BIND_ADDRESS": f"127.0.0.1:{free_port()}", "INFLUXDB_HTTP_BIND_ADDRESS": f"127.0.0.1:{self.port}",
+               "INFLUXDB_META_DIR": str(self.data / "meta"), "INFLUXDB_DATA_DIR": str(self.data / "data"),
+               "INFLUXDB_DATA_WAL_DIR": str(self.data / "wal")}
+        printed = subprocess.run([self.binary, "config"], env=env, capture_output=True, text=True, timeout=60, check=True).stdout
+        config.write_text(printed)
+        found = re.search(r'^\s*wal-fsync-delay = "(.+)"$', printed, re.MULTILINE)
+        if not found or str(self.data / "wal") not in printed or f":{self.port}" not in printed:
+            raise ServerError(f"the configuration that {self.name} prints is not as expected")
+        self.delay = found[1]
+        return [self.binary, "run", "-config", config]
+
+    def environment(self):
+        return {"HOME": str(self.folder)}
+
+    @property
+    def durability(self):
+        when = "before each acknowledgement" if self.delay == "0s" else f"up to {self.delay} after the acknowledgement"
+        return f"WAL synced {when} (wal-fsync-delay = {self.delay})"
+
+    def count_rows(self, workload):
+        result = self.influxql("SELECT count(usage_user) FROM cpu", db=DATABASE)
+        return result["series"][0]["values"][0][1] if "series" in result else 0
+
+
+class VictoriaMetrics(Server):
+    """Retention is made long enough for the data's time; its default is a month."""
+
+    name, title = "victoria-metrics", "VictoriaMetrics"
+    durability = "no WAL: acknowledged from memory, on disk within seconds"
+    stop_means = "all rows in its files"
+    ready_path = "/health"
+
+    def command(self):
+        return [self.binary, f"-storageDataPath={self.data}", f"-httpListenAddr=127.0.0.1:{self.port}", "-retentionPeriod=100y"]
+
+    def count_rows(self, workload):
+        window = workload.end_seconds - workload.start_seconds + 1
+        query = {"query": f"sum(count_over_time(cpu_usage_user[{window}s]))", "time": workload.end_seconds, "nocache": 1}
+        result = self.ask("GET", "/api/v1/query", query)["data"]["result"]
+        return int(result[0]["value"][1]) if result else 0
+
+
+SERVERS = (Tidegate, InfluxDb, VictoriaMetrics)
+
+
+def find_binary(server):
+    """Where a server's binary is, or None: the variable named here, then the usual places."""
+    variable = {"tidegate": "TIDEGATE_BIN", "influxd": "INFLUXD", "victoria-metrics": "VICTORIA_METRICS"}[server.name]
+    if path := os.environ.get(variable):
+        if not os.access(path, os.X_OK):
+            raise ServerError(f"{variable} is {path}, which is no program")
+        return os.path.abspath(path)
+    if server is Tidegate:
+        root = Path(__file__).resolve().parents[1]
+        path = Path(os.environ.get("CARGO_TARGET_DIR") or root / "target") / "dist" / "tidegate"
+        return str(path) if path.is_file() else None
+    return shutil.which(server.name)
+
+
+def version_number(text):
+    """`1.6.7` of the many ways to print it."""
+    found = re.search(r"\bv?(\d+\.\d+\.\d+\S*)", text)
+    return found[1] if found else "unknown version"
+
+
+def free_port():
+    """A port that was free a moment ago."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def allocated_bytes(folder):
+    """Bytes of the file system's blocks that the files below a folder occupy, each file once."""
+    files = [os.lstat(os.path.join(parent, name)) for parent, _, names in os.walk(folder) for name in names]
+    return sum({(f.st_dev, f.st_ino): f.st_blocks * 512 for f in files}.values())
