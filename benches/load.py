@@ -6,13 +6,13 @@ against a sink that throws bodies away. Does not own: what the bodies say, and w
 One thread a connection. A body is handed to the kernel whole, so the threads spend their time outside Python; `ceiling`
 measures that this holds on the machine at hand.
 """
-import contextlib, multiprocessing, resource, socket, threading, time
+import contextlib, itertools, multiprocessing, resource, socket, threading, time
 from dataclasses import dataclass, field
 
 ANSWER_SECONDS = 120  # without a byte of an answer
 RETRY_SECONDS_MAX = 600  # of one body
 ERRORS_SHOWN = 5
-CEILING_BYTES = 4_000_000_000
+CEILING_SECONDS = 1
 
 
 class HttpError(Exception):
@@ -24,13 +24,14 @@ class Load:
     """What sending the bodies came to.
 
     `seconds`: from the first byte to the last acknowledgement. `latencies`: seconds of each acknowledged body, from its
-    first byte to its acknowledgement, waiting and trying again included. `refused`: answers that said "try later".
-    `cpu_seconds`: what the generator itself used.
+    first byte to its acknowledgement, waiting and trying again included. `bytes`: of those bodies. `refused`: answers that
+    said "try later". `cpu_seconds`: what the generator itself used.
     """
 
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     latencies: list = field(default_factory=list)
+    bytes: int = 0
     refused: int = 0
     errors: list = field(default_factory=list)
 
@@ -93,7 +94,7 @@ def requests(path, bodies):
 def send_all(port, prepared, connections):
     """Sends each request once, in order, each over the connection that is free first. Stops at the first error."""
     load, queue, lock = Load(), iter(prepared), threading.Lock()
-    opened = []
+    opened = []  # connections
 
     def work(connection):
         try:
@@ -105,6 +106,7 @@ def send_all(port, prepared, connections):
                 seconds, refused = acknowledged(connection, *request)
                 with lock:
                     load.latencies.append(seconds)
+                    load.bytes += len(request[1])
                     load.refused += refused
         except (HttpError, OSError, ValueError, IndexError) as error:
             with lock:
@@ -152,13 +154,20 @@ def ceiling(bodies, connections):
 
     A lower bound: the sink shares the machine's cores with the generator, as servers do.
     """
-    prepared = requests("/write?db=bench", bodies)
-    prepared *= max(1, CEILING_BYTES // sum(map(len, bodies)))
     with sink(connections) as port:
-        load = send_all(port, prepared, connections)
+        load = send_all(port, repeated(requests("/write?db=bench", bodies), CEILING_SECONDS), connections)
     if load.errors:
         raise HttpError(f"the sink failed: {load.errors[0]}")
-    return sum(len(body) for _, body in prepared) / load.seconds
+    return load.bytes / load.seconds
+
+
+def repeated(prepared, seconds):
+    """The same requests over and over until the time is up, at least one."""
+    deadline = time.perf_counter() + seconds
+    for request in itertools.cycle(prepared):
+        yield request
+        if time.perf_counter() > deadline:
+            return
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ acknowledgement of the server promises, read from its settings where it has any.
         server.start()
         server.count_rows(workload)
 """
-import http.client, json, os, re, shutil, signal, socket, subprocess, time, urllib.parse
+import gzip, http.client, json, os, re, shutil, signal, socket, subprocess, time, urllib.parse
 from pathlib import Path
 
 DATABASE = "bench"
@@ -31,7 +31,10 @@ class ServerError(Exception):
 class Server:
     """What the servers share; the classes below say what is particular."""
 
-    name = title = durability = stop_means = ""
+    name = title = ""
+    durability = ""  # what an acknowledgement promises
+    stop_means = ""  # in which form a clean stop leaves the rows
+    variable = ""  # of the environment, that names the binary
     write_path = f"/write?db={DATABASE}"
     ready_path = "/ping"
     version_arguments = ("--version",)
@@ -70,7 +73,7 @@ class Server:
 
     def version(self):
         said = subprocess.run([self.binary, *self.version_arguments], capture_output=True, text=True, timeout=60)
-        return version_number(said.stdout + said.stderr)
+        return version_number(said.stdout + said.stderr) or packaged_version(self.binary) or "unknown version"
 
     # The process
 
@@ -175,7 +178,7 @@ class Influx(Server):
 
 
 class Tidegate(Influx):
-    name, title = "tidegate", "Tidegate"
+    name, title, variable = "tidegate", "Tidegate", "TIDEGATE_BIN"
     durability = "WAL synced before each acknowledgement (always)"
     stop_means = "all rows in Parquet segments in the store, the log empty"
     ready_path = "/ready"
@@ -201,7 +204,7 @@ class Tidegate(Influx):
 class InfluxDb(Influx):
     """The configuration is the one it prints itself, with folders, ports and reporting changed."""
 
-    name, title = "influxd", "InfluxDB"
+    name, title, variable = "influxd", "InfluxDB", "INFLUXD"
     stop_means = "as written: TSM files and its log, which is read back at the next start"
     version_arguments = ("version",)
     log_folder = "wal"
@@ -237,7 +240,7 @@ class InfluxDb(Influx):
 class VictoriaMetrics(Server):
     """Retention is made long enough for the data's time; its default is a month."""
 
-    name, title = "victoria-metrics", "VictoriaMetrics"
+    name, title, variable = "victoria-metrics", "VictoriaMetrics", "VICTORIA_METRICS"
     durability = "no WAL: acknowledged from memory, on disk within seconds"
     stop_means = "all rows in its files"
     ready_path = "/health"
@@ -256,23 +259,29 @@ SERVERS = (Tidegate, InfluxDb, VictoriaMetrics)
 
 
 def find_binary(server):
-    """Where a server's binary is, or None: the variable named here, then the usual places."""
-    variable = {"tidegate": "TIDEGATE_BIN", "influxd": "INFLUXD", "victoria-metrics": "VICTORIA_METRICS"}[server.name]
-    if path := os.environ.get(variable):
+    """Where a server's binary is, or None: its variable says, else the usual places."""
+    if path := os.environ.get(server.variable):
         if not os.access(path, os.X_OK):
-            raise ServerError(f"{variable} is {path}, which is no program")
+            raise ServerError(f"{server.variable} is {path}, which is no program")
         return os.path.abspath(path)
     if server is Tidegate:
-        root = Path(__file__).resolve().parents[1]
-        path = Path(os.environ.get("CARGO_TARGET_DIR") or root / "target") / "dist" / "tidegate"
+        target = os.environ.get("CARGO_TARGET_DIR") or Path(__file__).resolve().parents[1] / "target"
+        path = Path(target) / "dist" / "tidegate"
         return str(path) if path.is_file() else None
     return shutil.which(server.name)
 
 
 def version_number(text):
-    """`1.6.7` of the many ways to print it."""
-    found = re.search(r"\bv?(\d+\.\d+\.\d+\S*)", text)
-    return found[1] if found else "unknown version"
+    """`1.6.7` of the many ways to print it, or None."""
+    found = re.search(r"\bv?(\d+\.\d+\.\d+[^\s)]*)", text)
+    return found and found[1]
+
+
+def packaged_version(binary):
+    """The version that the Debian package around a binary says, for a program that does not know its own; or None."""
+    binary = Path(binary).resolve()
+    changes = binary.parents[1] / "share/doc" / binary.name / "changelog.Debian.gz"
+    return version_number(gzip.open(changes, "rt").readline()) if changes.is_file() else None
 
 
 def free_port():

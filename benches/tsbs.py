@@ -14,6 +14,7 @@ FIELDS = ("usage_user", "usage_system", "usage_idle", "usage_nice", "usage_iowai
           "usage_steal", "usage_guest", "usage_guest_nice")
 START_SECONDS = 1_451_606_400  # 2016-01-01
 STEP_SECONDS = 10
+LINE_BYTES = 350  # about
 
 ZONES = {"us-east-1": "abce", "us-west-1": "ab", "us-west-2": "abc", "eu-west-1": "abc", "eu-central-1": "ab",
          "ap-southeast-1": "ab", "ap-southeast-2": "ab", "ap-northeast-1": "ac", "sa-east-1": "abc"}

@@ -2,8 +2,8 @@
 //!
 //! A file a topic. Every test starts a gateway of its own on free loopback ports over a folder of its own.
 
-// Helpers of tests may unwrap as the tests do.
-#![allow(clippy::unwrap_used)]
+// Helpers of tests may unwrap as the tests do, and are `pub` for whoever includes them.
+#![allow(clippy::unwrap_used, unreachable_pub)]
 
 #[path = "support/http_gate.rs"]
 mod http_gate;

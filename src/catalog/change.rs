@@ -22,7 +22,10 @@ pub enum Change {
         default_policy: String,
     },
     /// Drops the database and every table in it.
-    DropDatabase { tenant: String, database: String },
+    DropDatabase {
+        tenant: String,
+        database: String,
+    },
     CreateTable {
         id: TableId,
         tenant: String,
@@ -35,13 +38,37 @@ pub enum Change {
         folder_with_id: bool,
     },
     /// Replaces the schema of a table by one with more columns.
-    SetSchema { table: TableId, schema: TableSchema },
-    AddSegments { table: TableId, segments: Vec<Segment> },
-    RemoveSegments { table: TableId, ids: Vec<Uuid> },
+    SetSchema {
+        table: TableId,
+        schema: TableSchema,
+    },
+    AddSegments {
+        table: TableId,
+        segments: Vec<Segment>,
+    },
+    RemoveSegments {
+        table: TableId,
+        ids: Vec<Uuid>,
+    },
     /// Rows of `writer` up to sequence `through` are in segments: neither buffer nor log needs them.
-    Flushed { table: TableId, writer: Uuid, through: u64 },
+    Flushed {
+        table: TableId,
+        writer: Uuid,
+        through: u64,
+    },
     /// Numbers up to these were given away, whether or not what got them still exists.
-    Numbers { tables: u64, databases: u64, sequence: u64 },
-    PutDocument { collection: String, key: String, value: serde_json::Value },
-    DeleteDocument { collection: String, key: String },
+    Numbers {
+        tables: u64,
+        databases: u64,
+        sequence: u64,
+    },
+    PutDocument {
+        collection: String,
+        key: String,
+        value: serde_json::Value,
+    },
+    DeleteDocument {
+        collection: String,
+        key: String,
+    },
 }

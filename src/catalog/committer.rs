@@ -59,7 +59,11 @@ pub struct Catalog {
 
 impl Catalog {
     /// Reads the newest snapshot and the commits after it, and starts the committer on the current runtime.
-    pub async fn open(store: Arc<dyn ObjectStore>, writer: Uuid, options: CatalogOptions) -> Result<Catalog, CatalogError> {
+    pub async fn open(
+        store: Arc<dyn ObjectStore>,
+        writer: Uuid,
+        options: CatalogOptions,
+    ) -> Result<Catalog, CatalogError> {
         let mut state = read_newest_snapshot(&store).await?;
         while let Some(commit) = read_commit(&store, state.version + 1).await? {
             apply_commit(&mut state, &commit);

@@ -36,14 +36,19 @@ pub enum IfExists {
 
 impl Catalog {
     /// Creates a database; durable on `Ok`.
-    pub async fn create_database(&self, new: NewDatabase, if_exists: IfExists) -> Result<Arc<CatalogState>, CatalogError> {
+    pub async fn create_database(
+        &self,
+        new: NewDatabase,
+        if_exists: IfExists,
+    ) -> Result<Arc<CatalogState>, CatalogError> {
         check_name(&new.name)?;
         self.update(move |state| {
             if let Some(existing) = state.database(&new.tenant, &new.name) {
                 return match (if_exists, &new.policy) {
                     (IfExists::Fail, _) => Err(CatalogError::DatabaseExists { database: new.name.clone() }),
                     (IfExists::Compare, Some(wanted))
-                        if existing.policy(&wanted.name) != Some(wanted) || *existing.default_policy != *wanted.name =>
+                        if existing.policy(&wanted.name) != Some(wanted)
+                            || *existing.default_policy != *wanted.name =>
                     {
                         Err(CatalogError::PolicyConflict)
                     }
@@ -69,7 +74,10 @@ impl Catalog {
         let (tenant, database) = (tenant.to_string(), name.to_string());
         self.update(move |state| {
             let exists = state.database(&tenant, &database).is_some();
-            Ok(exists.then(|| Change::DropDatabase { tenant: tenant.clone(), database: database.clone() }).into_iter().collect())
+            Ok(exists
+                .then(|| Change::DropDatabase { tenant: tenant.clone(), database: database.clone() })
+                .into_iter()
+                .collect())
         })
         .await?;
         Ok(existed)
@@ -90,7 +98,12 @@ fn check_name(name: &str) -> Result<(), CatalogError> {
 }
 
 /// A policy that keeps rows for `duration_ns` (0: forever), with InfluxDB's shard width for it unless one is given.
-pub fn policy(name: Option<&str>, duration_ns: i64, shard_duration_ns: Option<i64>, replication: u32) -> RetentionPolicy {
+pub fn policy(
+    name: Option<&str>,
+    duration_ns: i64,
+    shard_duration_ns: Option<i64>,
+    replication: u32,
+) -> RetentionPolicy {
     const HOUR_NS: i64 = 3_600_000_000_000;
     let default_shard = match duration_ns {
         0 => 168 * HOUR_NS,

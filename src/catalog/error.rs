@@ -34,9 +34,9 @@ pub enum CatalogError {
 impl Classify for CatalogError {
     fn kind(&self) -> Kind {
         match self {
-            CatalogError::DatabaseNotFound { .. } | CatalogError::PolicyNotFound { .. } | CatalogError::TableNotFound { .. } => {
-                Kind::NotFound
-            }
+            CatalogError::DatabaseNotFound { .. }
+            | CatalogError::PolicyNotFound { .. }
+            | CatalogError::TableNotFound { .. } => Kind::NotFound,
             CatalogError::DatabaseExists { .. } => Kind::AlreadyExists,
             CatalogError::PolicyConflict | CatalogError::Stale { .. } => Kind::Conflict,
             CatalogError::InvalidName { .. } => Kind::Invalid,

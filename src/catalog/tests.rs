@@ -219,13 +219,21 @@ fn full_state() -> CatalogState {
                 level: 1,
                 footer_bytes: 300,
                 columns: vec![
-                    ColumnStatistics { id: host, nulls: 0, range: Some((Bound::String("a".into()), Bound::String("é".into()))) },
+                    ColumnStatistics {
+                        id: host,
+                        nulls: 0,
+                        range: Some((Bound::String("a".into()), Bound::String("é".into()))),
+                    },
                     ColumnStatistics { id: usage, nulls: 10, range: None },
                 ],
             }],
         },
         Change::Flushed { table: TableId(1), writer: Uuid::from_u128(7), through: 9 },
-        Change::PutDocument { collection: "users".into(), key: "ann".into(), value: serde_json::json!({"admin": true}) },
+        Change::PutDocument {
+            collection: "users".into(),
+            key: "ann".into(),
+            value: serde_json::json!({"admin": true}),
+        },
     ];
     for change in &changes {
         state.apply(change);
@@ -286,7 +294,10 @@ async fn names_that_no_folder_can_bear_are_refused() {
 #[tokio::test]
 async fn creating_again_compares_the_policy_if_asked_to() {
     let catalog = open(&memory(), 1).await;
-    let with = |hours: i64| NewDatabase { policy: Some(policy(Some("p"), hours * 3_600_000_000_000, None, 1)), ..database("d") };
+    let with = |hours: i64| NewDatabase {
+        policy: Some(policy(Some("p"), hours * 3_600_000_000_000, None, 1)),
+        ..database("d")
+    };
     catalog.create_database(with(2), IfExists::Compare).await.unwrap();
     catalog.create_database(with(2), IfExists::Compare).await.unwrap();
     catalog.create_database(database("d"), IfExists::Compare).await.unwrap();

@@ -8,10 +8,10 @@ use crate::model::{Clock, Points, RowIdentity, TableBatch, TablePoints, TableSch
 
 use super::buffer::Buffer;
 use super::error::IngestError;
+use super::flush::FlushSignal;
 use super::metrics::IngestMetrics;
 use super::validate::{BadPoints, Checked, Needed, Rejected, Rejection, Rules, build, check};
 use super::wal::WalHandle;
-use super::flush::FlushSignal;
 
 /// Most columns a table may have.
 const TABLE_COLUMNS_MAX: usize = 4096;

@@ -17,7 +17,7 @@ use crate::storage::segment::{Segment, SequenceRange};
 use super::wal::Sink;
 
 /// Chunks grow to about so many rows by joining with their neighbours.
-const CHUNK_ROWS: usize = 64 * 1024;
+const CHUNK_ROWS: usize = 8 * 1024;
 
 /// The rows of all tables.
 #[derive(Debug, Default)]

@@ -252,12 +252,8 @@ pub(super) fn encode_windows(
     let name = table.name.to_string();
     let mut encoded = Vec::new();
     for window in sort_into_windows(chunk, series, &table.schema, window_ns)? {
-        let label = SegmentLabel {
-            table: &name,
-            table_id: table.id.0,
-            window_ns: window.window_ns,
-            sequence: chunk.sequence,
-        };
+        let label =
+            SegmentLabel { table: &name, table_id: table.id.0, window_ns: window.window_ns, sequence: chunk.sequence };
         encoded.push((window.window_ns, window.rows.num_rows() as u64, encode_segment(&window.rows, &label)?));
     }
     Ok(encoded)

@@ -33,14 +33,30 @@ pub struct Rules {
 /// Why a point was not taken.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rejection {
-    FieldType { table: String, field: String, stored: FieldType, got: FieldType },
+    FieldType {
+        table: String,
+        field: String,
+        stored: FieldType,
+        got: FieldType,
+    },
     /// The only field is called `time`.
-    FieldNamedTime { table: String },
-    TagNamedTime { table: String },
+    FieldNamedTime {
+        table: String,
+    },
+    TagNamedTime {
+        table: String,
+    },
     /// The column exists as the other of tag and field.
-    ColumnKind { table: String, column: String, stored: ColumnKind },
+    ColumnKind {
+        table: String,
+        column: String,
+        stored: ColumnKind,
+    },
     /// Older than the retention policy keeps.
-    BeyondRetention { time_ns: i64, oldest_ns: i64 },
+    BeyondRetention {
+        time_ns: i64,
+        oldest_ns: i64,
+    },
 }
 
 impl fmt::Display for Rejection {
@@ -370,11 +386,19 @@ mod tests {
 
     #[test]
     fn the_first_row_decides_the_type_of_a_new_field_and_the_whole_point_is_dropped() {
-        let points = points(&[(&[], 1, &[("f", F(1.0))]), (&[], 2, &[("f", S("x")), ("g", F(1.0))]), (&[], 3, &[("f", F(3.0))])]);
+        let points = points(&[
+            (&[], 1, &[("f", F(1.0))]),
+            (&[], 2, &[("f", S("x")), ("g", F(1.0))]),
+            (&[], 3, &[("f", F(3.0))]),
+        ]);
         let checked = check(&points, None, &LENIENT, None);
         assert_eq!(checked.rejected.points, 1);
-        let expected =
-            Rejection::FieldType { table: "t".into(), field: "f".into(), stored: FieldType::Float, got: FieldType::String };
+        let expected = Rejection::FieldType {
+            table: "t".into(),
+            field: "f".into(),
+            stored: FieldType::Float,
+            got: FieldType::String,
+        };
         assert_eq!(checked.rejected.first, Some(expected));
         assert_eq!(checked.needed.fields, [("f".to_string(), FieldType::Float)], "g only stood in the dropped point");
         let mut s = TableSchema::new(RowIdentity::Series);
@@ -387,7 +411,8 @@ mod tests {
     #[test]
     fn the_stored_type_beats_the_first_row() {
         let s = schema(&[("f", ColumnKind::Field, Some(FieldType::String))]);
-        let checked = check(&points(&[(&[], 1, &[("f", F(1.0))]), (&[], 2, &[("f", S("x"))])]), Some(&s), &LENIENT, None);
+        let checked =
+            check(&points(&[(&[], 1, &[("f", F(1.0))]), (&[], 2, &[("f", S("x"))])]), Some(&s), &LENIENT, None);
         assert_eq!((checked.rejected.points, checked.taken.clone()), (1, Some(vec![false, true])));
         assert!(checked.needed.is_met_by(&s));
     }
@@ -409,21 +434,26 @@ mod tests {
     #[test]
     fn a_strict_door_keeps_tags_and_fields_apart() {
         let s = schema(&[("a", ColumnKind::Tag, None), ("b", ColumnKind::Field, Some(FieldType::Float))]);
-        let rows: [Row; 3] = [(&[], 1, &[("a", F(1.0))]), (&[("b", "x")], 2, &[("c", F(1.0))]), (&[("a", "x")], 3, &[("b", F(1.0))])];
+        let rows: [Row; 3] =
+            [(&[], 1, &[("a", F(1.0))]), (&[("b", "x")], 2, &[("c", F(1.0))]), (&[("a", "x")], 3, &[("b", F(1.0))])];
         assert_eq!(check(&points(&rows), Some(&s), &STRICT, None).taken, Some(vec![false, false, true]));
         assert_eq!(check(&points(&rows), Some(&s), &LENIENT, None).taken, None);
     }
 
     #[test]
     fn points_older_than_the_policy_are_counted() {
-        let checked = check(&points(&[(&[], 1, &[("f", F(1.0))]), (&[], 9, &[("f", F(1.0))])]), None, &LENIENT, Some(5));
+        let checked =
+            check(&points(&[(&[], 1, &[("f", F(1.0))]), (&[], 9, &[("f", F(1.0))])]), None, &LENIENT, Some(5));
         assert_eq!(checked.rejected.first, Some(Rejection::BeyondRetention { time_ns: 1, oldest_ns: 5 }));
         assert_eq!(checked.rejected.points, 1);
     }
 
     #[test]
     fn two_orders_of_the_same_tags_are_one_key() {
-        let points = points(&[(&[("a", "1"), ("b", "2")], 1, &[("f", F(1.0))]), (&[("b", "2"), ("a", "1")], 2, &[("f", F(1.0))])]);
+        let points = points(&[
+            (&[("a", "1"), ("b", "2")], 1, &[("f", F(1.0))]),
+            (&[("b", "2"), ("a", "1")], 2, &[("f", F(1.0))]),
+        ]);
         let checked = check(&points, None, &LENIENT, None);
         let mut s = TableSchema::new(RowIdentity::Series);
         checked.needed.add_to(&mut s);

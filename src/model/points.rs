@@ -154,7 +154,9 @@ impl TablePoints {
     pub fn set_unsigned(&mut self, field: usize, value: u64) {
         let row = self.times.len() - 1;
         let column = &mut self.fields[field];
-        let FieldValues::Unsigned(values) = &mut column.values else { unreachable!("the column was asked for by type") };
+        let FieldValues::Unsigned(values) = &mut column.values else {
+            unreachable!("the column was asked for by type")
+        };
         match column.rows.place(row, values.len()) {
             Place::Next => values.push(value),
             Place::Again(last) => values[last] = value,
@@ -174,7 +176,9 @@ impl TablePoints {
     pub fn set_string(&mut self, field: usize, value: &str) {
         let row = self.times.len() - 1;
         let column = &mut self.fields[field];
-        let FieldValues::String { bytes, ends } = &mut column.values else { unreachable!("the column was asked for by type") };
+        let FieldValues::String { bytes, ends } = &mut column.values else {
+            unreachable!("the column was asked for by type")
+        };
         if let Place::Again(last) = column.rows.place(row, ends.len()) {
             ends.truncate(last);
             bytes.truncate(ends.last().copied().unwrap_or(0) as usize);
@@ -251,7 +255,10 @@ pub enum FieldValues {
     Unsigned(Vec<u64>),
     Boolean(Vec<bool>),
     /// UTF-8 bytes one after the other, and where each value ends.
-    String { bytes: Vec<u8>, ends: Vec<i32> },
+    String {
+        bytes: Vec<u8>,
+        ends: Vec<i32>,
+    },
 }
 
 impl FieldColumn {

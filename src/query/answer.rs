@@ -30,7 +30,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub fn new(
+    pub(super) fn new(
         language: &'static str,
         memory: Arc<QueryMemory>,
         time_limit: Duration,
@@ -44,12 +44,12 @@ impl Running {
         Running { language, memory, time_limit, deadline, started, result, seconds, _turn: turn }
     }
 
-    pub fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         self.result = "ok";
     }
 
     /// The error as the caller sees it.
-    pub fn fail(&mut self, error: QueryError) -> QueryError {
+    pub(super) fn fail(&mut self, error: QueryError) -> QueryError {
         let error = self.memory.explain(error);
         self.result = if matches!(error, QueryError::Timeout { .. }) { "timeout" } else { "error" };
         error

@@ -28,7 +28,7 @@ pub(super) struct ChainExec {
 
 impl ChainExec {
     /// `inputs` must not be empty.
-    pub fn new(inputs: Vec<Arc<dyn ExecutionPlan>>, partitions: usize) -> Self {
+    pub(super) fn new(inputs: Vec<Arc<dyn ExecutionPlan>>, partitions: usize) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(inputs[0].schema()),
             Partitioning::UnknownPartitioning(partitions.clamp(1, inputs.len())),

@@ -20,7 +20,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// Whether its rows need no merge.
-    pub fn is_plain(&self) -> bool {
+    pub(super) fn is_plain(&self) -> bool {
         self.segments.len() == 1 && self.live.is_empty()
     }
 }

@@ -130,7 +130,7 @@ pub(super) struct QueryMemory {
 
 impl QueryMemory {
     /// The error of a query that ran out of memory, told by which of the two pools refused.
-    pub fn explain(&self, error: QueryError) -> QueryError {
+    pub(super) fn explain(&self, error: QueryError) -> QueryError {
         match error {
             QueryError::TooMuchMemory { .. } if self.refused_by_shared.load(Ordering::Relaxed) => {
                 QueryError::MemoryBusy

@@ -67,9 +67,11 @@ pub(super) struct LiveRowsExec {
     metrics: ExecutionPlanMetricsSet,
 }
 
+type Filters<'a> = Vec<&'a Arc<dyn PhysicalExpr>>;
+
 impl LiveRowsExec {
     /// `schema` is what comes out: that of `batches`, and the sequence column where `folding` adds it.
-    pub fn new(batches: Vec<RecordBatch>, row_schema: SchemaRef, schema: SchemaRef, folding: Folding) -> Self {
+    pub(super) fn new(batches: Vec<RecordBatch>, row_schema: SchemaRef, schema: SchemaRef, folding: Folding) -> Self {
         let order = folding.keys().and_then(|keys| key_order(&schema, keys));
         let properties = PlanProperties::new(
             EquivalenceProperties::new_with_orderings(schema, order),
@@ -93,7 +95,7 @@ impl LiveRowsExec {
     }
 
     /// Filters that see only key columns, and the others.
-    fn filters_by_reach(&self) -> (Vec<&Arc<dyn PhysicalExpr>>, Vec<&Arc<dyn PhysicalExpr>>) {
+    fn filters_by_reach(&self) -> (Filters<'_>, Filters<'_>) {
         let keys: HashSet<usize> = self.folding.keys().unwrap_or(&[]).iter().copied().collect();
         self.filters.iter().partition(|filter| collect_columns(filter).iter().all(|c| keys.contains(&c.index())))
     }

@@ -57,7 +57,7 @@ pub(super) struct RowMergeExec {
 
 impl RowMergeExec {
     /// Inputs have one schema, in which `keys` (not empty, in sort order) and `sequence` are positions.
-    pub fn try_new(inputs: Vec<Arc<dyn ExecutionPlan>>, keys: Vec<usize>, sequence: usize) -> Result<Self> {
+    pub(super) fn try_new(inputs: Vec<Arc<dyn ExecutionPlan>>, keys: Vec<usize>, sequence: usize) -> Result<Self> {
         let Some(first) = inputs.first() else { return internal_err!("a row merge has inputs") };
         let schema = first.schema();
         let Some(order) = key_order(&schema, &keys) else { return internal_err!("a row merge has keys") };

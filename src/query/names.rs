@@ -20,18 +20,17 @@ pub(super) struct Names {
 
 impl Names {
     /// The database and policy that a schema's name means.
-    pub fn schema(&self, name: &str) -> Option<(&Arc<Database>, Arc<str>)> {
+    pub(super) fn schema(&self, name: &str) -> Option<(&Arc<Database>, &str)> {
         if let Some(database) = self.state.database(&self.tenant, name) {
-            return Some((database, database.default_policy.clone()));
+            return Some((database, &database.default_policy));
         }
         let (database, policy) = name.rsplit_once('/')?;
         let database = self.state.database(&self.tenant, database)?;
-        let policy = database.policy(policy)?;
-        Some((database, policy.name.as_str().into()))
+        Some((database, &database.policy(policy)?.name))
     }
 
     /// Names of all schemas, databases in order of creation.
-    pub fn schemas(&self) -> Vec<String> {
+    pub(super) fn schemas(&self) -> Vec<String> {
         let mut names = Vec::new();
         for database in self.state.databases(&self.tenant) {
             names.push(database.name.to_string());
@@ -42,34 +41,20 @@ impl Names {
     }
 
     /// The table called `name`; failing that, the only one whose name differs just by case.
-    pub fn table(&self, schema: &str, name: &str) -> Option<&Arc<Table>> {
+    pub(super) fn table(&self, schema: &str, name: &str) -> Option<&Arc<Table>> {
         let (database, policy) = self.schema(schema)?;
-        if let Some(table) = self.state.table_named(database, &policy, name) {
+        if let Some(table) = self.state.table_named(database, policy, name) {
             return Some(table);
         }
         let wanted = name.to_lowercase();
-        let mut like: Vec<_> = Vec::new();
-        for (_, table) in self.tables_of(schema) {
-            if table.name.table.to_lowercase() == wanted {
-                like.push(table);
-            }
-        }
-        if like.len() == 1 { like.pop() } else { None }
+        let mut like = self.state.tables_of(database, policy).filter(|t| t.name.table.to_lowercase() == wanted);
+        like.next().filter(|_| like.next().is_none())
     }
 
-    /// Tables of a schema by name.
-    pub fn tables_of(&self, schema: &str) -> Vec<(Arc<str>, &Arc<Table>)> {
+    /// Names of a schema's tables, in order.
+    pub(super) fn tables_of(&self, schema: &str) -> Vec<String> {
         let Some((database, policy)) = self.schema(schema) else { return Vec::new() };
-        let tables: Vec<_> = self
-            .state
-            .tables()
-            .filter(|t| {
-                *t.name.tenant == *database.tenant && *t.name.database == *database.name && *t.name.policy == *policy
-            })
-            .collect();
-        let mut named: Vec<_> = tables.into_iter().map(|t| (t.name.table.clone(), t)).collect();
-        named.sort_by(|a, b| a.0.cmp(&b.0));
-        named
+        self.state.tables_of(database, policy).map(|table| table.name.table.to_string()).collect()
     }
 }
 
@@ -125,7 +110,7 @@ struct Schema {
 #[async_trait]
 impl SchemaProvider for Schema {
     fn table_names(&self) -> Vec<String> {
-        self.names.tables_of(&self.name).into_iter().map(|(name, _)| name.to_string()).collect()
+        self.names.tables_of(&self.name)
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {

@@ -34,13 +34,16 @@ pub(super) struct TableRows {
 }
 
 impl TableRows {
-    pub fn new(table: Arc<Table>, sources: Sources) -> Self {
+    pub(super) fn new(table: Arc<Table>, sources: Sources) -> Self {
         TableRows { schema: table.schema.sql_schema(), table, sources, snapshot: OnceLock::new() }
     }
 
-    fn snapshot(&self) -> &Snapshot {
-        let take = || Snapshot::take(self.sources.tables.as_ref(), self.sources.unflushed.as_ref(), self.table.id);
-        self.snapshot.get_or_init(take)
+    fn snapshot(&self) -> Result<&Snapshot> {
+        if let Some(snapshot) = self.snapshot.get() {
+            return Ok(snapshot);
+        }
+        let taken = Snapshot::take(self.sources.tables.as_ref(), self.sources.unflushed.as_ref(), self.table.id)?;
+        Ok(self.snapshot.get_or_init(|| taken))
     }
 }
 
@@ -69,7 +72,7 @@ impl TableProvider for TableRows {
         let scan = Scan {
             session,
             readers: &self.sources.readers,
-            snapshot: self.snapshot(),
+            snapshot: self.snapshot()?,
             table: &self.table.schema,
             schema: &self.schema,
             filters,

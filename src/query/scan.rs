@@ -72,7 +72,7 @@ pub(super) struct Scan<'a> {
 
 impl Scan<'_> {
     /// The plan; its schema is the table's, projected.
-    pub fn plan(self) -> Result<Arc<dyn ExecutionPlan>> {
+    pub(super) fn plan(self) -> Result<Arc<dyn ExecutionPlan>> {
         let keys = key_columns(self.table);
         let over_keys = self.filters_over(&keys);
         let segments = self.prune(self.snapshot.segments().to_vec(), &over_keys)?;

@@ -28,7 +28,7 @@ use super::source::{Tables, Unflushed};
 
 /// Stack for the threads that plan and run queries: the engine walks expressions by recursion, and not all of its walks
 /// look after their stack.
-pub const STACK_BYTES: usize = 16 * 1024 * 1024;
+pub const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// Limits of all queries.
 #[derive(Debug, Clone)]

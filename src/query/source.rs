@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::error::ArrowError;
 use uuid::Uuid;
 
 use crate::catalog::{CatalogState, Table};
@@ -35,8 +36,8 @@ pub struct LiveChunk {
 
 /// The buffer, as far as queries see it.
 pub trait Unflushed: Send + Sync + Debug {
-    /// The table's rows of this moment.
-    fn snapshot(&self, table: TableId) -> LiveRows;
+    /// The table's rows of this moment. Fails only when rows do not fit their own table's schema.
+    fn snapshot(&self, table: TableId) -> Result<LiveRows, ArrowError>;
     /// Whose sequence numbers the rows carry.
     fn writer(&self) -> Uuid;
 }
@@ -52,10 +53,10 @@ pub(super) struct Snapshot {
 impl Snapshot {
     /// Takes the live rows first, then the catalog: a flush that commits in between is then in both, and the catalog says
     /// which chunks to leave out. The other order would lose its rows.
-    pub fn take(tables: &dyn Tables, unflushed: &dyn Unflushed, id: TableId) -> Snapshot {
-        let live = unflushed.snapshot(id);
+    pub(super) fn take(tables: &dyn Tables, unflushed: &dyn Unflushed, id: TableId) -> Result<Snapshot, ArrowError> {
+        let live = unflushed.snapshot(id)?;
         let state = tables.state();
-        let Some(table) = state.table(id).cloned() else { return Snapshot::default() };
+        let Some(table) = state.table(id).cloned() else { return Ok(Snapshot::default()) };
         let flushed = table.flushed.get(&unflushed.writer()).copied();
         let live = live
             .chunks
@@ -64,10 +65,10 @@ impl Snapshot {
             .map(|chunk| chunk.rows)
             .filter(|rows| rows.num_rows() > 0)
             .collect();
-        Snapshot { table: Some(table), live }
+        Ok(Snapshot { table: Some(table), live })
     }
 
-    pub fn segments(&self) -> &[Arc<Segment>] {
+    pub(super) fn segments(&self) -> &[Arc<Segment>] {
         self.table.as_ref().map_or(&[], |table| &table.segments)
     }
 }

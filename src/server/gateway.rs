@@ -67,7 +67,9 @@ pub enum StartError {
     Metrics(#[from] prometheus::Error),
     #[error("a table's rows could not be read back from the log: {0}")]
     Replay(#[from] ArrowError),
-    #[error("the store accepts a second object under a name that is taken, so two gateways could overwrite each other's commits; use a store with conditional put")]
+    #[error(
+        "the store accepts a second object under a name that is taken, so two gateways could overwrite each other's commits; use a store with conditional put"
+    )]
     NoPutIfAbsent,
     #[error("a start-up task ended early: {0}")]
     Task(#[from] tokio::task::JoinError),
@@ -84,12 +86,15 @@ impl Gateway {
     /// Opens everything and replays the log; then all acknowledged points are visible and writes can be taken.
     pub async fn open(settings: &Settings, with: Surroundings) -> Result<Gateway, StartError> {
         let store = open_metered_store(settings, &with).await?;
-        let identity = identity::read_or_create(&*store, Uuid::new_v4(), chrono::DateTime::from_timestamp_nanos((with.clock)())).await?;
+        let identity =
+            identity::read_or_create(&*store, Uuid::new_v4(), chrono::DateTime::from_timestamp_nanos((with.clock)()))
+                .await?;
         if !probe_put_if_absent(&*store).await? {
             return Err(StartError::NoPutIfAbsent);
         }
         create_dir_durably(&*with.fs, &settings.wal.dir).map_err(StartError::WalDir)?;
-        let writer = writer::read_or_create(&*with.fs, &settings.wal.dir, Uuid::new_v4()).map_err(StartError::WalDir)?;
+        let writer =
+            writer::read_or_create(&*with.fs, &settings.wal.dir, Uuid::new_v4()).map_err(StartError::WalDir)?;
         let options = CatalogOptions { snapshot_every: settings.catalog.snapshot_every, clock: with.clock.clone() };
         let catalog = Arc::new(Catalog::open(store.clone(), writer, options).await?);
         let buffer = Arc::new(Buffer::default());
@@ -124,7 +129,8 @@ impl Gateway {
         });
         let live = Arc::new(LiveTables { buffer: buffer.clone(), catalog: catalog.clone(), writer });
         let temp_dir = fresh_temp_dir(settings, writer).map_err(StartError::TempDir)?;
-        let queries = QueryEngine::new(query_options(settings, temp_dir), store.clone(), live.clone(), live, &with.registry)?;
+        let queries =
+            QueryEngine::new(query_options(settings, temp_dir), store.clone(), live.clone(), live, &with.registry)?;
         let mut background = vec![with.runtime.spawn(flusher.clone().run())];
         if settings.compaction.enabled {
             let compactor = Arc::new(Compactor {
@@ -294,9 +300,9 @@ impl Tables for LiveTables {
 }
 
 impl Unflushed for LiveTables {
-    fn snapshot(&self, table: TableId) -> LiveRows {
+    fn snapshot(&self, table: TableId) -> Result<LiveRows, ArrowError> {
         let parts = self.buffer.rows_of(table);
-        let Some(table) = self.catalog.state().table(table).cloned() else { return LiveRows::default() };
+        let Some(table) = self.catalog.state().table(table).cloned() else { return Ok(LiveRows::default()) };
         let mut chunks = Vec::new();
         for part in parts {
             let series = part.series.read().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -304,11 +310,11 @@ impl Unflushed for LiveTables {
                 chunks.push(LiveChunk {
                     first_sequence: chunk.sequence.first,
                     last_sequence: chunk.sequence.last,
-                    rows: chunk.to_sql_batch(&table.schema, &series).expect("TEMP"),
+                    rows: chunk.to_sql_batch(&table.schema, &series)?,
                 });
             }
         }
-        LiveRows { chunks }
+        Ok(LiveRows { chunks })
     }
 
     fn writer(&self) -> Uuid {

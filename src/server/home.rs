@@ -30,7 +30,8 @@ fn reason(status: StatusCode) -> &'static str {
 fn opentsdb(status: StatusCode, path: &str) -> HttpResponse {
     let message = if status == StatusCode::NOT_FOUND { "Endpoint not found" } else { "Method not allowed" };
     let details = format!("{path} is not served here");
-    HttpResponse::build(status).json(json!({"error": {"code": status.as_u16(), "message": message, "details": details}}))
+    HttpResponse::build(status)
+        .json(json!({"error": {"code": status.as_u16(), "message": message, "details": details}}))
 }
 
 fn elasticsearch(status: StatusCode, request: &HttpRequest) -> HttpResponse {

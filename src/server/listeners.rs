@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
-use actix_web::dev::{Service, ServerHandle, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServerHandle, Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
@@ -80,8 +80,11 @@ pub(super) fn start(
             Some((certificate, key)) => server.bind_rustls_0_23(bind, tls::server_config(certificate, key)?),
             None => server.bind(bind),
         };
-        let server = bound
-            .map_err(|source| ListenError::Bind { listener: listener.as_str(), address: address.to_string(), source })?;
+        let server = bound.map_err(|source| ListenError::Bind {
+            listener: listener.as_str(),
+            address: address.to_string(),
+            source,
+        })?;
         servers.addresses.extend(server.addrs().first().map(|bound| (listener, *bound)));
         let server = server.run();
         servers.handles.push(server.handle());

@@ -19,6 +19,7 @@ use tracing::{error, info};
 use crate::config::{Listener, Settings};
 use crate::model::Clock;
 use crate::protocol::{Gate, RequestLimits};
+use crate::query;
 use crate::storage::fs::OsFileSystem;
 
 use gateway::{Gateway, StartError, Surroundings};
@@ -52,8 +53,7 @@ pub fn serve(settings: &Settings) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("tidegate-core")
-        // Plans are trees that are walked recursively; unoptimised builds need room for that.
-        .thread_stack_size(8 * 1024 * 1024)
+        .thread_stack_size(query::STACK_BYTES)
         .enable_all()
         .build()
         .map_err(ServeError::Runtime)?;

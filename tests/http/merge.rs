@@ -40,7 +40,10 @@ fn fields_of_one_row_merge_in_memory() {
     gate.write("d", "m,t=y b=3 5\nm,t=x b=4 6");
     assert_eq!(gate.sql("d", "select t, a, b from m order by time, t"), "t,a,b\nx,1.0,2.0\ny,,3.0\nx,,4.0\n");
     gate.write("d", "m,t=x a=9 5");
-    assert_eq!(gate.sql("d", "select a, b from m where t = 'x' and time = 5"), "a,b\n9.0,2.0\n");
+    assert_eq!(
+        gate.sql("d", "select a, b from m where t = 'x' and time = '1970-01-01T00:00:00.000000005'"),
+        "a,b\n9.0,2.0\n"
+    );
     // Inside one request and one line, too.
     gate.write("d", "m,t=z a=1,a=2 5\nm,t=z a=3,b=1 5");
     assert_eq!(gate.sql("d", "select a, b from m where t = 'z'"), "a,b\n3.0,1.0\n");

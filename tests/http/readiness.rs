@@ -14,8 +14,11 @@ const S3_CREDENTIALS: [(&str, &str); 3] =
 fn gate_before_a_silent_store() -> (Gate, TcpListener) {
     let store = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", store.local_addr().unwrap());
-    let settings =
-        [("storage.url", "s3://bucket/prefix"), ("storage.endpoint", endpoint.as_str()), ("storage.allow_http", "true")];
+    let settings = [
+        ("storage.url", "s3://bucket/prefix"),
+        ("storage.endpoint", endpoint.as_str()),
+        ("storage.allow_http", "true"),
+    ];
     (Gate::start_not_ready(&settings, &S3_CREDENTIALS), store)
 }
 
@@ -63,7 +66,10 @@ fn once_ready_every_door_says_so() {
         gate.get(&format!("/ping?verbose={value}")).send().expect(204);
     }
     let ping = gate.get("/api/v1/ping").send().json();
-    assert_eq!(ping.as_object().map(|members| members.keys().cloned().collect::<Vec<_>>()).unwrap(), ["status", "version"]);
+    assert_eq!(
+        ping.as_object().map(|members| members.keys().cloned().collect::<Vec<_>>()).unwrap(),
+        ["status", "version"]
+    );
     assert_eq!(ping["status"], "healthy");
 }
 
@@ -108,8 +114,9 @@ fn a_store_that_cannot_be_reached_fails_the_start() {
 
 #[test]
 fn the_log_never_shows_the_stores_credentials() {
-    let (gate, _store) = gate_before_a_silent_store();
-    eventually("something is asked of the store", || gate.metric("tidegate_object_store_requests_total", "") >= 0.0);
+    let (gate, store) = gate_before_a_silent_store();
+    store.set_nonblocking(true).unwrap();
+    eventually("something is asked of the store", || store.accept().is_ok());
     assert!(!gate.log().contains(SECRET));
     assert!(!gate.get("/metrics").send().text().contains(SECRET));
 }

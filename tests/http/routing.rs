@@ -166,7 +166,9 @@ fn browsers_from_elsewhere_may_use_influxdb_routes() {
     let gate = Gate::start();
     let origin = "https://charts.example";
     for listener in [Listener::Influxdb, Listener::Cnosdb] {
-        for (method, path) in [("GET", "/ping"), ("GET", "/query?q=SHOW%20DATABASES"), ("POST", "/write"), ("OPTIONS", "/write")] {
+        for (method, path) in
+            [("GET", "/ping"), ("GET", "/query?q=SHOW%20DATABASES"), ("POST", "/write"), ("OPTIONS", "/write")]
+        {
             let answer = gate.ask(method, path).at(listener).header("Origin", origin).send();
             assert_eq!(answer.header("access-control-allow-origin"), Some(origin), "{answer}");
             let methods = answer.header("access-control-allow-methods");

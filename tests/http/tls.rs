@@ -47,7 +47,13 @@ impl Papers {
         ])
     }
 
-    fn client(&self, gate: &Gate, listener: Listener, name: &'static str, versions: &[&'static SupportedProtocolVersion]) -> Client {
+    fn client(
+        &self,
+        gate: &Gate,
+        listener: Listener,
+        name: &'static str,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Client {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.clone()).unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -114,7 +120,8 @@ fn files_that_cannot_be_used_refuse_the_start_by_the_settings_name() {
         let certificate = format!("server.tls_certificate={certificate}");
         let key = format!("server.tls_key={key}");
         let mut arguments = vec!["serve", "--storage", "memory:///", "--wal", "{folder}/wal"];
-        let settings = ["listen.influxdb=127.0.0.1:0", "listen.opentsdb=off", "listen.tdengine=off", "listen.cnosdb=off"];
+        let settings =
+            ["listen.influxdb=127.0.0.1:0", "listen.opentsdb=off", "listen.tdengine=off", "listen.cnosdb=off"];
         for setting in settings.iter().chain(&["listen.elasticsearch=off", &*certificate, &*key]) {
             arguments.extend(["--set", setting]);
         }

@@ -47,7 +47,7 @@ impl Gate {
     pub fn start_not_ready(settings: &[(&str, &str)], environment: &[(&str, &str)]) -> Gate {
         let folder = TempDir::new().unwrap();
         let settings = settings.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-        let environment = environment.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        let environment: Vec<_> = environment.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
         let (ports, child) = spawn_listening(folder.path(), &settings, &environment);
         Gate { folder, settings, environment, ports, child }
     }
@@ -79,6 +79,10 @@ impl Gate {
     #[track_caller]
     pub fn wait_for_exit(&mut self) -> ExitStatus {
         wait_for_exit(&mut self.child).unwrap_or_else(|| panic!("the gateway does not end; log:\n{}", self.log()))
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn folder(&self) -> &Path {

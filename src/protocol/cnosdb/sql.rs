@@ -61,10 +61,12 @@ pub(super) async fn sql(
         target_partitions,
     };
     let (pieces, mut answer) = mpsc::channel(PIECES_MAX);
-    let writer = Writer { format, encoder: RowEncoder::new(format, TABLE_BYTES_MAX), compressor: Compressor::new(encoding) };
+    let writer =
+        Writer { format, encoder: RowEncoder::new(format, TABLE_BYTES_MAX), compressor: Compressor::new(encoding) };
     core.runtime.spawn(answer_into(core.clone(), question, writer, pieces));
     // The status waits for the first piece: until then an error still has its own.
-    let first = answer.recv().await.ok_or_else(|| WireError::new(Kind::Internal, "the query ended without an answer"))??;
+    let first =
+        answer.recv().await.ok_or_else(|| WireError::new(Kind::Internal, "the query ended without an answer"))??;
     let mut response = HttpResponse::Ok();
     response.content_type(accept::content_type(format));
     if encoding != Encoding::Identity || accepted.is_some_and(|a| a.to_ascii_lowercase().contains("identity")) {
@@ -95,7 +97,12 @@ async fn answer_into(core: Core, question: SqlRequest, writer: Writer, pieces: m
     }
 }
 
-async fn run(core: &Core, question: SqlRequest, mut writer: Writer, pieces: &mpsc::Sender<Piece>) -> Result<(), WireError> {
+async fn run(
+    core: &Core,
+    question: SqlRequest,
+    mut writer: Writer,
+    pieces: &mpsc::Sender<Piece>,
+) -> Result<(), WireError> {
     let text = question.text.clone();
     let tenant = question.tenant.clone();
     let answer = core.queries.run(question).await.map_err(|error| refusal(error, &text))?;

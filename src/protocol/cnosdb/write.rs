@@ -56,7 +56,9 @@ fn refusal(error: IngestError, database: &str) -> WireError {
     match error {
         IngestError::Catalog(CatalogError::DatabaseNotFound { database }) => WireError::database_not_found(&database),
         IngestError::Rejected { rejection, .. } => match rejection {
-            Rejection::FieldType { field, stored, got, .. } => WireError::column_type(&field, type_name(got), type_name(stored)),
+            Rejection::FieldType { field, stored, got, .. } => {
+                WireError::column_type(&field, type_name(got), type_name(stored))
+            }
             Rejection::ColumnKind { column, stored, .. } => {
                 let (got, stored) = if stored.as_str() == "tag" { ("FIELD", "TAG") } else { ("TAG", "FIELD") };
                 WireError::column_type(&column, got, stored)

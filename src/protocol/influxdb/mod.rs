@@ -24,7 +24,8 @@ use headers::RequestId;
 pub const PATHS: &[&str] = &["/ping", "/query", "/write", "/api/v2/write"];
 
 const ALLOWED_METHODS: &str = "DELETE, GET, OPTIONS, POST, PUT";
-const ALLOWED_HEADERS: &str = "Accept, Accept-Encoding, Authorization, Content-Length, Content-Type, X-CSRF-Token, X-HTTP-Method-Override";
+const ALLOWED_HEADERS: &str =
+    "Accept, Accept-Encoding, Authorization, Content-Length, Content-Type, X-CSRF-Token, X-HTTP-Method-Override";
 const EXPOSED_HEADERS: &str = "Date, X-InfluxDB-Version, X-InfluxDB-Build";
 
 pub fn routes(app: &mut ServiceConfig) {

@@ -14,9 +14,10 @@ impl From<CatalogError> for WireError {
     fn from(error: CatalogError) -> Self {
         match &error {
             // The real server answers 500 here, and clients have learnt it.
-            CatalogError::PolicyNotFound { policy } => {
-                WireError::with_status(StatusCode::INTERNAL_SERVER_ERROR, format!("retention policy not found: {policy}"))
-            }
+            CatalogError::PolicyNotFound { policy } => WireError::with_status(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                format!("retention policy not found: {policy}"),
+            ),
             _ => WireError::new(error.kind(), error.to_string()),
         }
     }

@@ -43,7 +43,7 @@ pub(super) struct Message {
 
 impl Answer {
     /// The document and a line break; `pretty` indents by four spaces.
-    pub fn to_json(&self, pretty: bool) -> Vec<u8> {
+    pub(super) fn to_json(&self, pretty: bool) -> Vec<u8> {
         let mut out = Vec::new();
         let written = if pretty {
             self.serialize(&mut Serializer::with_formatter(&mut out, GoEscapes(PrettyFormatter::with_indent(b"    "))))
@@ -116,8 +116,11 @@ mod tests {
     use super::*;
 
     fn answer() -> Answer {
-        let series = Series { name: "databases".into(), columns: vec!["name".into()], values: vec![vec!["a<b>&".into()]] };
-        Answer { results: vec![StatementResult { statement_id: 0, series: vec![series], ..StatementResult::default() }] }
+        let series =
+            Series { name: "databases".into(), columns: vec!["name".into()], values: vec![vec!["a<b>&".into()]] };
+        Answer {
+            results: vec![StatementResult { statement_id: 0, series: vec![series], ..StatementResult::default() }],
+        }
     }
 
     #[test]

@@ -26,8 +26,7 @@ pub(super) fn tables(names: &Names, database: &str) -> Result<RecordBatch, Query
         let (tenant, database) = (names.tenant.to_string(), database.to_string());
         return Err(QueryError::DatabaseNotFound { tenant, database });
     }
-    let tables = names.tables_of(database);
-    Ok(text_columns([("table_name", tables.iter().map(|(name, _)| name.to_string()).collect())]))
+    Ok(text_columns([("table_name", names.tables_of(database))]))
 }
 
 /// `DESCRIBE TABLE`: `column_name`, `data_type`, `column_type`, `compression_codec`; time, then tags, then fields.

@@ -13,7 +13,7 @@ use super::ddl::{self, Ddl};
 /// How deep a statement may nest in parentheses and the like.
 const NESTING_MAX: usize = 64;
 /// How deep the tree of an expression may get by chains (`a or b or c …`): the engine walks it by recursion. It fits into
-/// [`STACK_BYTES`](crate::query::STACK_BYTES) several times over.
+/// [`STACK_BYTES`](crate::query::STACK_BYTES) even without optimisation.
 const DEPTH_MAX: usize = 500;
 
 /// One statement.
@@ -269,19 +269,19 @@ impl<'a> Words<'a> {
     }
 
     /// Takes the next word when it is one of `wanted`, and says which.
-    pub fn take_keyword(&mut self, wanted: &[&'static str]) -> Option<&'static str> {
+    pub(super) fn take_keyword(&mut self, wanted: &[&'static str]) -> Option<&'static str> {
         let found = self.keyword(0);
         let word = wanted.iter().find(|w| **w == found)?;
         self.at += 1;
         Some(word)
     }
 
-    pub fn expect_keyword(&mut self, wanted: &'static str) -> Result<(), QueryError> {
+    pub(super) fn expect_keyword(&mut self, wanted: &'static str) -> Result<(), QueryError> {
         self.take_keyword(&[wanted]).map(|_| ()).ok_or_else(|| self.unexpected(wanted))
     }
 
     /// Any next word in upper case.
-    pub fn any_keyword(&mut self) -> Option<String> {
+    pub(super) fn any_keyword(&mut self) -> Option<String> {
         let word = self.keyword(0);
         if word.is_empty() {
             return None;
@@ -291,7 +291,7 @@ impl<'a> Words<'a> {
     }
 
     /// A name: a word, quoted or not, or a string in single quotes. Kept as written.
-    pub fn name(&mut self) -> Result<String, QueryError> {
+    pub(super) fn name(&mut self) -> Result<String, QueryError> {
         let name = match self.peek() {
             Some(Token::Word(word)) => word.value.clone(),
             Some(Token::SingleQuotedString(text) | Token::DoubleQuotedString(text)) => text.clone(),
@@ -302,7 +302,7 @@ impl<'a> Words<'a> {
     }
 
     /// A value of an option: a string or a number, as text.
-    pub fn value(&mut self) -> Result<String, QueryError> {
+    pub(super) fn value(&mut self) -> Result<String, QueryError> {
         let value = match self.peek() {
             Some(Token::SingleQuotedString(text) | Token::DoubleQuotedString(text)) => text.clone(),
             Some(Token::Number(digits, _)) => digits.clone(),
@@ -313,12 +313,12 @@ impl<'a> Words<'a> {
         Ok(value)
     }
 
-    pub fn end(&self) -> Result<(), QueryError> {
+    pub(super) fn end(&self) -> Result<(), QueryError> {
         if self.peek().is_some() { Err(self.unexpected("end of statement")) } else { Ok(()) }
     }
 
     /// Fails: what comes next is not what was expected.
-    pub fn expected<T>(&self, expected: &str) -> Result<T, QueryError> {
+    pub(super) fn expected<T>(&self, expected: &str) -> Result<T, QueryError> {
         Err(self.unexpected(expected))
     }
 

@@ -8,6 +8,7 @@ use datafusion::arrow::array::{
     TimestampNanosecondArray,
 };
 use datafusion::arrow::datatypes::Int32Type;
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::StreamExt;
 use object_store::memory::InMemory;
@@ -74,12 +75,12 @@ impl std::fmt::Debug for FakeBuffer {
 pub const WRITER: Uuid = Uuid::from_u128(7);
 
 impl Unflushed for FakeBuffer {
-    fn snapshot(&self, table: TableId) -> LiveRows {
+    fn snapshot(&self, table: TableId) -> Result<LiveRows, ArrowError> {
         let rows = self.rows.lock().unwrap().get(&table).cloned().unwrap_or_default();
         if let Some(hook) = &*self.after_snapshot.lock().unwrap() {
             hook();
         }
-        rows
+        Ok(rows)
     }
 
     fn writer(&self) -> Uuid {

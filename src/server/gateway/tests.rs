@@ -98,12 +98,8 @@ impl House {
     }
 
     async fn select(&self, text: &str) -> Vec<RecordBatch> {
-        let request = SqlRequest {
-            tenant: "cnosdb".into(),
-            database: "d".into(),
-            text: text.into(),
-            target_partitions: Some(2),
-        };
+        let request =
+            SqlRequest { tenant: "cnosdb".into(), database: "d".into(), text: text.into(), target_partitions: Some(2) };
         let SqlAnswer::Rows(rows) = self.gateway.core.queries.run(request).await.unwrap() else { panic!("{text}") };
         rows.map(|batch| batch.unwrap()).collect().await
     }
@@ -129,7 +125,6 @@ impl House {
         listing.into_iter().map(|meta| meta.unwrap().location.to_string()).collect()
     }
 }
-
 
 /// Later than the grace of what is written now: objects carry the time of the machine.
 fn far_from_now() -> i64 {

@@ -77,10 +77,7 @@ impl Chunk {
         for column in &schema.columns {
             columns.push(match column.kind {
                 ColumnKind::Tag => series.tag_array(column.id, self.series.iter().copied()),
-                _ => self
-                    .field(column.id)
-                    .cloned()
-                    .unwrap_or_else(|| new_null_array(&column.data_type(), self.rows())),
+                _ => self.field(column.id).cloned().unwrap_or_else(|| new_null_array(&column.data_type(), self.rows())),
             });
         }
         RecordBatch::try_new(schema.sql_schema(), columns)

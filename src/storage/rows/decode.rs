@@ -57,7 +57,11 @@ fn decode_batch(
 }
 
 /// The series number of each row. Rows are sorted by series, so the tags are looked at again only where they change.
-fn row_series(batch: &RecordBatch, known: &[(usize, &Column)], series: &mut SeriesSet) -> Result<Vec<u32>, ParquetError> {
+fn row_series(
+    batch: &RecordBatch,
+    known: &[(usize, &Column)],
+    series: &mut SeriesSet,
+) -> Result<Vec<u32>, ParquetError> {
     let mut tags = Vec::new();
     for (i, column) in known.iter().filter(|(_, column)| column.kind == ColumnKind::Tag) {
         let array = batch
@@ -75,16 +79,17 @@ fn row_series(batch: &RecordBatch, known: &[(usize, &Column)], series: &mut Seri
     let mut numbers: Vec<u32> = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
         let same = row > 0 && tags.iter().all(|(_, keys, _)| code(keys, row) == code(keys, row - 1));
-        let number = match numbers.last() {
-            Some(&number) if same => number,
-            _ => {
-                let mut key = SeriesKeys::default();
-                key.push(tags.iter().filter_map(|(id, keys, values)| {
-                    code(keys, row).map(|code| (id.0, values.value(code as usize)))
-                }));
-                series.number(key.key(0))
-            }
-        };
+        let number =
+            match numbers.last() {
+                Some(&number) if same => number,
+                _ => {
+                    let mut key = SeriesKeys::default();
+                    key.push(tags.iter().filter_map(|(id, keys, values)| {
+                        code(keys, row).map(|code| (id.0, values.value(code as usize)))
+                    }));
+                    series.number(key.key(0))
+                }
+            };
         numbers.push(number);
     }
     Ok(numbers)

@@ -133,7 +133,11 @@ mod tests {
 
     type Row<'a> = (&'a str, i64, Option<f64>, Option<f64>);
 
-    fn sorted(identity: RowIdentity, rows: &[Row<'_>], window_ns: i64) -> Vec<(i64, Vec<(i64, Option<f64>, Option<f64>)>)> {
+    fn sorted(
+        identity: RowIdentity,
+        rows: &[Row<'_>],
+        window_ns: i64,
+    ) -> Vec<(i64, Vec<(i64, Option<f64>, Option<f64>)>)> {
         let mut schema = TableSchema::new(identity);
         let host = schema.add("host", ColumnKind::Tag, None);
         let a = schema.add("a", ColumnKind::Field, Some(FieldType::Float));

@@ -89,7 +89,11 @@ impl SeriesSet {
         let places: Vec<Vec<u32>> =
             columns.iter().filter_map(|column| self.tags.get(column)).map(|tag| tag.places(self.len())).collect();
         let compare = |a: &u32, b: &u32| {
-            places.iter().map(|p| p[*a as usize].cmp(&p[*b as usize])).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+            places
+                .iter()
+                .map(|p| p[*a as usize].cmp(&p[*b as usize]))
+                .find(|o| o.is_ne())
+                .unwrap_or(std::cmp::Ordering::Equal)
         };
         let mut order: Vec<u32> = (0..self.len() as u32).collect();
         order.sort_unstable_by(compare);
@@ -148,7 +152,8 @@ mod tests {
 
     #[test]
     fn ranks_sort_by_tags_with_nulls_last() {
-        let set = set(&[&[(1, "b")], &[(2, "x")], &[(1, "a"), (2, "y")], &[(1, "a"), (2, "x")], &[], &[(1, ""), (2, "x")]]);
+        let set =
+            set(&[&[(1, "b")], &[(2, "x")], &[(1, "a"), (2, "y")], &[(1, "a"), (2, "x")], &[], &[(1, ""), (2, "x")]]);
         assert_eq!(set.ranks(&[ColumnId(1), ColumnId(2)]), [3, 4, 2, 1, 5, 0]);
         assert_eq!(set.ranks(&[ColumnId(2)]), [2, 0, 1, 0, 2, 0]);
     }
