@@ -101,7 +101,10 @@ class Generator(unittest.TestCase):
                 for answer in answers:
                     received = b""
                     while not received.endswith(b"\r\n\r\na"):
-                        received += connection.recv(65_536)
+                        more = connection.recv(65_536)
+                        if not more:
+                            return
+                        received += more
                     for part in answer:
                         connection.sendall(part)
 

@@ -82,7 +82,8 @@ async fn two_writers_never_lose_each_others_commits() {
             one.create_database(database(&format!("a{i}")), IfExists::Fail),
             two.create_database(database(&format!("b{i}")), IfExists::Fail),
         );
-        (a.unwrap(), b.unwrap());
+        a.unwrap();
+        b.unwrap();
     }
     let all = names(&open(&store, 3).await);
     for i in 0..20 {

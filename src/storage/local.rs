@@ -5,7 +5,7 @@
 //!
 //! A put writes a staging file, syncs it, gives it its final name with a hard link (which fails when the name is
 //! taken) or a rename (which replaces), and syncs the directories down to that name. So a final name never shows half
-//! an object. Staging files lie in one folder, [`STAGING`], under names that listings hide; those that a crash left
+//! an object. Staging files lie in one folder, `.staging`, under names that listings hide; those that a crash left
 //! behind are removed at the next opening. Two processes may share a folder: a put whose staging file another one's
 //! opening removed is written again.
 //!

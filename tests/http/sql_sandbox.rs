@@ -170,7 +170,7 @@ fn deep_statements_are_refused_and_harm_no_one() {
     let deep = 20_000;
     for statement in [
         format!("select {}1{}", "(".repeat(deep), ")".repeat(deep)),
-        format!("select {}1", "-".repeat(1) + &" -".repeat(deep)),
+        format!("select {}1", "-".to_string() + &" -".repeat(deep)),
         format!("select 1 {}", "+ 1 ".repeat(deep)),
         format!("select * from t where {}", vec!["f = 1"; deep].join(" or ")),
         format!("select {} true", "not ".repeat(deep)),

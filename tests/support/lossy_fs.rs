@@ -22,7 +22,7 @@ use tidegate::storage::fs::{File, FileSystem, OsFileSystem};
 
 /// A [`FileSystem`] with a power switch. Clones are the same disk. Paths outside its folder are the real disk's.
 #[derive(Clone)]
-pub struct LossyFileSystem {
+pub(crate) struct LossyFileSystem {
     disk: Arc<Mutex<Disk>>,
 }
 
@@ -72,7 +72,7 @@ struct Inode {
 
 impl LossyFileSystem {
     /// Over `root`, an existing folder. What is in it is durable.
-    pub fn new(root: &Path) -> io::Result<LossyFileSystem> {
+    pub(crate) fn new(root: &Path) -> io::Result<LossyFileSystem> {
         let root = root.canonicalize()?;
         let mut disk = Disk {
             root: root.clone(),
@@ -91,34 +91,34 @@ impl LossyFileSystem {
     }
 
     /// Cuts the power: only what was synced survives. Faults are healed, files opened before are dead.
-    pub fn crash(&self) -> io::Result<()> {
+    pub(crate) fn crash(&self) -> io::Result<()> {
         self.lock().crash(None)
     }
 
     /// Cuts the power, but as on a real disk some of what was not synced made it: each change of names by the toss of
     /// a coin, and of each file's unsynced bytes any number of the first ones, with zeros for the rest or no rest.
-    pub fn crash_with(&self, seed: u64) -> io::Result<()> {
+    pub(crate) fn crash_with(&self, seed: u64) -> io::Result<()> {
         self.lock().crash(Some(Random(seed)))
     }
 
     /// Lets `operations` more succeed; then every one fails until [`LossyFileSystem::heal`]. The first to fail writes
     /// half of its bytes if it is a write; others do nothing.
-    pub fn fail_after(&self, operations: u64) {
+    pub(crate) fn fail_after(&self, operations: u64) {
         self.lock().fault = Fault::After(operations);
     }
 
     /// Lets `bytes` more be written; then the disk is full until [`LossyFileSystem::heal`].
-    pub fn no_space_after(&self, bytes: u64) {
+    pub(crate) fn no_space_after(&self, bytes: u64) {
         self.lock().bytes_left = Some(bytes);
     }
 
     /// Ends all faults.
-    pub fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.lock().heal();
     }
 
     /// Operations so far, failed ones included: what [`LossyFileSystem::fail_after`] counts.
-    pub fn operations(&self) -> u64 {
+    pub(crate) fn operations(&self) -> u64 {
         self.lock().operations
     }
 

@@ -16,7 +16,7 @@ use object_store::{
 };
 
 #[derive(Debug, Default)]
-pub struct Watched {
+pub(super) struct Watched {
     pub inner: Arc<InMemory>,
     pub reads: AtomicUsize,
     /// Reads never end.

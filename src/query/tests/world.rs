@@ -23,11 +23,11 @@ use crate::query::{
 };
 use crate::storage::segment::{Segment, SegmentLabel, SequenceRange, encode_segment};
 
-pub const TENANT: &str = "cnosdb";
-pub const DATABASE: &str = "public";
+pub(super) const TENANT: &str = "cnosdb";
+pub(super) const DATABASE: &str = "public";
 
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub(super) enum Value {
     Float(f64),
     Integer(i64),
     Boolean(bool),
@@ -36,16 +36,16 @@ pub enum Value {
 
 /// A row: time, and a value or none for each column of a schema.
 #[derive(Debug, Clone)]
-pub struct Row {
+pub(super) struct Row {
     pub time: i64,
     pub values: Vec<Option<Value>>,
 }
 
 #[derive(Debug, Default)]
-pub struct FakeCatalog(Mutex<Arc<CatalogState>>);
+pub(super) struct FakeCatalog(Mutex<Arc<CatalogState>>);
 
 impl FakeCatalog {
-    pub fn apply(&self, change: &Change) {
+    pub(super) fn apply(&self, change: &Change) {
         let mut state = self.0.lock().unwrap();
         Arc::make_mut(&mut state).apply(change);
     }
@@ -60,7 +60,7 @@ impl Tables for FakeCatalog {
 type Hook = Box<dyn Fn() + Send + Sync>;
 
 #[derive(Default)]
-pub struct FakeBuffer {
+pub(super) struct FakeBuffer {
     pub rows: Mutex<HashMap<TableId, LiveRows>>,
     /// Runs right after a snapshot was taken.
     pub after_snapshot: Mutex<Option<Hook>>,
@@ -72,7 +72,7 @@ impl std::fmt::Debug for FakeBuffer {
     }
 }
 
-pub const WRITER: Uuid = Uuid::from_u128(7);
+pub(super) const WRITER: Uuid = Uuid::from_u128(7);
 
 impl Unflushed for FakeBuffer {
     fn snapshot(&self, table: TableId) -> Result<LiveRows, ArrowError> {
@@ -88,7 +88,7 @@ impl Unflushed for FakeBuffer {
     }
 }
 
-pub struct World {
+pub(super) struct World {
     pub store: Arc<InMemory>,
     pub catalog: Arc<FakeCatalog>,
     pub buffer: Arc<FakeBuffer>,
@@ -97,13 +97,13 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(options: QueryOptions) -> World {
+    pub(super) fn new(options: QueryOptions) -> World {
         let store = Arc::new(InMemory::new());
         World::over(options, store.clone(), store)
     }
 
     /// Segments are written to `store`; queries read `seen`.
-    pub fn over(options: QueryOptions, store: Arc<InMemory>, seen: Arc<dyn ObjectStore>) -> World {
+    pub(super) fn over(options: QueryOptions, store: Arc<InMemory>, seen: Arc<dyn ObjectStore>) -> World {
         let catalog = Arc::new(FakeCatalog(Mutex::new(Arc::new(CatalogState::initial()))));
         let buffer = Arc::new(FakeBuffer::default());
         let registry = prometheus::Registry::new();
@@ -111,7 +111,7 @@ impl World {
         World { store, catalog, buffer, registry, engine }
     }
 
-    pub fn create_table(&self, name: &str, schema: &TableSchema) -> TableId {
+    pub(super) fn create_table(&self, name: &str, schema: &TableSchema) -> TableId {
         let id = self.catalog.state().next_table_id();
         self.catalog.apply(&Change::CreateTable {
             id,
@@ -125,18 +125,18 @@ impl World {
         id
     }
 
-    pub fn set_schema(&self, table: TableId, schema: &TableSchema) {
+    pub(super) fn set_schema(&self, table: TableId, schema: &TableSchema) {
         self.catalog.apply(&Change::SetSchema { table, schema: schema.clone() });
     }
 
     /// Writes rows (in order of writing) as a segment and publishes it.
-    pub async fn add_segment(&self, table: TableId, schema: &TableSchema, rows: &[Row], sequence: (u64, u64)) {
+    pub(super) async fn add_segment(&self, table: TableId, schema: &TableSchema, rows: &[Row], sequence: (u64, u64)) {
         let segment = self.put_segment(table, schema, rows, sequence).await;
         self.catalog.apply(&Change::AddSegments { table, segments: vec![segment] });
     }
 
     /// Writes rows as a segment that nobody knows of yet.
-    pub async fn put_segment(
+    pub(super) async fn put_segment(
         &self,
         table: TableId,
         schema: &TableSchema,
@@ -185,16 +185,16 @@ impl World {
         }
     }
 
-    pub fn add_live(&self, table: TableId, schema: &TableSchema, rows: &[Row], sequence: (u64, u64)) {
+    pub(super) fn add_live(&self, table: TableId, schema: &TableSchema, rows: &[Row], sequence: (u64, u64)) {
         let chunk = LiveChunk { first_sequence: sequence.0, last_sequence: sequence.1, rows: to_batch(schema, rows) };
         self.buffer.rows.lock().unwrap().entry(table).or_default().chunks.push(chunk);
     }
 
-    pub fn flushed(&self, table: TableId, through: u64) {
+    pub(super) fn flushed(&self, table: TableId, through: u64) {
         self.catalog.apply(&Change::Flushed { table, writer: WRITER, through });
     }
 
-    pub async fn run(&self, text: &str) -> Result<SqlAnswer, QueryError> {
+    pub(super) async fn run(&self, text: &str) -> Result<SqlAnswer, QueryError> {
         let request = SqlRequest {
             tenant: TENANT.to_string(),
             database: DATABASE.to_string(),
@@ -205,7 +205,7 @@ impl World {
     }
 
     /// The rows of an answer, each value as text, nulls as `∅`.
-    pub async fn rows(&self, text: &str) -> Result<Vec<String>, QueryError> {
+    pub(super) async fn rows(&self, text: &str) -> Result<Vec<String>, QueryError> {
         let SqlAnswer::Rows(mut stream) = self.run(text).await? else { panic!("{text} has no rows") };
         let mut rows = Vec::new();
         while let Some(batch) = stream.next().await {
@@ -217,7 +217,7 @@ impl World {
     }
 
     #[track_caller]
-    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub(super) fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let families = self.registry.gather();
         let family = families.iter().find(|f| f.name() == name).unwrap_or_else(|| panic!("no metric {name}"));
         let wanted = |m: &&prometheus::proto::Metric| {
@@ -232,7 +232,7 @@ impl World {
     }
 }
 
-pub fn to_text(batch: &RecordBatch) -> Vec<String> {
+pub(super) fn to_text(batch: &RecordBatch) -> Vec<String> {
     let options = FormatOptions::new().with_null("∅");
     let columns: Vec<_> = batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options).unwrap()).collect();
     (0..batch.num_rows())
@@ -241,7 +241,7 @@ pub fn to_text(batch: &RecordBatch) -> Vec<String> {
 }
 
 /// Rows under the table's SQL schema.
-pub fn to_batch(schema: &TableSchema, rows: &[Row]) -> RecordBatch {
+pub(super) fn to_batch(schema: &TableSchema, rows: &[Row]) -> RecordBatch {
     let mut columns: Vec<ArrayRef> =
         vec![Arc::new(TimestampNanosecondArray::from_iter_values(rows.iter().map(|r| r.time)))];
     for (i, column) in schema.columns.iter().enumerate() {
@@ -274,13 +274,13 @@ pub fn to_batch(schema: &TableSchema, rows: &[Row]) -> RecordBatch {
 }
 
 /// `host` and one float field `usage`.
-pub fn cpu_schema(identity: RowIdentity) -> TableSchema {
+pub(super) fn cpu_schema(identity: RowIdentity) -> TableSchema {
     let mut schema = TableSchema::new(identity);
     schema.add("host", ColumnKind::Tag, None);
     schema.add("usage", ColumnKind::Field, Some(FieldType::Float));
     schema
 }
 
-pub fn cpu(host: &str, time: i64, usage: f64) -> Row {
+pub(super) fn cpu(host: &str, time: i64, usage: f64) -> Row {
     Row { time, values: vec![Some(Value::Text(host.to_string())), Some(Value::Float(usage))] }
 }

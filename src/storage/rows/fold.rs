@@ -132,12 +132,9 @@ mod tests {
     use crate::storage::segment::SequenceRange;
 
     type Row<'a> = (&'a str, i64, Option<f64>, Option<f64>);
+    type Values = (i64, Option<f64>, Option<f64>);
 
-    fn sorted(
-        identity: RowIdentity,
-        rows: &[Row<'_>],
-        window_ns: i64,
-    ) -> Vec<(i64, Vec<(i64, Option<f64>, Option<f64>)>)> {
+    fn sorted(identity: RowIdentity, rows: &[Row<'_>], window_ns: i64) -> Vec<(i64, Vec<Values>)> {
         let mut schema = TableSchema::new(identity);
         let host = schema.add("host", ColumnKind::Tag, None);
         let a = schema.add("a", ColumnKind::Field, Some(FieldType::Float));
