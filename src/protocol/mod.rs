@@ -8,6 +8,7 @@ pub mod cnosdb;
 pub mod encoding;
 pub mod format;
 pub mod influxdb;
+pub mod params;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

@@ -136,6 +136,11 @@ impl QueryEngine {
         if text.len() > bytes_max { Err(QueryError::TooLong { bytes_max }) } else { Ok(()) }
     }
 
+    /// No query lasts longer than this: waiting for its turn and running.
+    pub fn longest(&self) -> Duration {
+        self.options.wait_max + self.options.time_limit
+    }
+
     /// Memory that running queries have reserved, bytes.
     pub fn memory_reserved(&self) -> usize {
         self.memory.reserved()

@@ -3,7 +3,7 @@
 //! Owns: the order of start and stop. Several gateways can live in one process.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -59,10 +59,8 @@ pub enum StartError {
     Wal(#[from] WalError),
     #[error(transparent)]
     Query(#[from] QueryError),
-    #[error("wal.dir: {0}")]
-    WalDir(std::io::Error),
-    #[error("query.temp_dir: {0}")]
-    TempDir(std::io::Error),
+    #[error("{setting} = {}: the folder cannot be used: {source}", path.display())]
+    Folder { setting: &'static str, path: PathBuf, source: std::io::Error },
     #[error("metrics could not be registered: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error("a table's rows could not be read back from the log: {0}")]
@@ -73,6 +71,11 @@ pub enum StartError {
     NoPutIfAbsent,
     #[error("a start-up task ended early: {0}")]
     Task(#[from] tokio::task::JoinError),
+}
+
+fn folder(setting: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StartError {
+    let path = path.to_path_buf();
+    move |source| StartError::Folder { setting, path, source }
 }
 
 /// A running gateway.
@@ -92,9 +95,9 @@ impl Gateway {
         if !probe_put_if_absent(&*store).await? {
             return Err(StartError::NoPutIfAbsent);
         }
-        create_dir_durably(&*with.fs, &settings.wal.dir).map_err(StartError::WalDir)?;
-        let writer =
-            writer::read_or_create(&*with.fs, &settings.wal.dir, Uuid::new_v4()).map_err(StartError::WalDir)?;
+        create_dir_durably(&*with.fs, &settings.wal.dir).map_err(folder("wal.dir", &settings.wal.dir))?;
+        let writer = writer::read_or_create(&*with.fs, &settings.wal.dir, Uuid::new_v4())
+            .map_err(folder("wal.dir", &settings.wal.dir))?;
         let options = CatalogOptions { snapshot_every: settings.catalog.snapshot_every, clock: with.clock.clone() };
         let catalog = Arc::new(Catalog::open(store.clone(), writer, options).await?);
         let buffer = Arc::new(Buffer::default());
@@ -128,7 +131,7 @@ impl Gateway {
             round: tokio::sync::Mutex::new(()),
         });
         let live = Arc::new(LiveTables { buffer: buffer.clone(), catalog: catalog.clone(), writer });
-        let temp_dir = fresh_temp_dir(settings, writer).map_err(StartError::TempDir)?;
+        let temp_dir = fresh_temp_dir(settings, writer).map_err(folder("query.temp_dir", &settings.query.temp_dir))?;
         let queries =
             QueryEngine::new(query_options(settings, temp_dir), store.clone(), live.clone(), live, &with.registry)?;
         let mut background = vec![with.runtime.spawn(flusher.clone().run())];

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::config::{Listener, Settings};
 use crate::protocol::{Gate, RequestLimits, cnosdb, influxdb};
 
+use super::metrics::HttpMetrics;
 use super::{health, home, tls};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -26,6 +27,8 @@ pub enum ListenError {
     Bind { listener: &'static str, address: String, source: std::io::Error },
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
+    #[error("metrics could not be registered: {0}")]
+    Metrics(#[from] prometheus::Error),
 }
 
 /// The running listeners.
@@ -49,16 +52,19 @@ pub(super) fn start(
     limits: RequestLimits,
     registry: &Registry,
 ) -> Result<Servers, ListenError> {
+    let metrics = Data::new(HttpMetrics::new(registry)?);
     let (limits, registry) = (Data::new(limits), Data::new(registry.clone()));
     let mut servers = Servers { handles: Vec::new(), addresses: Vec::new() };
     for (listener, address) in settings.listen.on() {
         let (gate, limits, registry, home) = (gate.clone(), limits.clone(), registry.clone(), Data::new(listener));
+        let metrics = metrics.clone();
         let app = move || {
             App::new()
                 .app_data(gate.clone())
                 .app_data(limits.clone())
                 .app_data(registry.clone())
                 .app_data(home.clone())
+                .app_data(metrics.clone())
                 .wrap_fn(logged)
                 .configure(health::routes)
                 .configure(influxdb::routes)
@@ -67,7 +73,7 @@ pub(super) fn start(
         };
         let server = HttpServer::new(app)
             .workers(workers(settings))
-            .max_connections(settings.server.max_connections.div_ceil(workers(settings)))
+            .max_connections((settings.server.max_connections / workers(settings)).max(1))
             .keep_alive(Duration::from_secs(settings.server.keep_alive_secs))
             .client_request_timeout(Duration::from_millis(settings.server.client_header_timeout_ms))
             .client_disconnect_timeout(Duration::from_millis(settings.server.client_disconnect_timeout_ms))
@@ -98,6 +104,8 @@ fn workers(settings: &Settings) -> usize {
         0 => std::thread::available_parallelism().map_or(2, usize::from),
         n => n,
     }
+    // Connections are counted by each worker for itself.
+    .min(settings.server.max_connections.max(1))
 }
 
 /// Gives each answer an id (the client's, if it sent one) and logs the request once it is answered: without its query
@@ -113,12 +121,17 @@ where
     let started = Instant::now();
     let (method, path) = (request.method().clone(), request.path().to_string());
     let home = request.app_data::<Data<Listener>>().map(|l| l.as_str());
+    let metrics = request.app_data::<Data<HttpMetrics>>().cloned();
     let asked_id = request.headers().get(REQUEST_ID).cloned();
     let answer = service.call(request);
     async move {
         let mut answer = answer.await?;
         let status = answer.status().as_u16();
         let elapsed_ms = started.elapsed().as_millis() as u64;
+        if let Some(metrics) = metrics {
+            let route = answer.request().match_pattern();
+            metrics.observe(route.as_deref(), method.as_str(), status, started.elapsed().as_secs_f64());
+        }
         if !answer.headers().contains_key(REQUEST_ID) {
             let fresh = || HeaderValue::from_str(&Uuid::new_v4().to_string()).ok();
             if let Some(id) = asked_id.or_else(fresh) {

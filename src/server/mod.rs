@@ -7,6 +7,7 @@ mod health;
 mod home;
 mod listeners;
 pub mod logging;
+mod metrics;
 pub mod tls;
 
 use std::net::SocketAddr;

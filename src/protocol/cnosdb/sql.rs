@@ -1,7 +1,7 @@
 //! `/api/v1/sql`: one SQL statement, its rows streamed as they are made.
 
 use actix_web::http::header;
-use actix_web::web::{Data, Payload, Query};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -20,6 +20,8 @@ use super::error::{Code, WireError};
 use super::params::Params;
 use super::{accept, authorization, ddl};
 
+/// Rows a piece.
+const PIECE_ROWS: usize = 1024;
 /// Pieces of an answer that wait for a slow client.
 const PIECES_MAX: usize = 2;
 /// What a drawn table may take: it is held whole.
@@ -34,7 +36,7 @@ const OFFERED: [Encoding; 5] = [Encoding::Gzip, Encoding::Deflate, Encoding::Br,
 /// Spec: CnosDB REST API, sql.
 pub(super) async fn sql(
     request: HttpRequest,
-    params: Query<Params>,
+    params: Params,
     payload: Payload,
     gate: Data<Gate>,
     limits: Data<RequestLimits>,
@@ -65,18 +67,39 @@ pub(super) async fn sql(
         Writer { format, encoder: RowEncoder::new(format, TABLE_BYTES_MAX), compressor: Compressor::new(encoding) };
     core.runtime.spawn(answer_into(core.clone(), question, writer, pieces));
     // The status waits for the first piece: until then an error still has its own.
-    let first =
-        answer.recv().await.ok_or_else(|| WireError::new(Kind::Internal, "the query ended without an answer"))??;
+    let first = match answer.recv().await {
+        Some(Piece::Data(first)) => first,
+        Some(Piece::Error(error)) => return Err(error),
+        Some(Piece::End) => Bytes::new(),
+        None => return Err(WireError::new(Kind::Internal, "the query ended without an answer")),
+    };
     let mut response = HttpResponse::Ok();
     response.content_type(accept::content_type(format));
     if encoding != Encoding::Identity || accepted.is_some_and(|a| a.to_ascii_lowercase().contains("identity")) {
         response.insert_header((header::CONTENT_ENCODING, encoding.name()));
     }
-    let rest = stream::unfold(answer, |mut answer| async { answer.recv().await.map(|piece| (piece, answer)) });
-    Ok(response.streaming(stream::iter([Ok(first)]).chain(rest)))
+    Ok(response.streaming(stream::iter([Ok(first)]).chain(pieces_of(answer))))
 }
 
-type Piece = Result<Bytes, WireError>;
+/// A part of an answer. Only one that was ended is whole: when pieces stop coming without it, the connection is cut, so
+/// that a client does not take a part for all.
+enum Piece {
+    Data(Bytes),
+    End,
+    Error(WireError),
+}
+
+fn pieces_of(answer: mpsc::Receiver<Piece>) -> impl futures::Stream<Item = Result<Bytes, WireError>> {
+    stream::unfold(Some(answer), |answer| async {
+        let mut answer = answer?;
+        match answer.recv().await {
+            Some(Piece::Data(bytes)) => Some((Ok(bytes), Some(answer))),
+            Some(Piece::End) => None,
+            Some(Piece::Error(error)) => Some((Err(error), None)),
+            None => Some((Err(WireError::new(Kind::Timeout, "the answer took too long")), None)),
+        }
+    })
+}
 
 struct Writer {
     format: Format,
@@ -87,13 +110,18 @@ struct Writer {
 /// Runs the statement and sends its answer piece by piece; ends early when the client has gone.
 async fn answer_into(core: Core, question: SqlRequest, writer: Writer, pieces: mpsc::Sender<Piece>) {
     let work = async {
-        if let Err(error) = run(&core, question, writer, &pieces).await {
-            let _ = pieces.send(Err(error)).await;
-        }
+        let last = match run(&core, question, writer, &pieces).await {
+            Ok(()) => Piece::End,
+            Err(error) => Piece::Error(error),
+        };
+        let _ = pieces.send(last).await;
     };
+    // A query's own time limit counts while it works; a client that stops reading must not hold its turn either.
+    let patience = core.queries.longest();
     tokio::select! {
         () = work => {}
         () = pieces.closed() => debug!("the client has gone, its query is cancelled"),
+        () = tokio::time::sleep(patience) => debug!("the client does not read, its query is cancelled"),
     }
 }
 
@@ -117,10 +145,13 @@ async fn run(
     writer.encoder.begin(rows.schema(), &mut out);
     while let Some(batch) = rows.next().await {
         let batch = batch.map_err(|error| refusal(error, &text))?;
-        writer.encoder.batch(&batch, &mut out).map_err(|error| WireError::new(error.kind(), error.to_string()))?;
-        if !out.is_empty() && writer.format != Format::Table {
-            let piece = writer.compressor.write(std::mem::take(&mut out).into());
-            send(pieces, piece).await?;
+        for start in (0..batch.num_rows()).step_by(PIECE_ROWS) {
+            let part = batch.slice(start, PIECE_ROWS.min(batch.num_rows() - start));
+            writer.encoder.batch(&part, &mut out).map_err(|error| WireError::new(error.kind(), error.to_string()))?;
+            if !out.is_empty() && writer.format != Format::Table {
+                let piece = writer.compressor.write(std::mem::take(&mut out).into());
+                send(pieces, piece).await?;
+            }
         }
     }
     writer.encoder.end(&mut out).map_err(|error| WireError::new(error.kind(), error.to_string()))?;
@@ -131,7 +162,7 @@ async fn run(
 
 async fn send(pieces: &mpsc::Sender<Piece>, piece: Bytes) -> Result<(), WireError> {
     let gone = |_| WireError::new(Kind::Unavailable, "the client has gone");
-    pieces.send(Ok(piece)).await.map_err(gone)
+    pieces.send(Piece::Data(piece)).await.map_err(gone)
 }
 
 /// A failed statement in CnosDB's codes.

@@ -1,6 +1,6 @@
 //! `/api/v1/write`: line protocol, all of it or nothing.
 
-use actix_web::web::{Data, Payload, Query};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::catalog::CatalogError;
@@ -23,7 +23,7 @@ const RULES: Rules = Rules { bad_points: BadPoints::RefuseAll, tag_and_field_may
 /// Spec: CnosDB REST API, write.
 pub(super) async fn write(
     request: HttpRequest,
-    params: Query<Params>,
+    params: Params,
     payload: Payload,
     gate: Data<Gate>,
     limits: Data<RequestLimits>,

@@ -21,7 +21,7 @@ pub use headers::VERSION;
 use headers::RequestId;
 
 /// Paths that this protocol serves on every listener.
-pub const PATHS: &[&str] = &["/ping", "/query", "/write", "/api/v2/write"];
+pub const PATHS: &[&str] = &["/ping", "/status", "/query", "/write", "/api/v2/write"];
 
 const ALLOWED_METHODS: &str = "DELETE, GET, OPTIONS, POST, PUT";
 const ALLOWED_HEADERS: &str =
@@ -32,6 +32,7 @@ pub fn routes(app: &mut ServiceConfig) {
     let reads = || guard::Any(guard::Get()).or(guard::Head());
     let query_methods = || guard::Any(guard::Get()).or(guard::Post());
     app.service(web::resource("/ping").guard(reads()).to(ping::ping))
+        .service(web::resource("/status").guard(reads()).to(ping::ping))
         .service(web::resource("/query").guard(query_methods()).to(query::query))
         .service(web::resource("/write").guard(guard::Post()).to(write::write))
         .service(web::resource("/api/v2/write").guard(guard::Post()).to(write::write_v2));

@@ -1,8 +1,6 @@
 //! `/query`: InfluxQL. For now the statements about databases; every other one is recognised and refused by name.
 
-use std::collections::HashMap;
-
-use actix_web::web::{Data, Payload, Query};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::catalog::databases::{IfExists, NewDatabase, policy};
@@ -10,6 +8,7 @@ use crate::catalog::{CatalogError, RetentionPolicy};
 use crate::model::names::DEFAULT_TENANT;
 use crate::model::{Kind, Precision};
 use crate::protocol::body::{self, BodyLimits};
+use crate::protocol::params::Params;
 use crate::protocol::{Core, Gate, RequestLimits};
 use crate::query::influxql::database::{CreateDatabase, PolicySpec};
 use crate::query::influxql::{self, Statement};
@@ -27,16 +26,16 @@ const HOUR_NS: i64 = 3_600_000_000_000;
 /// Spec: InfluxDB 1.8 HTTP API, query endpoint.
 pub(super) async fn query(
     request: HttpRequest,
-    params: Query<HashMap<String, String>>,
+    params: Params,
     payload: Payload,
     gate: Data<Gate>,
     limits: Data<RequestLimits>,
 ) -> HttpResponse {
-    let pretty = params.get("pretty").is_some_and(|pretty| pretty == "true");
+    let pretty = params.text("pretty") == "true";
     let answered = async {
         let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
         let form = read_form(&request, payload, &limits).await?;
-        let text = form.get("q").or(params.get("q")).map(|q| q.trim()).unwrap_or_default();
+        let text = form.get("q").or(params.get("q")).unwrap_or_default().trim();
         if text.is_empty() {
             return Err(WireError::new(Kind::Invalid, "missing required parameter \"q\""));
         }
@@ -51,16 +50,12 @@ pub(super) async fn query(
     stamped(&request, response)
 }
 
-async fn read_form(
-    request: &HttpRequest,
-    payload: Payload,
-    limits: &RequestLimits,
-) -> Result<HashMap<String, String>, WireError> {
+async fn read_form(request: &HttpRequest, payload: Payload, limits: &RequestLimits) -> Result<Params, WireError> {
     let is_form = request.headers().get("Content-Type").and_then(|t| t.to_str().ok()).is_some_and(|t| {
         t.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
     });
     if is_get(request) || !is_form {
-        return Ok(HashMap::new());
+        return Ok(Params::default());
     }
     let limits = BodyLimits {
         wire_bytes_max: limits.body_bytes_max,
@@ -68,7 +63,7 @@ async fn read_form(
         read_timeout: limits.body_timeout,
     };
     let body = body::read(payload, request.headers(), limits).await?;
-    Ok(url::form_urlencoded::parse(&body).into_owned().collect())
+    Ok(Params::parse(&String::from_utf8_lossy(&body)))
 }
 
 /// Runs statements in order; after the first that fails the others are told that they were not run.

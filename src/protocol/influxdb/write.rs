@@ -1,40 +1,20 @@
 //! `/write` and `/api/v2/write`: line protocol into one database.
 
-use actix_web::web::{Data, Payload, Query};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
 
 use crate::ingest::{BadPoints, Rules, Target};
 use crate::model::names::DEFAULT_TENANT;
 use crate::model::{Kind, Precision};
 use crate::protocol::body::{self, BodyLimits};
 use crate::protocol::format::line_protocol::{Dialect, Options, parse};
+use crate::protocol::params::Params;
 use crate::protocol::{Core, Gate, RequestLimits};
 
 use super::error::{ErrorForm, WireError};
 use super::{refusal, stamped};
 
 const RULES: Rules = Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true };
-
-#[derive(Deserialize)]
-pub(super) struct WriteParams {
-    #[serde(default)]
-    db: String,
-    #[serde(default)]
-    rp: String,
-    #[serde(default)]
-    precision: String,
-    #[serde(default)]
-    consistency: String,
-}
-
-#[derive(Deserialize)]
-pub(super) struct WriteV2Params {
-    #[serde(default)]
-    bucket: String,
-    #[serde(default)]
-    precision: String,
-}
 
 /// `POST /write`: line protocol into one database.
 ///
@@ -45,19 +25,20 @@ pub(super) struct WriteV2Params {
 /// Spec: InfluxDB 1.8 HTTP API, write endpoint.
 pub(super) async fn write(
     request: HttpRequest,
-    params: Query<WriteParams>,
+    params: Params,
     payload: Payload,
     gate: Data<Gate>,
     limits: Data<RequestLimits>,
 ) -> HttpResponse {
     let written = async {
-        let precision = precision(&params.precision)?;
-        if params.db.is_empty() {
+        let precision = precision(params.text("precision"))?;
+        let database = params.text("db");
+        if database.is_empty() {
             return Err(WireError::new(Kind::Invalid, "database is required"));
         }
-        let consistency = params.consistency.to_lowercase();
+        let consistency = params.text("consistency").to_lowercase();
         let known = matches!(consistency.as_str(), "" | "any" | "one" | "quorum" | "all");
-        let write = Write { database: &params.db, policy: &params.rp, precision, consistency_is_known: known };
+        let write = Write { database, policy: params.text("rp"), precision, consistency_is_known: known };
         write.run(&request, payload, &gate, &limits).await
     };
     answer(&request, written.await)
@@ -69,14 +50,14 @@ pub(super) async fn write(
 /// Spec: InfluxDB 1.8 HTTP API, 2.0 compatibility endpoints.
 pub(super) async fn write_v2(
     request: HttpRequest,
-    params: Query<WriteV2Params>,
+    params: Params,
     payload: Payload,
     gate: Data<Gate>,
     limits: Data<RequestLimits>,
 ) -> HttpResponse {
     let written = async {
-        let precision = precision_v2(&params.precision)?;
-        let (database, policy) = split_bucket(&params.bucket)?;
+        let precision = precision_v2(params.text("precision"))?;
+        let (database, policy) = split_bucket(params.text("bucket"))?;
         let write = Write { database, policy, precision, consistency_is_known: true };
         write.run(&request, payload, &gate, &limits).await
     };
