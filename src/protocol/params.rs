@@ -16,6 +16,13 @@ impl Params {
         Params(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 
+    /// The parts of a `multipart/form-data` body (RFC 7578) that have a name; file parts count like others.
+    pub fn parse_multipart(body: &[u8], boundary: &str) -> Self {
+        let delimiter = format!("--{boundary}");
+        let body = String::from_utf8_lossy(body);
+        Params(body.split(&delimiter).skip(1).filter_map(part).collect())
+    }
+
     /// The first value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
@@ -25,6 +32,15 @@ impl Params {
     pub fn text(&self, name: &str) -> &str {
         self.get(name).unwrap_or_default()
     }
+}
+
+/// Name and value of one part: header lines, an empty line, the value, a line break.
+fn part(text: &str) -> Option<(String, String)> {
+    let (head, value) = text.strip_prefix("\r\n")?.split_once("\r\n\r\n")?;
+    let is_disposition = |line: &&str| line.to_ascii_lowercase().starts_with("content-disposition:");
+    let disposition = head.lines().find(is_disposition)?;
+    let name = disposition.split(';').find_map(|parameter| parameter.trim().strip_prefix("name="))?;
+    Some((name.trim_matches('"').to_string(), value.strip_suffix("\r\n")?.to_string()))
 }
 
 impl FromRequest for Params {
@@ -39,6 +55,16 @@ impl FromRequest for Params {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_of_a_form_have_names_and_values() {
+        let body = "--b\r\nContent-Disposition: form-data; name=\"q\"\r\n\r\nline 1\r\nline 2\r\n\
+                    --b\r\ncontent-disposition: form-data; name=file; filename=\"x\"\r\nContent-Type: text/plain\r\n\r\n\r\n\
+                    --b\r\nno headers\r\n--b--\r\n";
+        let params = Params::parse_multipart(body.as_bytes(), "b");
+        assert_eq!((params.get("q"), params.get("file")), (Some("line 1\r\nline 2"), Some("")));
+        assert_eq!(params.0.len(), 2);
+    }
 
     #[test]
     fn the_first_value_counts_and_nothing_is_an_error() {

@@ -1,5 +1,6 @@
 //! `/query`: InfluxQL. For now the statements about databases; every other one is recognised and refused by name.
 
+use actix_web::http::header;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -51,10 +52,11 @@ pub(super) async fn query(
 }
 
 async fn read_form(request: &HttpRequest, payload: Payload, limits: &RequestLimits) -> Result<Params, WireError> {
-    let is_form = request.headers().get("Content-Type").and_then(|t| t.to_str().ok()).is_some_and(|t| {
-        t.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
-    });
-    if is_get(request) || !is_form {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|t| t.to_str().ok()).unwrap_or_default();
+    let (media_type, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
+    let media_type = media_type.trim().to_ascii_lowercase();
+    let is_multipart = media_type == "multipart/form-data";
+    if is_get(request) || !(is_multipart || media_type == "application/x-www-form-urlencoded") {
         return Ok(Params::default());
     }
     let limits = BodyLimits {
@@ -63,7 +65,12 @@ async fn read_form(request: &HttpRequest, payload: Payload, limits: &RequestLimi
         read_timeout: limits.body_timeout,
     };
     let body = body::read(payload, request.headers(), limits).await?;
-    Ok(Params::parse(&String::from_utf8_lossy(&body)))
+    if !is_multipart {
+        return Ok(Params::parse(&String::from_utf8_lossy(&body)));
+    }
+    let boundary = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("boundary="));
+    let boundary = boundary.map(|boundary| boundary.trim_matches('"')).unwrap_or_default();
+    Ok(Params::parse_multipart(&body, boundary))
 }
 
 /// Runs statements in order; after the first that fails the others are told that they were not run.
