@@ -8,4 +8,5 @@ mod lossy_fs;
 mod crash;
 mod local_store;
 mod physical;
+mod power_loss;
 mod process;
