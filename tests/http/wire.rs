@@ -26,12 +26,6 @@ impl Wire<TcpStream> {
         Wire::over(gate.connect(listener))
     }
 
-    /// The same, giving up sooner when nothing arrives.
-    pub fn with_patience(self, patience: Duration) -> Self {
-        self.stream.set_read_timeout(Some(patience)).unwrap();
-        self
-    }
-
     /// Waits until the other side closes the connection: what it sent before, and how long it took.
     #[track_caller]
     pub fn read_until_closed(&mut self) -> (Vec<u8>, Duration) {
