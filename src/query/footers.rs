@@ -3,6 +3,7 @@
 //! The cache is the engine's own file metadata cache (a trait), so that every plan that reads segments shares it,
 //! whichever reader it comes with.
 
+use crate::storage::segment::check_format;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -193,13 +194,15 @@ impl AsyncFileReader for SegmentReader {
     ) -> BoxFuture<'a, datafusion::parquet::errors::Result<Arc<ParquetMetaData>>> {
         // Whoever asks says "without page index", to save a request. Ours costs none: it is in the bytes of the hint.
         async move {
-            DFParquetMetadata::new(&self.store, &self.object)
+            let footer = DFParquetMetadata::new(&self.store, &self.object)
                 .with_file_metadata_cache(Some(self.footers.clone()))
                 .with_metadata_size_hint(self.hint)
                 .with_page_index_policy(Some(PageIndexPolicy::Optional))
                 .fetch_metadata()
                 .await
-                .map_err(external)
+                .map_err(external)?;
+            check_format(footer.file_metadata())?;
+            Ok(footer)
         }
         .boxed()
     }

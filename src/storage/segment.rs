@@ -9,7 +9,7 @@ use datafusion::arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, 
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, Encoding, ZstdLevel};
 use datafusion::parquet::errors::ParquetError;
-use datafusion::parquet::file::metadata::{KeyValue, SortingColumn};
+use datafusion::parquet::file::metadata::{FileMetaData, KeyValue, SortingColumn};
 use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -19,8 +19,26 @@ use crate::model::schema::{META_FIELD_ID, META_KIND};
 
 /// Version of the segment format, in each file's key-value metadata.
 pub const SEGMENT_FORMAT: u32 = 1;
+const FORMAT_KEY: &str = "tidegate.format";
 /// Longest string bound kept in the catalog.
 const BOUND_BYTES_MAX: usize = 64;
+
+/// Refuses a segment that a newer version wrote in a form this one does not know. A file without the mark is none of ours,
+/// and refused as well.
+pub fn check_format(file: &FileMetaData) -> Result<(), ParquetError> {
+    let mark = |entries: &Vec<KeyValue>| entries.iter().find(|e| e.key == FORMAT_KEY).and_then(|e| e.value.clone());
+    let found = file.key_value_metadata().and_then(mark).and_then(|text| text.parse::<u32>().ok());
+    match found {
+        Some(1..=SEGMENT_FORMAT) => Ok(()),
+        Some(newer) => {
+            let what = format!(
+                "the segment has format {newer}, this version reads up to {SEGMENT_FORMAT}; use a newer tidegate"
+            );
+            Err(ParquetError::General(what))
+        }
+        None => Err(ParquetError::General(format!("the file is no segment: it lacks {FORMAT_KEY:?}"))),
+    }
+}
 
 /// First and last sequence number, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,7 +172,7 @@ fn writer_properties(schema: &SchemaRef, label: &SegmentLabel<'_>) -> Result<Wri
         .set_column_dictionary_enabled(time.into(), false)
         .set_column_encoding(time.into(), Encoding::DELTA_BINARY_PACKED)
         .set_key_value_metadata(Some(vec![
-            note("format", SEGMENT_FORMAT.to_string()),
+            KeyValue::new(FORMAT_KEY.to_string(), SEGMENT_FORMAT.to_string()),
             note("table", label.table.to_string()),
             note("table_id", label.table_id.to_string()),
             note("window_ns", label.window_ns.to_string()),

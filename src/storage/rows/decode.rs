@@ -8,7 +8,7 @@ use datafusion::parquet::errors::ParquetError;
 
 use crate::model::schema::META_FIELD_ID;
 use crate::model::{Column, ColumnId, ColumnKind, SeriesKeys, TableSchema};
-use crate::storage::segment::SequenceRange;
+use crate::storage::segment::{SequenceRange, check_format};
 
 use super::chunk::Chunk;
 use super::series::SeriesSet;
@@ -24,7 +24,9 @@ pub fn decode_segment(
     sequence: SequenceRange,
     series: &mut SeriesSet,
 ) -> Result<Vec<Chunk>, ParquetError> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(object)?.with_batch_size(BATCH_ROWS).build()?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(object)?;
+    check_format(reader.metadata().file_metadata())?;
+    let reader = reader.with_batch_size(BATCH_ROWS).build()?;
     let mut chunks = Vec::new();
     for batch in reader {
         chunks.push(decode_batch(&batch?, schema, sequence, series)?);
@@ -99,12 +101,78 @@ fn row_series(
 mod tests {
     use std::sync::Arc;
 
-    use datafusion::arrow::array::{Float64Array, StringArray};
+    use datafusion::arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, UInt64Array};
+
+    use datafusion::parquet::arrow::ArrowWriter;
+    use datafusion::parquet::file::metadata::KeyValue;
+    use datafusion::parquet::file::properties::WriterProperties;
 
     use super::*;
     use crate::model::{FieldType, RowIdentity};
     use crate::storage::rows::sort_into_windows;
     use crate::storage::segment::{Bound, SegmentLabel, encode_segment};
+
+    /// Two tags (one missing in a row), every field type with nulls, times on both sides of the epoch.
+    fn example() -> (TableSchema, Chunk, SeriesSet) {
+        let mut schema = TableSchema::new(RowIdentity::Series);
+        let host = schema.add("host", ColumnKind::Tag, None);
+        let dc = schema.add("dc", ColumnKind::Tag, None);
+        let mut field = |name: &str, field_type| schema.add(name, ColumnKind::Field, Some(field_type));
+        let fields: Vec<(ColumnId, ArrayRef)> = vec![
+            (field("f", FieldType::Float), Arc::new(Float64Array::from(vec![Some(1.5), None, Some(-0.0)]))),
+            (field("host", FieldType::String), Arc::new(StringArray::from(vec![None, Some("é"), Some("")]))),
+            (field("i", FieldType::Integer), Arc::new(Int64Array::from(vec![Some(i64::MIN), None, Some(i64::MAX)]))),
+            (field("u", FieldType::Unsigned), Arc::new(UInt64Array::from(vec![None, Some(u64::MAX), None]))),
+            (field("b", FieldType::Boolean), Arc::new(BooleanArray::from(vec![Some(true), Some(false), None]))),
+        ];
+        let mut series = SeriesSet::default();
+        let mut keys = SeriesKeys::default();
+        keys.push([(host.0, "b")]);
+        keys.push([(host.0, "a"), (dc.0, "x")]);
+        let numbers: Vec<u32> = keys.iter().map(|key| series.number(key)).collect();
+        let sequence = SequenceRange { first: 3, last: 9 };
+        let chunk =
+            Chunk { sequence, series: vec![numbers[0], numbers[1], numbers[0]], times: vec![30, 20, -10], fields };
+        (schema, chunk, series)
+    }
+
+    /// Files that a released version wrote must stay readable. `UPDATE_FIXTURES=1` writes those of a new version.
+    #[test]
+    fn version_1_of_segments_is_readable() {
+        let (schema, chunk, series) = example();
+        let windows = sort_into_windows(&chunk, &series, &schema, i64::MAX).unwrap();
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1/segment");
+        for (number, window) in windows.iter().enumerate() {
+            let file = path.join(format!("{number}.parquet"));
+            if std::env::var_os("UPDATE_FIXTURES").is_some() {
+                let label =
+                    SegmentLabel { table: "t", table_id: 1, window_ns: window.window_ns, sequence: chunk.sequence };
+                std::fs::create_dir_all(&path).unwrap();
+                std::fs::write(&file, encode_segment(&window.rows, &label).unwrap().bytes).unwrap();
+            }
+            let bytes = Bytes::from(std::fs::read(&file).unwrap());
+            let mut again = SeriesSet::default();
+            let chunks = decode_segment(bytes, &schema, chunk.sequence, &mut again).unwrap();
+            let rows = chunks[0].to_sql_batch(&schema, &again).unwrap();
+            assert_eq!(rows.columns(), window.rows.columns(), "{}", file.display());
+        }
+        assert_eq!(windows.len(), 2, "before and after the epoch");
+    }
+
+    #[test]
+    fn files_of_a_newer_format_and_files_that_are_not_ours_are_refused() {
+        let (schema, chunk, series) = example();
+        let rows = &sort_into_windows(&chunk, &series, &schema, i64::MAX).unwrap()[0].rows;
+        for (mark, expected) in [(Some("2"), "format 2, this version reads up to 1"), (None, "is no segment")] {
+            let entry = mark.map(|mark| KeyValue::new("tidegate.format".to_string(), mark.to_string()));
+            let properties = WriterProperties::builder().set_key_value_metadata(entry.map(|e| vec![e])).build();
+            let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties)).unwrap();
+            writer.write(rows).unwrap();
+            let bytes = Bytes::from(writer.into_inner().unwrap());
+            let error = decode_segment(bytes, &schema, chunk.sequence, &mut SeriesSet::default()).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
 
     #[test]
     fn what_is_encoded_is_decoded() {
