@@ -53,3 +53,10 @@ pub struct RequestLimits {
     /// A whole body must have arrived after this.
     pub body_timeout: Duration,
 }
+
+impl RequestLimits {
+    /// A body of at most `bytes_max`, as sent and unpacked.
+    pub fn body_of(&self, bytes_max: usize) -> body::BodyLimits {
+        body::BodyLimits { wire_bytes_max: bytes_max, expanded_bytes_max: bytes_max, read_timeout: self.body_timeout }
+    }
+}

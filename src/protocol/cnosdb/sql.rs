@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 use crate::model::{Classify, Kind};
-use crate::protocol::body::{self, BodyLimits};
+use crate::protocol::body;
 use crate::protocol::encoding::{Compressor, Encoding, Preference, choose};
 use crate::protocol::format::rows::{Format, RowEncoder};
 use crate::protocol::{Core, Gate, RequestLimits};
@@ -49,11 +49,7 @@ pub(super) async fn sql(
     let encoding = choose(accepted, &OFFERED, Preference::ClientOrder);
     params.check_chunked()?;
     let target_partitions = params.target_partitions()?;
-    let limits = BodyLimits {
-        wire_bytes_max: limits.sql_body_bytes_max,
-        expanded_bytes_max: limits.sql_body_bytes_max,
-        read_timeout: limits.body_timeout,
-    };
+    let limits = limits.body_of(limits.sql_body_bytes_max);
     let body = body::read(payload, request.headers(), limits).await?;
     let text = String::from_utf8(body.into()).map_err(|error| WireError::coded(Code::Utf8, error.utf8_error()))?;
     let question = SqlRequest {

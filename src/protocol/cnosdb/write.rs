@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::catalog::CatalogError;
 use crate::ingest::{BadPoints, IngestError, Rejection, Rules, Target};
 use crate::model::{Classify, FieldType, Kind};
-use crate::protocol::body::{self, BodyLimits};
+use crate::protocol::body;
 use crate::protocol::format::line_protocol::{Dialect, Options, parse};
 use crate::protocol::{Gate, RequestLimits};
 
@@ -31,11 +31,7 @@ pub(super) async fn write(
     let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
     authorization::check(request.headers())?;
     let precision = params.precision()?;
-    let limits = BodyLimits {
-        wire_bytes_max: limits.write_body_bytes_max,
-        expanded_bytes_max: limits.write_body_bytes_max,
-        read_timeout: limits.body_timeout,
-    };
+    let limits = limits.body_of(limits.write_body_bytes_max);
     let body = body::read(payload, request.headers(), limits).await?;
     if let Err(error) = std::str::from_utf8(&body) {
         return Err(WireError::coded(Code::Utf8, error));

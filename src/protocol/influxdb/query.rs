@@ -8,7 +8,7 @@ use crate::catalog::databases::{IfExists, NewDatabase, policy};
 use crate::catalog::{CatalogError, RetentionPolicy};
 use crate::model::names::DEFAULT_TENANT;
 use crate::model::{Kind, Precision};
-use crate::protocol::body::{self, BodyLimits};
+use crate::protocol::body;
 use crate::protocol::params::Params;
 use crate::protocol::{Core, Gate, RequestLimits};
 use crate::query::influxql::database::{CreateDatabase, PolicySpec};
@@ -59,11 +59,7 @@ async fn read_form(request: &HttpRequest, payload: Payload, limits: &RequestLimi
     if is_get(request) || !(is_multipart || media_type == "application/x-www-form-urlencoded") {
         return Ok(Params::default());
     }
-    let limits = BodyLimits {
-        wire_bytes_max: limits.body_bytes_max,
-        expanded_bytes_max: limits.body_bytes_max,
-        read_timeout: limits.body_timeout,
-    };
+    let limits = limits.body_of(limits.body_bytes_max);
     let body = body::read(payload, request.headers(), limits).await?;
     if !is_multipart {
         return Ok(Params::parse(&String::from_utf8_lossy(&body)));

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::ingest::{BadPoints, Rules, Target};
 use crate::model::names::DEFAULT_TENANT;
 use crate::model::{Kind, Precision};
-use crate::protocol::body::{self, BodyLimits};
+use crate::protocol::body;
 use crate::protocol::format::line_protocol::{Dialect, Options, parse};
 use crate::protocol::params::Params;
 use crate::protocol::{Core, Gate, RequestLimits};
@@ -90,11 +90,7 @@ impl Write<'_> {
     ) -> Result<(), WireError> {
         let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
         let now_ns = self.now_in_database(core)?;
-        let limits = BodyLimits {
-            wire_bytes_max: limits.body_bytes_max,
-            expanded_bytes_max: limits.body_bytes_max,
-            read_timeout: limits.body_timeout,
-        };
+        let limits = limits.body_of(limits.body_bytes_max);
         let body = body::read(payload, request.headers(), limits).await?;
         let parsed = parse(&body, &Options { dialect: Dialect::INFLUXDB, precision: self.precision, now_ns });
         if !self.consistency_is_known {
