@@ -11,6 +11,7 @@ mod columns;
 pub mod error;
 pub mod fold;
 pub mod footers;
+mod functions;
 pub mod influxql;
 pub mod limits;
 mod live;

@@ -11,7 +11,6 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::logical_expr::registry::FunctionRegistry;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use object_store::ObjectStore;
@@ -20,6 +19,7 @@ use prometheus::{HistogramOpts, HistogramVec, IntGauge, Registry};
 use super::answer::{RowStream, Running};
 use super::error::QueryError;
 use super::footers::{FooterCache, SegmentReaders};
+use super::functions::{self, ValueMemory, rows_beside_constants};
 use super::limits::{Admission, SharedMemory};
 use super::names::{Names, Tenants};
 use super::provider::Sources;
@@ -120,7 +120,7 @@ impl QueryEngine {
         let admission =
             Admission::new(options.running_max.max(1), options.waiting_max, options.wait_max, running, queued);
         Ok(QueryEngine {
-            base: base_state(&runtime),
+            base: base_state(&runtime)?,
             memory: SharedMemory::new(options.memory_bytes),
             sources: Sources { tables, unflushed, readers: Arc::new(SegmentReaders { store, footers }) },
             options,
@@ -184,14 +184,18 @@ impl QueryEngine {
         options.sql_parser.enable_ident_normalization = false;
         options.execution.parquet.pushdown_filters = true;
         options.execution.enable_recursive_ctes = false;
+        options.extensions.insert(ValueMemory::new(self.options.memory_bytes_per_query));
         config
     }
 
     /// Runs a plan that was made with `session`; rows come as the answer is polled.
     pub async fn execute(&self, session: QuerySession, plan: LogicalPlan) -> Result<RowStream, QueryError> {
-        let QuerySession { state, mut running, .. } = session;
+        let QuerySession { mut state, mut running, .. } = session;
         let planned = async {
-            let plan = state.create_physical_plan(&plan).await?;
+            let plan = state.optimize(&plan)?;
+            let batch_rows = rows_beside_constants(&plan, state.config().batch_size())?;
+            *state.config_mut() = state.config().clone().with_batch_size(batch_rows);
+            let plan = state.query_planner().create_physical_plan(&plan, &state).await?;
             execute_stream(plan, state.task_ctx())
         };
         match within(&mut running, planned).await {
@@ -266,20 +270,9 @@ fn runtime(options: &QueryOptions, footers: Arc<FooterCache>) -> Result<RuntimeE
         .build()
 }
 
-/// The engine's functions and rules, without those that make rows or arrays of any size out of nothing and without those
-/// that read files.
-fn base_state(runtime: &Arc<RuntimeEnv>) -> SessionState {
+/// The engine's rules, and those of its functions that read no files and know the bounds of what they make.
+fn base_state(runtime: &Arc<RuntimeEnv>) -> Result<SessionState, DataFusionError> {
     let mut state = SessionStateBuilder::new().with_runtime_env(runtime.clone()).with_default_features().build();
-    let table_functions: Vec<String> = state.table_functions().keys().cloned().collect();
-    for name in table_functions {
-        // Absent is what we want; that it was there is known from the line above.
-        let _ = state.deregister_udtf(&name);
-    }
-    for name in UNBOUNDED_FUNCTIONS {
-        let _ = state.deregister_udf(name);
-    }
-    state
+    functions::bound(&mut state)?;
+    Ok(state)
 }
-
-/// Functions whose result has any size the caller names, held in memory that no limit sees.
-const UNBOUNDED_FUNCTIONS: [&str; 4] = ["range", "generate_series", "array_repeat", "array_resize"];

@@ -20,7 +20,7 @@ const LATEST: &str = "latest";
 const TABLES: [&str; 4] = ["alpha", "beta", "gamma", JOURNAL];
 const ROWS_MAX: i64 = 120;
 /// Rows of one writer, one after the other, lie in as many time windows.
-const WINDOWS: i64 = 3;
+const WINDOWS: i64 = 2;
 pub const WINDOW_SECS: u64 = 3600;
 
 /// What became of a batch.

@@ -12,7 +12,7 @@ use tidegate::catalog::{CatalogError, Change};
 use tidegate::config::Settings;
 use tidegate::ingest::{BadPoints, IngestError, Rules, Target};
 use tidegate::model::names::{DEFAULT_POLICY, DEFAULT_TENANT};
-use tidegate::model::{Classify, ColumnKind, Kind, Precision, RowIdentity, TableSchema};
+use tidegate::model::{Classify, ColumnKind, FieldType, Kind, Precision, RowIdentity, TableSchema};
 use tidegate::protocol::format::line_protocol::{Dialect, Options, parse};
 use tidegate::protocol::format::rows::{Format, RowEncoder};
 use tidegate::query::STACK_BYTES;
@@ -168,6 +168,9 @@ impl Running {
                 }
                 let mut schema = TableSchema::new(RowIdentity::Append);
                 schema.add("host", ColumnKind::Tag, None);
+                for field in ["batch", "n"] {
+                    schema.add(field, ColumnKind::Field, Some(FieldType::Integer));
+                }
                 Ok(vec![Change::CreateTable {
                     id: state.next_table_id(),
                     tenant: DEFAULT_TENANT.to_string(),

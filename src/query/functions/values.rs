@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use datafusion::arrow::array::{Array, ArrayData};
 use datafusion::arrow::buffer::Buffer;
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
-use datafusion::common::{DataFusionError, Result, config_err};
-use datafusion::logical_expr::ColumnarValue;
-
-use super::sizes;
+use datafusion::common::{DataFusionError, Result, config_err, exec_err};
 
 /// Smaller buffers are not worth a place in the book.
 const BUFFER_BYTES_MIN: usize = 4 * 1024;
+/// What constants of one plan may take together. They are copied with every copy of the plan, of which there are many while
+/// it is planned.
+const CONSTANTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// What may be made between two looks at what is still in use, at least.
 const SWEEP_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -30,8 +30,10 @@ pub(in crate::query) struct ValueMemory {
 
 #[derive(Debug, Default)]
 struct Book {
-    /// Reserved, kept, and in buffers.
+    /// Reserved and in buffers.
     bytes: u64,
+    /// In constants.
+    constant_bytes: u64,
     /// By their address: values may share buffers.
     buffers: HashMap<usize, Buffer>,
     sweep_at: u64,
@@ -56,6 +58,20 @@ impl ValueMemory {
         }
         book.bytes += bytes;
         Ok(Reserved { memory: self.clone(), bytes })
+    }
+
+    /// Counts a value that a call of constants makes: it becomes a constant of the plan, to the query's end.
+    pub(super) fn keep(&self, function: &str, bytes: u64) -> Result<()> {
+        let mut book = self.book();
+        if book.constant_bytes.saturating_add(bytes) > CONSTANTS_BYTES_MAX {
+            let held = book.constant_bytes;
+            return exec_err!(
+                "`{function}` would make a constant of up to {bytes} bytes beside others of {held} bytes, \
+                 {CONSTANTS_BYTES_MAX} are allowed"
+            );
+        }
+        book.constant_bytes += bytes;
+        Ok(())
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -110,14 +126,9 @@ pub(super) struct Reserved {
 }
 
 impl Reserved {
-    /// The room turns into what was really made. A single value has no owner that could be watched: it becomes a constant
-    /// of the plan, so it is counted to the query's end.
-    pub(super) fn hold(self, value: &ColumnarValue) {
-        let mut book = self.memory.book();
-        match value {
-            ColumnarValue::Array(array) => book.hold(&array.to_data()),
-            ColumnarValue::Scalar(value) => book.bytes += sizes::scalar_bytes(value),
-        }
+    /// The room turns into what was really made.
+    pub(super) fn hold(self, array: &dyn Array) {
+        self.memory.book().hold(&array.to_data());
     }
 }
 
