@@ -220,8 +220,7 @@ pub async fn send(gateway: &Gateway, writer: &Mutex<Writer>) -> Result<(), Inges
     let lines = lock(writer).begin();
     let parsed = parse(lines.as_bytes(), &Options { dialect: Dialect::INFLUXDB, precision: Precision::Ns, now_ns: 0 });
     assert!(parsed.bad_lines.is_empty(), "{lines}");
-    let target =
-        Target { tenant: DEFAULT_TENANT.to_string(), database: DATABASE.to_string(), policy: None };
+    let target = Target { tenant: DEFAULT_TENANT.to_string(), database: DATABASE.to_string(), policy: None };
     let rules = Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true };
     let rows = parsed.points.rows();
     match gateway.core.ingest.accept(&target, parsed.points, rules).await {

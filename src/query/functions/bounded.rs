@@ -30,8 +30,8 @@ pub(super) const CALL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// that is written into a statement can be about as long.
 pub(super) const CONSTANT_BYTES_MAX: u64 = 1024 * 1024;
 
-/// A function that makes at most [`CALL_BYTES_MAX`] a call, and at most what its query's [`ValueMemory`] has left. Else it
-/// is the function inside: the same name, types, results and errors.
+/// A function that makes at most [`CALL_BYTES_MAX`] a call, and at most what its query's [`ValueMemory`] has left.
+/// Else it is the function inside: the same name, types, results and errors.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Bounded {
     inner: ScalarUDF,
@@ -53,8 +53,8 @@ impl Bounded {
         Bounded { inner: Joined::default().into(), growth: Growth::Sum }.into()
     }
 
-    /// A call of constants makes one value. The optimizer calls for one row, and the value becomes a constant of the plan;
-    /// what it leaves is called for each batch, and made into a column, which is what a constant becomes in the end.
+    /// A call of constants makes one value. The optimizer calls for one row, and the value becomes a constant of the
+    /// plan; what it leaves is called for each batch, and made into a column, as a constant is in the end.
     fn call_constants(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = args.number_rows.max(1);
         let bytes = self.growth.bytes(&args.args, 0..1);
@@ -75,8 +75,8 @@ impl Bounded {
         Ok(ColumnarValue::Array(held(reserved, value.to_array_of_size(rows)?)))
     }
 
-    /// A call of so many rows at a time as surely stay within the bound, because what a call may make at most can be much
-    /// more than what it makes.
+    /// A call of so many rows at a time as surely stay within the bound, because what a call may make at most can be
+    /// much more than what it makes.
     fn call_in_parts(&self, args: &ScalarFunctionArgs) -> Result<ArrayRef> {
         let (mut parts, mut made, mut next) = (Vec::new(), 0, 0);
         while next < args.number_rows {
@@ -97,7 +97,7 @@ impl Bounded {
         let (mut end, mut bytes) = (rows.start, 0);
         while end < rows.end {
             let row_bytes = self.growth.bytes(args, end..end + 1);
-            if end > rows.start && bytes + row_bytes > CALL_BYTES_MAX {
+            if end > rows.start && row_bytes.saturating_add(bytes) > CALL_BYTES_MAX {
                 break;
             }
             self.check(row_bytes, CALL_BYTES_MAX)?;

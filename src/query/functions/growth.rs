@@ -1,6 +1,7 @@
 //! How much a call can make at most, told by the sizes of what it is given.
 //!
-//! A bound never is too small. It may be too large for many rows at once, and is closer the fewer rows it is asked about.
+//! A bound is never too small. It may be too large for many rows at once; the fewer rows it is asked about, the closer
+//! it is.
 
 use std::ops::Range;
 

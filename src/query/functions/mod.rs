@@ -2,8 +2,8 @@
 //!
 //! The engine reserves memory for what its operators keep, not for what its functions make; and a value of any size is
 //! one `repeat` away. So every function that can make more than it was given is replaced by a [`bounded::Bounded`] one:
-//! by name in the session's functions, and wherever the planner puts one into a plan by itself (`a || b`, `[a, b]`), by a
-//! rewrite of plans.
+//! by name in the session's functions, and by a rewrite of plans wherever the planner puts one into a plan by itself
+//! (`a || b`, `[a, b]`).
 //!
 //! Owns: which functions there are, what each may make, how much a query's functions may hold.
 //! Does not own: what the functions compute, which is the engine's.
@@ -64,7 +64,8 @@ pub(super) fn bound(state: &mut SessionState) -> Result<()> {
     state.register_function_rewrite(Arc::new(BoundedInPlans))
 }
 
-/// Bounds the functions that a plan holds, whoever put them there. It runs before the optimizer, which computes constants.
+/// Bounds the functions that a plan holds, whoever put them there. It runs before the optimizer, which computes
+/// constants.
 #[derive(Debug)]
 struct BoundedInPlans;
 

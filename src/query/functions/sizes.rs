@@ -15,7 +15,8 @@ const FLOAT_TEXT_BYTES: u64 = 344;
 /// Longest text of any other value that is no string.
 const TEXT_BYTES: u64 = 80;
 
-/// Bytes of some values of an array. What their offsets, views and null masks take is counted for elements of lists only.
+/// Bytes of some values of an array. What their offsets, views and null masks take is counted for elements of lists
+/// only.
 pub(super) fn array_bytes(array: &dyn Array, rows: Range<usize>) -> u64 {
     match array.data_type() {
         DataType::Null => 0,
@@ -106,9 +107,9 @@ pub(super) fn text_bytes(array: &dyn Array, rows: Range<usize>) -> u64 {
             values[rows].iter().map(|value| float_text_bytes(f64::from(*value))).sum()
         }
         // It is unpacked first.
-        DataType::Dictionary(_, _) => {
-            in_dictionary(array, rows, &|values, row| array_bytes(values, row.clone()) + text_bytes(values, row))
-        }
+        DataType::Dictionary(_, _) => in_dictionary(array, rows, &|values, row| {
+            array_bytes(values, row.clone()).saturating_add(text_bytes(values, row))
+        }),
         _ => match list(array, &rows) {
             Some((values, inner)) => text_bytes(values, inner),
             None if array.data_type().is_nested() => array_bytes(array, rows).saturating_mul(FLOAT_TEXT_BYTES),

@@ -11,8 +11,8 @@ use datafusion::common::{DataFusionError, Result, config_err, exec_err};
 
 /// Smaller buffers are not worth a place in the book.
 const BUFFER_BYTES_MIN: usize = 4 * 1024;
-/// What constants of one plan may take together. They are copied with every copy of the plan, of which there are many while
-/// it is planned.
+/// What constants of one plan may take together. They are copied with every copy of the plan, of which there are many
+/// while it is planned.
 const CONSTANTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// What may be made between two looks at what is still in use, at least.
 const SWEEP_BYTES: u64 = 4 * 1024 * 1024;
