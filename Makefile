@@ -102,7 +102,7 @@ fuzz: machine ## each parser for FUZZ_SECONDS; findings and corpus stay in the c
 	for target in $$targets; do
 		found=$(CACHE)/fuzz/$$target
 		mkdir -p "$$found/corpus" "$$found/artifacts"
-		cargo fuzz run --fuzz-dir tests/fuzz --target-dir $(CACHE)/fuzz/target --sanitizer $(FUZZ_SANITIZER) "$$target" "$$found/corpus" -- \
+		cargo fuzz run --dev --fuzz-dir tests/fuzz --target-dir $(CACHE)/fuzz/target --sanitizer $(FUZZ_SANITIZER) "$$target" "$$found/corpus" -- \
 			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$$found/artifacts/"
 	done
 
