@@ -15,8 +15,8 @@ use tidegate::model::names::{DEFAULT_POLICY, DEFAULT_TENANT};
 use tidegate::model::{Classify, ColumnKind, FieldType, Kind, Precision, RowIdentity, TableSchema};
 use tidegate::protocol::format::line_protocol::{Dialect, Options, parse};
 use tidegate::protocol::format::rows::{Format, RowEncoder};
-use tidegate::query::STACK_BYTES;
 use tidegate::query::sql::{SqlAnswer, SqlRequest};
+use tidegate::query::{QueryError, STACK_BYTES};
 use tidegate::server::gateway::{Gateway, StartError, Surroundings};
 use tidegate::server::system_clock;
 use tidegate::storage::fs::FileSystem;
@@ -185,9 +185,8 @@ impl Running {
         })
     }
 
-    /// The rows of a statement.
     #[track_caller]
-    pub fn select(&self, text: &str) -> Vec<Vec<String>> {
+    fn select(&self, text: &str, context: &str) -> Vec<Vec<String>> {
         let request = SqlRequest {
             tenant: DEFAULT_TENANT.to_string(),
             database: DATABASE.to_string(),
@@ -195,7 +194,7 @@ impl Running {
             target_partitions: None,
         };
         let queries = self.gateway.core.queries.clone();
-        let asked = self.run(async {
+        let asked = async {
             let SqlAnswer::Rows(mut rows) = queries.run(request).await? else { panic!("{text} has rows") };
             let mut csv = Vec::new();
             let mut encoder = RowEncoder::new(Format::Csv { header: true }, 0);
@@ -204,14 +203,16 @@ impl Running {
                 encoder.batch(&batch, &mut csv).unwrap();
             }
             encoder.end(&mut csv).unwrap();
-            Ok::<_, tidegate::query::QueryError>(cells(&String::from_utf8(csv).unwrap()))
-        });
-        asked.unwrap_or_else(|error| panic!("{text}: {error}"))
+            Ok::<_, QueryError>(cells(&String::from_utf8(csv).unwrap()))
+        };
+        let asked = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await });
+        let asked = asked.unwrap_or_else(|_| panic!("{context}: {text}: does not come to its end"));
+        asked.unwrap_or_else(|error| panic!("{context}: {text}: {error}"))
     }
 
     #[track_caller]
     pub fn check(&self, writers: &mut [Writer], settle: Settle, context: &str) {
-        check_visible(writers, settle, context, |text| self.select(text));
+        check_visible(writers, settle, context, |text| self.select(text, context));
     }
 }
 
