@@ -16,6 +16,5 @@ mod lost_answers;
 mod machine;
 mod physical;
 mod power_cut;
-mod power_loss;
 mod process;
 mod stop;
