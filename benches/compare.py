@@ -1,45 +1,37 @@
-#!/usr/bin/env python3
-"""Ingest, side by side: the same line protocol into Tidegate and its peers on one machine, in turns.
+"""Ingest, side by side: the same line protocol into Tidegate, InfluxDB and VictoriaMetrics on one machine.
 
-    compare.py [--quick] [--lines N] [--hosts N] [--runs N] [--servers NAME,…] [--set KEY=VALUE]… [--results FOLDER]
+    compare.py [--shapes NAME,…] [--quick] [--lines N] [--runs N] [--servers NAME,…] [--set KEY=VALUE]… [--results FOLDER]
 
-Prints a table with the medians, what an acknowledgement of each server means, and the ratios Tidegate / peer, and writes
-results/DATE-ingest.json, .md and .svg beside this file. README.md says what each number is.
+Prints for each shape of load a table with the medians, what an acknowledgement of each server means, and the ratios
+Tidegate / peer, and writes results/DATE-ingest.json, .md and .svg beside this file. README.md says what each number is.
 
-Binaries: $TIDEGATE_BIN, else dist/tidegate in $CARGO_TARGET_DIR or target/; $INFLUXD and $VICTORIA_METRICS, else
-`influxd` and `victoria-metrics` of the PATH; a peer that is not there is left out. `make bench` fetches them all.
+Binaries: $TIDEGATE_BIN, else dist/tidegate in $CARGO_TARGET_DIR or target/; $INFLUXD, $VICTORIA_METRICS and $MINIO, else
+`influxd`, `victoria-metrics` and `minio` of the PATH; one that is not there is left out. `make bench` fetches them all.
 
 Fails when a server refuses data or holds another number of rows than was sent, never because of a speed. Then it writes no
 results and keeps the server's folder.
 """
-import argparse, datetime, functools, os, platform, shutil, sys, tempfile
+import argparse, contextlib, datetime, functools, gzip, os, platform, shutil, sys, tempfile
 from pathlib import Path
 
-import load, report, servers, tsbs
+import load, report, servers, shapes, tsbs
 
 RESULTS = Path(__file__).resolve().parent / "results"
 CEILING_MARGIN = 4  # the generator should be this much faster than the fastest server
+GZIP_LEVEL = 6  # what clients use
 
 
 def main(arguments=None):
     options = parsed(arguments)
-    workload = tsbs.Workload(options.lines, options.hosts, options.body_lines, options.floats, options.seed)
     try:
         binaries = found_binaries(options.servers)
-        refuse_if_too_large(workload)
         servers.Tidegate.settings = dict(options.settings)
-        say(f"making {workload.lines:,} lines")
-        bodies = list(tsbs.bodies(workload))
-        result = described(options, workload, bodies)
-        result["generator"] = {"ceiling_bytes_per_second": load.ceiling(bodies, options.connections)}
-        result["servers"] = in_turns(binaries, options, workload, bodies)
-        result["ratios"] = report.ratios(result["servers"])
+        result = described(options)
+        result["shapes"] = [one for shape in options.shapes if (one := compared(shape, binaries, options))]
     except (servers.ServerError, load.HttpError, OSError) as error:
         print(f"FAIL {error}", file=sys.stderr)
         return 1
-    print("\n".join([*report.setting(result), "", report.tables(result), "", *report.stops(result)]))
-    if report.fastest_bytes_per_second(result) * CEILING_MARGIN > result["generator"]["ceiling_bytes_per_second"]:
-        print("WARNING: the generator is not far above the fastest server; the speeds are partly its own")
+    print("\n".join(report.text(result)))
     if options.results:
         print(f"written: {report.write(result, options.results)} and its .json and .svg")
     return 0
@@ -47,13 +39,11 @@ def main(arguments=None):
 
 def parsed(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="100,000 lines, one run, nothing written: to try the script")
-    parser.add_argument("--lines", type=positive, help="lines a run, ten values each (default 1,000,000)")
-    parser.add_argument("--hosts", type=positive, default=4_000)
-    parser.add_argument("--body-lines", type=positive, default=5_000, help="lines a request")
-    parser.add_argument("--connections", type=positive, default=4)
+    parser.add_argument("--shapes", metavar="NAME,…", type=named_shapes, default=shapes.SHAPES,
+                        help="of " + ", ".join(f"{s.name} ({s.title})" for s in shapes.SHAPES))
+    parser.add_argument("--quick", action="store_true", help="a hundredth of the lines, one run, nothing written: to try the script")
+    parser.add_argument("--lines", type=positive, help="lines a run (default: ten million values)")
     parser.add_argument("--runs", type=positive, help="runs of each server (default 3)")
-    parser.add_argument("--floats", action="store_true", help="fields such as 58.31 in place of 58i")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--servers", metavar="NAME,…", type=named_servers, help="of " + ", ".join(s.name for s in servers.SERVERS))
     parser.add_argument("--set", dest="settings", metavar="KEY=VALUE", type=setting, action="append", default=[],
@@ -61,7 +51,8 @@ def parsed(arguments):
     parser.add_argument("--folder", default=tempfile.gettempdir(), help="where the servers keep their data meanwhile")
     parser.add_argument("--results", help=f"where results are written (default {RESULTS.name}/ beside this file; none with --quick)")
     options = parser.parse_args(arguments)
-    options.lines = options.lines or (100_000 if options.quick else 1_000_000)
+    lines = lambda shape: options.lines or (shape.lines // 100 if options.quick else shape.lines)
+    options.shapes = [shape.scaled(lines(shape)).seeded(options.seed) for shape in options.shapes]
     options.runs = options.runs or (1 if options.quick else 3)
     options.results = options.results or (None if options.quick else RESULTS)
     return options
@@ -74,7 +65,14 @@ def positive(text):
 
 
 def named_servers(text):
-    known = {server.name: server for server in servers.SERVERS}
+    return named(text, {server.name: server for server in servers.SERVERS})
+
+
+def named_shapes(text):
+    return named(text, {shape.name: shape for shape in shapes.SHAPES})
+
+
+def named(text, known):
     if unknown := set(text.split(",")) - set(known):
         raise argparse.ArgumentTypeError(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     return [known[name] for name in dict.fromkeys(text.split(","))]
@@ -96,38 +94,72 @@ def found_binaries(wanted):
     return binaries
 
 
-def refuse_if_too_large(workload):
-    """The bodies are kept in memory, where the servers want room too."""
-    free = int(first_value("/proc/meminfo", "MemAvailable").split()[0]) * 1024
-    if workload.lines * tsbs.LINE_BYTES > free / 2:
-        raise servers.ServerError(f"{workload.lines:,} lines take more than half of the {free / 2**30:.1f} GiB of memory that are free")
-
-
 # Running
 
-def in_turns(binaries, options, workload, bodies):
+def compared(shape, binaries, options):
+    """What one shape came to, or None when nothing can run it."""
+    taking_part = {s: b for s, b in binaries.items() if s.name not in shape.without and (s is servers.Tidegate or not shape.object_store)}
+    minio = os.environ.get("MINIO") or shutil.which("minio")
+    if not taking_part or (shape.object_store and not minio):
+        say(f"left out: {shape.title}: nothing here runs it")
+        return None
+    say(f"{shape.title}: making {shape.lines:,} lines")
+    bodies, sizes = sent_bodies(shape)
+    with load.Bodies(bodies, options.folder) as bodies:
+        result = {
+            "name": shape.name, "title": shape.title, "lines": shape.lines, "values": shape.values, "hosts": shape.hosts,
+            "tables": shape.tables, "lines_a_body": shape.lines_a_body, "connections": shape.connections, "gzip": shape.gzip,
+            "runs": options.runs, "seed": shape.seed, "without": shape.without,
+            "bodies": bodies.count, "bytes": sizes["bytes"], "bytes_sent": bodies.bytes, "crc32": f"{sizes['crc']:08x}",
+            "load_average": os.getloadavg()[0],
+            "ceiling_bytes_per_second": load.ceiling(bodies, shape.connections),
+        }
+        result["servers"] = in_turns(taking_part, options, shape, bodies, minio)
+    result["ratios"] = report.ratios(result["servers"])
+    if report.fastest_bytes_per_second(result) * CEILING_MARGIN > result["ceiling_bytes_per_second"]:
+        say("WARNING: the generator is not far above the fastest server; the speeds are partly its own")
+    return result
+
+
+def sent_bodies(shape):
+    """The bodies as they go over the wire, and a dict that holds their plain size and checksum once they are made."""
+    sizes = {"bytes": 0, "crc": 0}
+
+    def make():
+        for body in shapes.bodies(shape):
+            sizes["bytes"] += len(body)
+            sizes["crc"] = tsbs.checksum(body, sizes["crc"])
+            yield gzip.compress(body, GZIP_LEVEL, mtime=0) if shape.gzip else body
+
+    return make(), sizes
+
+
+def in_turns(binaries, options, shape, bodies, minio):
     """Runs each server as often as asked; another one begins each round. Answers what `report` sums up."""
     outcome = {server: {"name": server.name, "title": server.title, "stop_means": server.stop_means, "runs": []} for server in binaries}
     order = list(binaries)
     for turn in range(options.runs):
         for server in order:
             say(f"run {turn + 1} of {options.runs}: {server.name}")
-            said, run = one_run(server, binaries[server], options, workload, bodies)
+            said, run = one_run(server, binaries[server], options, shape, bodies, minio)
             outcome[server] |= said
             outcome[server]["runs"].append(run)
         order = order[1:] + order[:1]
     return [report.summed_up(one) for one in outcome.values()]
 
 
-def one_run(kind, binary, options, workload, bodies):
+def one_run(kind, binary, options, shape, bodies, minio):
     """One server from an empty folder: fill, stop, start, count. Answers (what the server says of itself, the run)."""
     folder = Path(tempfile.mkdtemp(prefix=f"bench-{kind.name}-", dir=options.folder))
     server = kind(binary, folder)
     os.sync()  # what others wrote before is not this run's to wait for
     try:
-        with server:
+        with contextlib.ExitStack() as stack:
+            if shape.object_store:
+                server.object_store = stack.enter_context(servers.Minio(minio, folder))
+            stack.enter_context(server)
             server.create_database()
-            run = measured(server, options, workload, bodies)
+            run = measured(server, shape, bodies)
         said = {"version": server.version(), "durability": server.durability}
     except Exception as error:
         say(f"{server.log_tail()}\nleft as it was: {folder}")
@@ -139,23 +171,22 @@ def one_run(kind, binary, options, workload, bodies):
     return said, run
 
 
-def measured(server, options, workload, bodies):
-    sent = load.send_all(server.port, load.requests(server.write_path, bodies), options.connections)
+def measured(server, shape, bodies):
+    headers = ["Content-Type: text/plain; charset=utf-8", *(["Content-Encoding: gzip"] if shape.gzip else [])]
+    sent = load.send_all(server.port, server.write_path, bodies, shape.connections, headers)
     if sent.errors:
         raise servers.ServerError("; ".join(sent.errors))
     stop_seconds = server.stop()
     disk_bytes, log_bytes = server.disk_bytes()
     server.start()
-    rows = server.count_rows(workload)
-    if rows != workload.lines:
-        raise servers.ServerError(f"holds {rows:,} rows after a restart, and acknowledged {workload.lines:,}")
+    rows = server.count_rows(shape)
+    if rows != shape.lines:
+        raise servers.ServerError(f"holds {rows:,} rows after a restart, and acknowledged {shape.lines:,}")
     return {
         "seconds": sent.seconds, "stop_seconds": stop_seconds,
-        "values_per_second": workload.values / sent.seconds,
-        "values_per_second_stopped": workload.values / (sent.seconds + stop_seconds),
-        "latency_p50_seconds": report.percentile(sent.latencies, 50),
-        "latency_p99_seconds": report.percentile(sent.latencies, 99),
-        "latency_max_seconds": max(sent.latencies),
+        "values_per_second": shape.values / sent.seconds,
+        "values_per_second_stopped": shape.values / (sent.seconds + stop_seconds),
+        "latency_p50_seconds": sent.p50, "latency_p99_seconds": sent.p99, "latency_max_seconds": sent.max,
         "cpu_seconds": server.cpu_seconds, "generator_cpu_seconds": sent.cpu_seconds,
         "memory_bytes": server.memory_bytes, "disk_bytes": disk_bytes, "log_bytes": log_bytes,
         "refused": sent.refused, "errors": len(sent.errors), "rows": rows,
@@ -164,17 +195,11 @@ def measured(server, options, workload, bodies):
 
 # What was measured, and where
 
-def described(options, workload, bodies):
+def described(options):
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "machine": machine(options.folder),
         "settings": dict(options.settings),
-        "workload": {
-            "lines": workload.lines, "values": workload.values, "hosts": workload.hosts, "seed": workload.seed,
-            "fields": "float" if workload.floats else "integer", "lines_a_body": workload.lines_a_body, "bodies": len(bodies),
-            "bytes": sum(map(len, bodies)), "crc32": tsbs.checksum(bodies),
-            "connections": options.connections, "runs": options.runs,
-        },
     }
 
 

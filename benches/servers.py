@@ -11,7 +11,7 @@ acknowledgement of the server promises, read from its settings where it has any.
         …                                      # POST line protocol to server.port, server.write_path
         seconds = server.stop()                # as a service manager does; server.memory_bytes, server.cpu_seconds
         server.start()
-        server.count_rows(workload)
+        server.count_rows(shape)
 """
 import gzip, http.client, json, os, re, shutil, signal, socket, subprocess, time, urllib.parse
 from pathlib import Path
@@ -67,8 +67,8 @@ class Server:
     def create_database(self):
         pass
 
-    def count_rows(self, workload):
-        """Rows of the table, by the server's own query language."""
+    def count_rows(self, shape):
+        """Rows of the shape's tables, by the server's own query language."""
         raise NotImplementedError
 
     def version(self):
@@ -185,6 +185,7 @@ class Tidegate(Influx):
     log_folder = "wal"
     listeners = ("influxdb", "opentsdb", "tdengine", "cnosdb", "elasticsearch")
     settings = {}  # further ones, `section.key` to text
+    object_store = None  # a `Minio` that segments go to in place of a folder
 
     def command(self):
         return [self.binary, "serve"]
@@ -193,12 +194,20 @@ class Tidegate(Influx):
         settings = {f"listen.{name}": "off" for name in self.listeners}
         settings |= {"listen.influxdb": f"127.0.0.1:{self.port}", "storage.url": (self.data / "store").as_uri(),
                      "wal.dir": str(self.data / "wal"), "query.temp_dir": str(self.folder / "temp")}
-        return {"TIDEGATE__" + name.upper().replace(".", "__"): value for name, value in (settings | self.settings).items()}
+        store = self.object_store.settings() if self.object_store else {}
+        credentials = self.object_store.credentials() if self.object_store else {}
+        named = (settings | store | self.settings).items()
+        return {"TIDEGATE__" + name.upper().replace(".", "__"): value for name, value in named} | credentials
 
-    def count_rows(self, workload):
-        rows = self.ask("POST", "/api/v1/sql", {"db": DATABASE}, "select count(*) as rows from cpu",
-                        {"Accept": "application/json", "Authorization": "Basic cm9vdDo="})
-        return rows[0]["rows"]
+    def disk_bytes(self):
+        files, log = super().disk_bytes()
+        return files + (self.object_store.disk_bytes() if self.object_store else 0), log
+
+    def count_rows(self, shape):
+        headers = {"Accept": "application/json", "Authorization": "Basic cm9vdDo="}
+        counts = (self.ask("POST", "/api/v1/sql", {"db": DATABASE}, f"select count(*) as rows from {table}", headers)
+                  for table in shape.table_names)
+        return sum(rows[0]["rows"] for rows in counts)
 
 
 class InfluxDb(Influx):
@@ -232,13 +241,14 @@ class InfluxDb(Influx):
         when = "before each acknowledgement" if self.delay == "0s" else f"up to {self.delay} after the acknowledgement"
         return f"WAL synced {when} (wal-fsync-delay = {self.delay})"
 
-    def count_rows(self, workload):
-        result = self.influxql("SELECT count(usage_user) FROM cpu", db=DATABASE)
-        return result["series"][0]["values"][0][1] if "series" in result else 0
+    def count_rows(self, shape):
+        result = self.influxql(f"SELECT count({shape.probe}) FROM /.*/", db=DATABASE)
+        return sum(series["values"][0][1] for series in result.get("series", []))
 
 
 class VictoriaMetrics(Server):
-    """Retention is made long enough for the data's time; its default is a month."""
+    """Retention is made long enough for the data's time (its default is a month), and queries may touch every series: rows
+    are counted over all of them."""
 
     name, title, variable = "victoria-metrics", "VictoriaMetrics", "VICTORIA_METRICS"
     durability = "no WAL: acknowledged from memory, on disk within seconds"
@@ -246,16 +256,68 @@ class VictoriaMetrics(Server):
     ready_path = "/health"
 
     def command(self):
-        return [self.binary, f"-storageDataPath={self.data}", f"-httpListenAddr=127.0.0.1:{self.port}", "-retentionPeriod=100y"]
+        return [self.binary, f"-storageDataPath={self.data}", f"-httpListenAddr=127.0.0.1:{self.port}", "-retentionPeriod=100y",
+                "-search.maxUniqueTimeseries=10000000", "-maxLabelsPerTimeseries=100"]
 
-    def count_rows(self, workload):
-        window = workload.end_seconds - workload.start_seconds + 1
-        query = {"query": f"sum(count_over_time(cpu_usage_user[{window}s]))", "time": workload.end_seconds, "nocache": 1}
+    def count_rows(self, shape):
+        window = shape.end_seconds - shape.start_seconds + 1
+        metric = f'{{__name__=~".+_{shape.probe}"}}'
+        query = {"query": f"sum(count_over_time({metric}[{window}s]))", "time": shape.end_seconds, "nocache": 1}
         result = self.ask("GET", "/api/v1/query", query)["data"]["result"]
         return int(result[0]["value"][1]) if result else 0
 
 
 SERVERS = (Tidegate, InfluxDb, VictoriaMetrics)
+
+
+class Minio:
+    """An object store on loopback over a folder of its own; a bucket is a folder in it."""
+
+    BUCKET = "bench"
+
+    def __init__(self, binary, folder):
+        self.folder, self.data = Path(folder), Path(folder) / "minio"
+        (self.data / self.BUCKET).mkdir(parents=True)
+        self.port = free_port()
+        env = os.environ | {"MINIO_ROOT_USER": "bench-user", "MINIO_ROOT_PASSWORD": "bench-password"}
+        command = [binary, "server", self.data, "--address", f"127.0.0.1:{self.port}", "--console-address", f"127.0.0.1:{free_port()}"]
+        with (self.folder / "minio.log").open("ab") as log:
+            self.process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + READY_SECONDS
+        while not self._ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise ServerError("MinIO does not start")
+            time.sleep(0.05)
+
+    def _ready(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/minio/health/ready")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+    def settings(self):
+        return {"storage.url": f"s3://{self.BUCKET}/", "storage.endpoint": f"http://127.0.0.1:{self.port}", "storage.allow_http": "true"}
+
+    def credentials(self):
+        return {"AWS_ACCESS_KEY_ID": "bench-user", "AWS_SECRET_ACCESS_KEY": "bench-password", "AWS_REGION": "us-east-1"}
+
+    def disk_bytes(self):
+        return allocated_bytes(self.data / self.BUCKET)
 
 
 def find_binary(server):

@@ -1,20 +1,17 @@
 """Line protocol shaped like the `cpu-only` workload of the Time Series Benchmark Suite.
 
-Owns: hosts with ten tags each, ten values a host that walk at random between 0 and 100, and cutting the lines into
-request bodies. Does not own: how bodies reach a server.
+Owns: hosts with ten tags each, ten values a host that walk at random between 0 and 100.
 
-One line is one host at one step of 10 s, and all hosts of a step come before the next step: time moves forward across
-bodies, and every line is a row of its own. The same workload makes the same bytes.
+One line is one host at one step of 10 s, and all hosts of a step come before the next step: time moves forward, and
+every line is a row of its own. The same seed makes the same bytes.
 """
 import random, zlib
-from dataclasses import dataclass
 
 TABLE = "cpu"
 FIELDS = ("usage_user", "usage_system", "usage_idle", "usage_nice", "usage_iowait", "usage_irq", "usage_softirq",
           "usage_steal", "usage_guest", "usage_guest_nice")
 START_SECONDS = 1_451_606_400  # 2016-01-01
 STEP_SECONDS = 10
-LINE_BYTES = 350  # about
 
 ZONES = {"us-east-1": "abce", "us-west-1": "ab", "us-west-2": "abc", "eu-west-1": "abc", "eu-central-1": "ab",
          "ap-southeast-1": "ab", "ap-southeast-2": "ab", "ap-northeast-1": "ac", "sa-east-1": "abc"}
@@ -29,48 +26,12 @@ STRIDES = range(-STRIDE_MAX, STRIDE_MAX + 1)
 CLAMPED = [min(max(value, 0), VALUE_MAX) for value in range(-STRIDE_MAX, VALUE_MAX + STRIDE_MAX + 1)]
 
 
-@dataclass(frozen=True)
-class Workload:
-    lines: int
-    hosts: int = 4_000
-    lines_a_body: int = 5_000
-    floats: bool = False  # values such as 58.31 in place of 58i
-    seed: int = 1
-
-    @property
-    def values(self):
-        return self.lines * len(FIELDS)
-
-    @property
-    def start_seconds(self):
-        """Time of the first line, in seconds since 1970."""
-        return START_SECONDS
-
-    @property
-    def end_seconds(self):
-        """Time of the last line, in seconds since 1970."""
-        return START_SECONDS + (self.lines - 1) // self.hosts * STEP_SECONDS
-
-
-def bodies(workload):
-    """Yields the request bodies: `lines_a_body` lines each, the last one what remains."""
-    waiting, left = [], workload.lines
-    for lines in steps(workload):
-        waiting += lines[:left]
-        left -= len(lines[:left])
-        while len(waiting) >= workload.lines_a_body or (waiting and not left):
-            yield "".join(waiting[:workload.lines_a_body]).encode()
-            del waiting[:workload.lines_a_body]
-        if not left:
-            return
-
-
-def steps(workload):
-    """Yields the lines of one step after another, without end."""
-    rng = random.Random(workload.seed)
-    tags = [f"{TABLE},{host_tags(rng, host)} " for host in range(workload.hosts)]
-    walk = rng.choices(range(VALUE_MAX + 1), k=workload.hosts * len(FIELDS))
-    texts = [str(v / 100) if workload.floats else f"{v // 100}i" for v in range(VALUE_MAX + 1)]
+def steps(hosts, seed=1, floats=False):
+    """Yields the lines of one step after another, without end; `floats`: values such as 58.31 in place of 58i."""
+    rng = random.Random(seed)
+    tags = [f"{TABLE},{host_tags(rng, host)} " for host in range(hosts)]
+    walk = rng.choices(range(VALUE_MAX + 1), k=hosts * len(FIELDS))
+    texts = [str(v / 100) if floats else f"{v // 100}i" for v in range(VALUE_MAX + 1)]
     fields = ",".join(f"{name}=%s" for name in FIELDS)
     seconds = START_SECONDS
     while True:
@@ -89,9 +50,6 @@ def host_tags(rng, host):
             f"service_version={rng.randrange(2)},service_environment={rng.choice(ENVIRONMENTS)}")
 
 
-def checksum(bodies):
-    """CRC-32 of all bytes, so that two results can say they were made from the same data."""
-    crc = 0
-    for body in bodies:
-        crc = zlib.crc32(body, crc)
-    return f"{crc:08x}"
+def checksum(body, crc=0):
+    """CRC-32 of a body and all before it, so that two results can say they were made from the same data."""
+    return zlib.crc32(body, crc)
