@@ -9,6 +9,7 @@ pub mod encoding;
 pub mod format;
 pub mod influxdb;
 pub mod params;
+pub mod streaming;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

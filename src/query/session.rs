@@ -23,6 +23,7 @@ use super::functions::{self, ValueMemory, rows_beside_constants};
 use super::limits::{Admission, SharedMemory};
 use super::names::{Names, Tenants};
 use super::provider::Sources;
+use super::running::RunningQueries;
 use super::scan::register_store;
 use super::source::{Tables, Unflushed};
 
@@ -95,6 +96,8 @@ pub struct QueryEngine {
     admission: Admission,
     memory: SharedMemory,
     seconds: HistogramVec,
+    /// Queries that can be looked at and ended.
+    pub running_queries: RunningQueries,
 }
 
 impl QueryEngine {
@@ -127,6 +130,7 @@ impl QueryEngine {
             runtime,
             admission,
             seconds,
+            running_queries: RunningQueries::default(),
         })
     }
 

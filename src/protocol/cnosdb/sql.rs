@@ -4,14 +4,13 @@ use actix_web::http::header;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
-use futures::{StreamExt, stream};
-use tokio::sync::mpsc;
-use tracing::debug;
+use futures::StreamExt;
 
 use crate::model::{Classify, Kind};
 use crate::protocol::body;
 use crate::protocol::encoding::{Compressor, Encoding, Preference, choose};
 use crate::protocol::format::rows::{Format, RowEncoder};
+use crate::protocol::streaming::{self, Gone, Pieces};
 use crate::protocol::{Core, Gate, RequestLimits};
 use crate::query::QueryError;
 use crate::query::sql::{SqlAnswer, SqlRequest};
@@ -22,8 +21,6 @@ use super::{accept, authorization, ddl};
 
 /// Rows a piece.
 const PIECE_ROWS: usize = 1024;
-/// Pieces of an answer that wait for a slow client.
-const PIECES_MAX: usize = 2;
 /// What a drawn table may take: it is held whole.
 const TABLE_BYTES_MAX: usize = 64 * 1024 * 1024;
 const OFFERED: [Encoding; 5] = [Encoding::Gzip, Encoding::Deflate, Encoding::Br, Encoding::Zstd, Encoding::Lz4];
@@ -58,43 +55,25 @@ pub(super) async fn sql(
         text,
         target_partitions,
     };
-    let (pieces, mut answer) = mpsc::channel(PIECES_MAX);
     let writer =
         Writer { format, encoder: RowEncoder::new(format, TABLE_BYTES_MAX), compressor: Compressor::new(encoding) };
-    core.runtime.spawn(answer_into(core.clone(), question, writer, pieces));
-    // The status waits for the first piece: until then an error still has its own.
-    let first = match answer.recv().await {
-        Some(Piece::Data(first)) => first,
-        Some(Piece::Error(error)) => return Err(error),
-        Some(Piece::End) => Bytes::new(),
-        None => return Err(WireError::new(Kind::Internal, "the query ended without an answer")),
-    };
     let mut response = HttpResponse::Ok();
     response.content_type(accept::content_type(format));
     if encoding != Encoding::Identity || accepted.is_some_and(|a| a.to_ascii_lowercase().contains("identity")) {
         response.insert_header((header::CONTENT_ENCODING, encoding.name()));
     }
-    Ok(response.streaming(stream::iter([Ok(first)]).chain(pieces_of(answer))))
+    let asked = core.clone();
+    // A query's own time limit counts while it works; a client that stops reading must not hold its turn either.
+    let patience = core.queries.longest();
+    let answer = streaming::start(&core.runtime, patience, |pieces| run(asked, question, writer, pieces));
+    // The status waits for the first piece: until then an error still has its own.
+    answer.respond(response).await
 }
 
-/// A part of an answer. Only one that was ended is whole: when pieces stop coming without it, the connection is cut, so
-/// that a client does not take a part for all.
-enum Piece {
-    Data(Bytes),
-    End,
-    Error(WireError),
-}
-
-fn pieces_of(answer: mpsc::Receiver<Piece>) -> impl futures::Stream<Item = Result<Bytes, WireError>> {
-    stream::unfold(Some(answer), |answer| async {
-        let mut answer = answer?;
-        match answer.recv().await {
-            Some(Piece::Data(bytes)) => Some((Ok(bytes), Some(answer))),
-            Some(Piece::End) => None,
-            Some(Piece::Error(error)) => Some((Err(error), None)),
-            None => Some((Err(WireError::new(Kind::Timeout, "the answer took too long")), None)),
-        }
-    })
+impl From<Gone> for WireError {
+    fn from(_: Gone) -> Self {
+        WireError::new(Kind::Timeout, "the answer took too long")
+    }
 }
 
 struct Writer {
@@ -103,37 +82,20 @@ struct Writer {
     compressor: Compressor,
 }
 
-/// Runs the statement and sends its answer piece by piece; ends early when the client has gone.
-async fn answer_into(core: Core, question: SqlRequest, writer: Writer, pieces: mpsc::Sender<Piece>) {
-    let work = async {
-        let last = match run(&core, question, writer, &pieces).await {
-            Ok(()) => Piece::End,
-            Err(error) => Piece::Error(error),
-        };
-        let _ = pieces.send(last).await;
-    };
-    // A query's own time limit counts while it works; a client that stops reading must not hold its turn either.
-    let patience = core.queries.longest();
-    tokio::select! {
-        () = work => {}
-        () = pieces.closed() => debug!("the client has gone, its query is cancelled"),
-        () = tokio::time::sleep(patience) => debug!("the client does not read, its query is cancelled"),
-    }
-}
-
+/// Runs the statement and sends its answer piece by piece; returns the last piece.
 async fn run(
-    core: &Core,
+    core: Core,
     question: SqlRequest,
     mut writer: Writer,
-    pieces: &mpsc::Sender<Piece>,
-) -> Result<(), WireError> {
+    pieces: Pieces<WireError>,
+) -> Result<Bytes, WireError> {
     let text = question.text.clone();
     let tenant = question.tenant.clone();
     let answer = core.queries.run(question).await.map_err(|error| refusal(error, &text))?;
     let mut rows = match answer {
         SqlAnswer::Ddl(statement) => {
-            ddl::execute(core, &tenant, statement).await?;
-            return send(pieces, writer.compressor.finish()).await;
+            ddl::execute(&core, &tenant, statement).await?;
+            return Ok(writer.compressor.finish());
         }
         SqlAnswer::Rows(rows) => rows,
     };
@@ -146,19 +108,13 @@ async fn run(
             writer.encoder.batch(&part, &mut out).map_err(|error| WireError::new(error.kind(), error.to_string()))?;
             if !out.is_empty() && writer.format != Format::Table {
                 let piece = writer.compressor.write(std::mem::take(&mut out).into());
-                send(pieces, piece).await?;
+                pieces.send(piece).await?;
             }
         }
     }
     writer.encoder.end(&mut out).map_err(|error| WireError::new(error.kind(), error.to_string()))?;
     let last = writer.compressor.write(out.into());
-    send(pieces, last).await?;
-    send(pieces, writer.compressor.finish()).await
-}
-
-async fn send(pieces: &mpsc::Sender<Piece>, piece: Bytes) -> Result<(), WireError> {
-    let gone = |_| WireError::new(Kind::Unavailable, "the client has gone");
-    pieces.send(Piece::Data(piece)).await.map_err(gone)
+    Ok([last, writer.compressor.finish()].concat().into())
 }
 
 /// A failed statement in CnosDB's codes.

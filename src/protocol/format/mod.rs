@@ -1,4 +1,5 @@
 //! Bytes to points and rows to bytes. No HTTP.
 
+pub(in crate::protocol) mod calendar;
 pub mod line_protocol;
 pub mod rows;

@@ -9,6 +9,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 
+use super::answer::push_json_text;
 use super::headers;
 use crate::model::Kind;
 use crate::protocol::body::BodyError;
@@ -66,7 +67,7 @@ impl WireError {
 
     pub fn into_response(self, form: ErrorForm) -> HttpResponse {
         let (content_type, body) = match form {
-            ErrorForm::Json => ("application/json", self.json().into_bytes()),
+            ErrorForm::Json => ("application/json", self.json()),
             ErrorForm::Csv => ("text/csv", self.csv().into_bytes()),
             ErrorForm::MessagePack => ("application/x-msgpack", self.message_pack()),
         };
@@ -84,10 +85,10 @@ impl WireError {
         response
     }
 
-    fn json(&self) -> String {
-        let mut body = r#"{"error":"#.to_string();
-        push_json_string(&mut body, &self.text);
-        body.push_str("}\n");
+    fn json(&self) -> Vec<u8> {
+        let mut body = br#"{"error":"#.to_vec();
+        push_json_text(&self.text, &mut body);
+        body.extend_from_slice(b"}\n");
         body
     }
 
@@ -168,25 +169,6 @@ fn header_safe(text: &str) -> HeaderValue {
     HeaderValue::from_bytes(safe.trim_ascii()).expect("no control byte is left")
 }
 
-/// Appends `text` as a JSON string with Go's escapes, which also cover what HTML and JavaScript could misread.
-pub fn push_json_string(out: &mut String, text: &str) {
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\0'..='\x1f' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(character)));
-            }
-            _ => out.push(character),
-        }
-    }
-    out.push('"');
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -261,22 +243,6 @@ mod tests {
         }
         // The cut counts bytes, not characters.
         assert_eq!(header_safe(&format!("x{long}")).len(), 1024);
-    }
-
-    #[test]
-    fn json_is_escaped_as_go_escapes_it() {
-        for (text, expected) in [
-            ("plain é 漢", r#""plain é 漢""#),
-            ("a\"b\\c", r#""a\"b\\c""#),
-            ("\n\r\t\u{8}\u{0}\u{7f}", "\"\\n\\r\\t\\u0008\\u0000\u{7f}\""),
-            ("<a>&", r#""\u003ca\u003e\u0026""#),
-            ("\u{2028}\u{2029}", r#""\u2028\u2029""#),
-        ] {
-            let mut out = String::new();
-            push_json_string(&mut out, text);
-            assert_eq!(out, expected);
-            assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
-        }
     }
 
     async fn check_form(form: ErrorForm, text: &str, content_type: &str, expected: &[u8]) {

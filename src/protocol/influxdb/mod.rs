@@ -3,12 +3,15 @@
 //! Spec: InfluxDB 1.8 API reference; behaviour as its server's. Left out for now: every InfluxQL statement but CREATE, DROP and SHOW
 //! DATABASES (which say so), Prometheus remote read and write, Flux.
 
+mod accept;
+mod answer;
+mod bind;
 pub mod error;
 pub mod headers;
 mod ping;
 mod query;
 mod refusal;
-mod response;
+mod statements;
 mod write;
 
 use actix_web::http::{Method, StatusCode, header};

@@ -1,29 +1,40 @@
-//! `/query`: InfluxQL. For now the statements about databases; every other one is recognised and refused by name.
+//! `/query`: InfluxQL statements, each with a result of its own, sent while their rows are made.
 
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderName};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use futures::StreamExt;
 
-use crate::catalog::databases::{IfExists, NewDatabase, policy};
-use crate::catalog::{CatalogError, RetentionPolicy};
+use crate::model::Kind;
 use crate::model::names::DEFAULT_TENANT;
-use crate::model::{Kind, Precision};
 use crate::protocol::body;
+use crate::protocol::encoding::{Compressor, Encoding, Preference, choose};
 use crate::protocol::params::Params;
+use crate::protocol::streaming::{self, Gone, Pieces};
 use crate::protocol::{Core, Gate, RequestLimits};
-use crate::query::influxql::database::{CreateDatabase, PolicySpec};
-use crate::query::influxql::{self, Statement};
+use crate::query::influxql::answer::{Division, SeriesPiece, SeriesStream};
+use crate::query::influxql::{self, Query};
+use crate::query::running::Ticket;
 
-use super::error::{ErrorForm, WireError};
-use super::response::{Answer, Message, Series, StatementResult};
-use super::{is_get, stamped};
+use super::answer::{AnswerWriter, Documents, EncodeError, Epoch, Flow, Form};
+use super::error::WireError;
+use super::statements::{self, Request};
+use super::{accept, bind, is_get, stamped};
 
-const HOUR_NS: i64 = 3_600_000_000_000;
+/// Rows of a document of a chunked answer.
+const CHUNK_ROWS: usize = 10_000;
+/// Rows that are written before anything is sent.
+const PIECE_ROWS: usize = 1024;
+/// Bytes worth sending.
+const PIECE_BYTES: usize = 16 * 1024;
 
 /// `GET|POST /query`: InfluxQL statements, each with a result of its own.
 ///
-/// `q` (required), `pretty`: from the URL, and on POST from a form body, whose values win. Statements that fail are
-/// members of a 200; text that is no InfluxQL is 400 and nothing of it runs.
+/// From the URL, and on POST from a form body, whose values win: `q` (required), `db`, `rp`, `epoch`, `chunked`,
+/// `chunk_size`, `params`, `async`; from the URL only: `pretty`. Statements that fail are members of a 200; text that is no
+/// InfluxQL is 400 and nothing of it runs. The first bytes leave before the last row is read; a client that hangs up
+/// cancels its query.
 /// Spec: InfluxDB 1.8 HTTP API, query endpoint.
 pub(super) async fn query(
     request: HttpRequest,
@@ -32,27 +43,30 @@ pub(super) async fn query(
     gate: Data<Gate>,
     limits: Data<RequestLimits>,
 ) -> HttpResponse {
-    let pretty = params.text("pretty") == "true";
+    let form = match accept::negotiate(header_text(&request, header::ACCEPT)) {
+        Form::Json if params.text("pretty") == "true" => Form::PrettyJson,
+        form => form,
+    };
     let answered = async {
         let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
-        let form = read_form(&request, payload, &limits).await?;
-        let text = form.get("q").or(params.get("q")).unwrap_or_default().trim();
-        if text.is_empty() {
-            return Err(WireError::new(Kind::Invalid, "missing required parameter \"q\""));
+        let body = read_form(&request, payload, &limits).await?;
+        let question = Question::read(&Arguments { url: &params, body: &body }, is_get(&request))?;
+        if question.is_async {
+            run_unheard(core, question);
+            return Ok(HttpResponse::NoContent().content_type("application/json").finish());
         }
-        let parsed = influxql::parse(text)
-            .map_err(|error| WireError::new(Kind::Invalid, format!("error parsing query: {error}")))?;
-        Ok(run(core, &parsed.statements, is_get(&request)).await)
+        respond(core, question, form, header_text(&request, header::ACCEPT_ENCODING)).await
     };
-    let response = match answered.await {
-        Ok(answer) => HttpResponse::Ok().content_type("application/json").body(answer.to_json(pretty)),
-        Err(error) => error.into_response(ErrorForm::Json),
-    };
+    let response = answered.await.unwrap_or_else(|error: WireError| error.into_response(form.of_errors()));
     stamped(&request, response)
 }
 
+fn header_text(request: &HttpRequest, name: HeaderName) -> Option<&str> {
+    request.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
 async fn read_form(request: &HttpRequest, payload: Payload, limits: &RequestLimits) -> Result<Params, WireError> {
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|t| t.to_str().ok()).unwrap_or_default();
+    let content_type = header_text(request, header::CONTENT_TYPE).unwrap_or_default();
     let (media_type, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
     let media_type = media_type.trim().to_ascii_lowercase();
     let is_multipart = media_type == "multipart/form-data";
@@ -69,88 +83,239 @@ async fn read_form(request: &HttpRequest, payload: Payload, limits: &RequestLimi
     Ok(Params::parse_multipart(&body, boundary))
 }
 
-/// Runs statements in order; after the first that fails the others are told that they were not run.
-async fn run(core: &Core, statements: &[Statement], read_only: bool) -> Answer {
-    let mut answer = Answer::default();
-    let mut failed = false;
-    for (statement_id, statement) in statements.iter().enumerate() {
-        let mut result = StatementResult { statement_id, ..StatementResult::default() };
-        if failed {
-            result.error = Some("not executed".to_string());
-        } else {
-            match execute(core, statement).await {
-                Ok(series) => {
-                    result.series = series;
-                    result.messages = warning(statement, read_only).into_iter().collect();
+/// Arguments of the URL and of a form.
+struct Arguments<'a> {
+    url: &'a Params,
+    body: &'a Params,
+}
+
+impl Arguments<'_> {
+    fn text(&self, name: &str) -> &str {
+        self.body.get(name).or(self.url.get(name)).unwrap_or_default()
+    }
+}
+
+/// What a request asks, parsed whole.
+struct Question {
+    query: Query,
+    request: Request,
+    documents: Documents,
+    epoch: Epoch,
+    is_async: bool,
+}
+
+impl Question {
+    fn read(arguments: &Arguments<'_>, is_read_only: bool) -> Result<Question, WireError> {
+        let invalid = |text: String| WireError::new(Kind::Invalid, text);
+        let text = arguments.text("q").trim();
+        if text.is_empty() {
+            return Err(invalid("missing required parameter \"q\"".to_string()));
+        }
+        let bound = match arguments.text("params") {
+            "" => influxql::Params::default(),
+            bound => bind::parse(bound).map_err(|error| invalid(error.to_string()))?,
+        };
+        let query = influxql::parse_with_params(text, &bound)
+            .map_err(|error| invalid(format!("error parsing query: {error}")))?;
+        let documents = match arguments.text("chunked") {
+            "true" => {
+                let rows = arguments.text("chunk_size").parse().ok().filter(|&rows| rows > 0);
+                Documents::Many { rows: rows.unwrap_or(CHUNK_ROWS) }
+            }
+            _ => Documents::One { rows_max: None },
+        };
+        let request = Request { tenant: DEFAULT_TENANT, database: arguments.text("db").to_string(), is_read_only };
+        let epoch = Epoch::of(arguments.text("epoch").trim());
+        Ok(Question { query, request, documents, epoch, is_async: arguments.text("async") == "true" })
+    }
+
+    fn register(&self, core: &Core) -> Ticket {
+        core.queries.running_queries.register(&self.query.to_string(), &self.request.database)
+    }
+}
+
+/// Runs statements for whom only their effects matter.
+fn run_unheard(core: &Core, question: Question) {
+    let core = core.clone();
+    core.runtime.clone().spawn(async move {
+        let ticket = question.register(&core);
+        for statement in &question.query.statements {
+            let answer = statements::execute(&core, &question.request, statement);
+            let heard = async {
+                let mut rows = answer.await.map_err(|error| error.to_string())?;
+                while let Some(piece) = rows.next().await {
+                    piece.map_err(|error| error.to_string())?;
                 }
-                Err(error) => {
-                    result.error = Some(error);
-                    failed = true;
-                }
+                Ok::<_, String>(())
+            };
+            let heard = tokio::select! {
+                heard = heard => heard,
+                () = ticket.killed() => Err(INTERRUPTED.to_string()),
+            };
+            if let Err(error) = heard {
+                return tracing::info!(error, "a statement that nobody waits for failed");
             }
         }
-        answer.results.push(result);
+    });
+}
+
+async fn respond(
+    core: &Core,
+    question: Question,
+    form: Form,
+    accept_encoding: Option<&str>,
+) -> Result<HttpResponse, WireError> {
+    let encoding = choose(accept_encoding, &[Encoding::Gzip], Preference::Weight);
+    let mut response = HttpResponse::Ok();
+    response.content_type(form.content_type());
+    if encoding != Encoding::Identity {
+        response.insert_header((header::CONTENT_ENCODING, encoding.name()));
     }
-    answer
+    let writer = AnswerWriter::new(form, question.documents, question.epoch);
+    // Each document of many is waited for.
+    let piece_bytes = if matches!(question.documents, Documents::Many { .. }) { 1 } else { PIECE_BYTES };
+    let sink = |pieces| Sink { writer, compressor: Compressor::new(encoding), pieces, piece_bytes };
+    let patience = core.queries.longest();
+    let asked = core.clone();
+    let answer = streaming::start(&core.runtime, patience, |pieces| run(asked, question, sink(pieces)));
+    answer.respond(response).await
 }
 
-/// Statements that change something work with GET too, but should be sent with POST.
-fn warning(statement: &Statement, read_only: bool) -> Option<Message> {
-    let changes = match statement {
-        Statement::CreateDatabase(_) | Statement::DropDatabase(_) => true,
-        Statement::ShowDatabases => false,
-    };
-    (read_only && changes).then(|| Message {
-        level: "warning",
-        text: format!("deprecated use of '{statement}' in a read only context, please use a POST request instead"),
-    })
+const INTERRUPTED: &str = "query interrupted";
+const NOT_EXECUTED: &str = "not executed";
+
+/// Runs statements in order and writes their answers; returns the last piece.
+async fn run(core: Core, question: Question, mut sink: Sink) -> Result<Bytes, WireError> {
+    match run_all(&core, &question, &mut sink).await {
+        Ok(()) => sink.writer.finish(),
+        Err(Broken::Told) => {}
+        Err(Broken::Cut(error)) => return Err(error),
+    }
+    Ok(sink.finish())
 }
 
-async fn execute(core: &Core, statement: &Statement) -> Result<Vec<Series>, String> {
-    match statement {
-        Statement::CreateDatabase(create) => {
-            let new = NewDatabase {
-                tenant: DEFAULT_TENANT.to_string(),
-                name: create.name.0.clone(),
-                precision: Precision::Ns,
-                policy: first_policy(create)?,
+/// After the first statement that fails the others are told that they were not run.
+async fn run_all(core: &Core, question: &Question, sink: &mut Sink) -> Result<(), Broken> {
+    let ticket = question.register(core);
+    let mut failed = false;
+    for (id, statement) in question.query.statements.iter().enumerate() {
+        let answer = match failed {
+            true => Err(NOT_EXECUTED.to_string()),
+            false => tokio::select! {
+                answer = statements::execute(core, &question.request, statement) => answer.map_err(|e| e.to_string()),
+                () = ticket.killed() => Err(INTERRUPTED.to_string()),
+            },
+        };
+        let (flow, error) = match answer {
+            Ok(rows) => sink.statement(id, rows, &ticket).await?,
+            Err(error) => {
+                sink.writer.begin_statement(id, Vec::new(), Division::BySeries, None);
+                (sink.writer.end_statement(Some(&error)), Some(error))
+            }
+        };
+        sink.send_if_worth_it().await?;
+        failed = error.is_some();
+        if flow == Flow::Full {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Why an answer ends before its end.
+enum Broken {
+    /// What it holds says why.
+    Told,
+    /// Nothing but the connection's end can say so.
+    Cut(WireError),
+}
+
+impl From<Gone> for Broken {
+    fn from(gone: Gone) -> Self {
+        Broken::Cut(gone.into())
+    }
+}
+
+/// Where an answer goes.
+struct Sink {
+    writer: AnswerWriter,
+    compressor: Compressor,
+    pieces: Pieces<WireError>,
+    /// Bytes worth sending.
+    piece_bytes: usize,
+}
+
+impl Sink {
+    /// Writes a statement's rows; says whether more is wanted, and what went wrong in the statement.
+    async fn statement(
+        &mut self,
+        id: usize,
+        mut rows: SeriesStream,
+        ticket: &Ticket,
+    ) -> Result<(Flow, Option<String>), Broken> {
+        self.writer.begin_statement(id, std::mem::take(&mut rows.messages), rows.division, rows.zone);
+        let error = loop {
+            let piece = tokio::select! {
+                piece = rows.next() => piece,
+                () = ticket.killed() => break Some(INTERRUPTED.to_string()),
             };
-            core.catalog.create_database(new, IfExists::Compare).await.map_err(statement_error)?;
-            Ok(Vec::new())
+            match piece {
+                None => break None,
+                Some(Err(error)) => break Some(error.to_string()),
+                Some(Ok(piece)) => match self.piece(&piece).await? {
+                    Flow::GoOn => {}
+                    Flow::Full => break None,
+                },
+            }
+        };
+        Ok((self.writer.end_statement(error.as_deref()), error))
+    }
+
+    async fn piece(&mut self, piece: &SeriesPiece) -> Result<Flow, Broken> {
+        let all = piece.rows.num_rows();
+        let mut first = 0;
+        loop {
+            let rows = piece.rows.slice(first, PIECE_ROWS.min(all - first));
+            first += rows.num_rows();
+            match self.writer.piece(&SeriesPiece { head: piece.head.clone(), rows }) {
+                Ok(Flow::GoOn) => {}
+                Ok(Flow::Full) => return Ok(Flow::Full),
+                Err(error) => return Err(self.give_up(&error)),
+            }
+            self.send_if_worth_it().await?;
+            if first >= all {
+                return Ok(Flow::GoOn);
+            }
         }
-        Statement::DropDatabase(drop) => {
-            core.catalog.drop_database(DEFAULT_TENANT, &drop.name.0).await.map_err(statement_error)?;
-            Ok(Vec::new())
+    }
+
+    /// Values that cannot be written end the whole answer.
+    fn give_up(&mut self, error: &EncodeError) -> Broken {
+        let text = error.to_string();
+        if self.writer.replace_by_error(&text) {
+            Broken::Told
+        } else {
+            Broken::Cut(WireError::new(Kind::Internal, text))
         }
-        Statement::ShowDatabases => {
-            let state = core.catalog.state();
-            let names = state.databases(DEFAULT_TENANT);
-            let values = names.iter().map(|database| vec![database.name.to_string().into()]).collect();
-            Ok(vec![Series { name: "databases".to_string(), columns: vec!["name".to_string()], values }])
+    }
+
+    async fn send_if_worth_it(&mut self) -> Result<(), Gone> {
+        if self.writer.pending() < self.piece_bytes {
+            return Ok(());
         }
+        let piece = self.compressor.write(self.writer.take().into());
+        self.pieces.send(piece).await
+    }
+
+    fn finish(mut self) -> Bytes {
+        let last = self.compressor.write(self.writer.take().into());
+        let end = self.compressor.finish();
+        if end.is_empty() { last } else { [last, end].concat().into() }
     }
 }
 
-/// What the WITH clause asks for. A zero shard duration and an empty name count as absent.
-fn first_policy(create: &CreateDatabase) -> Result<Option<RetentionPolicy>, String> {
-    let Some(PolicySpec { duration, replication, shard_duration, name }) = &create.policy else { return Ok(None) };
-    let duration_ns = duration.as_ref().map_or(0, |d| d.0);
-    if duration_ns != 0 && duration_ns < HOUR_NS {
-        return Err("retention policy duration must be at least 1h0m0s".to_string());
-    }
-    let shard_ns = shard_duration.as_ref().map(|d| d.0);
-    let name = name.as_ref().map(|n| n.0.as_str()).filter(|n| !n.is_empty());
-    let policy = policy(name, duration_ns, shard_ns, replication.unwrap_or(1) as u32);
-    if duration_ns != 0 && policy.shard_duration_ns > duration_ns {
-        return Err("retention policy duration must be greater than the shard duration".to_string());
-    }
-    Ok(Some(policy))
-}
-
-fn statement_error(error: CatalogError) -> String {
-    match error {
-        CatalogError::InvalidName { name, .. } if name.len() > 255 => "name too long".to_string(),
-        CatalogError::InvalidName { .. } => "invalid name".to_string(),
-        error => error.to_string(),
+impl From<Gone> for WireError {
+    fn from(_: Gone) -> Self {
+        WireError::new(Kind::Timeout, "timeout")
     }
 }

@@ -14,10 +14,12 @@
 //! | [`ast`] | a query, its statements; one file a family of statements: [`database`] |
 //! | [`ident`], [`duration`] | the smallest pieces, parsed and printed |
 //! | [`error`] | what was wrong, said as the server says it |
+//! | [`answer`] | what a statement answers: series of rows, or why not |
 //!
 //! Grammar: InfluxDB 1.8, "Influx Query Language (InfluxQL) reference". Printing and parsing are inverse:
 //! `parse(&query.to_string())` gives `query` again.
 
+pub mod answer;
 pub mod ast;
 pub mod database;
 pub mod duration;
