@@ -73,6 +73,11 @@ pub async fn read_or_create(
     Err(store_error(refused.expect("the loop is left early unless a create was refused")))
 }
 
+/// Reads the identity of `store`; `None`: no one has written here yet.
+pub async fn read_existing(store: &dyn ObjectStore) -> Result<Option<StoreIdentity>, IdentityError> {
+    read(store).await?.map(|body| decode(&body)).transpose()
+}
+
 async fn read(store: &dyn ObjectStore) -> Result<Option<Bytes>, IdentityError> {
     let found = match store.get(&layout::identity_key()).await {
         Ok(found) => found,

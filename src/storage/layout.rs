@@ -48,6 +48,11 @@ pub fn probe_key(id: Uuid) -> Path {
     Path::from(format!("{PROBES}/{id}"))
 }
 
+/// Prefix of what start-up checks write.
+pub fn probes_prefix() -> Path {
+    Path::from(PROBES)
+}
+
 /// Catalog commit `number`.
 pub fn commit_key(number: u64) -> Path {
     numbered_key(COMMITS, number)

@@ -2,10 +2,14 @@
 //! It never sees a request; what to compact or expire is handed to it.
 
 pub mod fs;
+#[cfg(test)]
+pub mod held;
 pub mod identity;
 pub mod layout;
 pub mod local;
 pub mod metered;
 pub mod open;
+pub mod read_only;
 pub mod rows;
 pub mod segment;
+pub mod upload;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
@@ -25,9 +26,10 @@ use tracing::warn;
 use url::Url;
 use uuid::Uuid;
 
-use super::fs::FileSystem;
+use super::fs::{FileSystem, OsFileSystem};
 use super::layout;
 use super::local::DurableLocal;
+use super::read_only::ReadOnlyStore;
 use crate::model::{Classify, Kind};
 
 const URL_FORMS: &str = "file:///folder, file:./folder, s3://bucket/prefix, gs://bucket/prefix, \
@@ -214,6 +216,18 @@ pub fn open_store(
             if prefix.is_root() { Ok(store) } else { Ok(Arc::new(PrefixStore::new(store, prefix.clone()))) }
         }
     }
+}
+
+/// Opens the store at `url` for a process that only reads. A folder must exist; nothing in it is touched.
+pub fn open_to_read(url: &StoreUrl, options: &StoreOptions) -> Result<Arc<dyn ObjectStore>, StoreError> {
+    let store: Arc<dyn ObjectStore> = match url {
+        StoreUrl::Folder(folder) => {
+            let opened = LocalFileSystem::new_with_prefix(folder).map_err(std::io::Error::other);
+            Arc::new(opened.map_err(|source| StoreError::Folder { url: url.clone(), source })?)
+        }
+        other => open_store(other, options, Arc::new(OsFileSystem))?,
+    };
+    Ok(Arc::new(ReadOnlyStore::new(store)))
 }
 
 type Built = object_store::Result<Arc<dyn ObjectStore>>;

@@ -98,11 +98,25 @@ pub struct Wal {
     lock: std::fs::File,
 }
 
+/// A log's folder, locked: no other process has it.
+#[derive(Debug)]
+pub struct WalFolder {
+    /// Held for as long as the log is in use.
+    lock: std::fs::File,
+}
+
+impl WalFolder {
+    /// Locks `dir`, creating it if need be. Refuses a log that belongs to another store than `store_id`.
+    pub fn claim(fs: &dyn FileSystem, dir: &Path, store_id: Uuid) -> Result<WalFolder, WalError> {
+        create_dir_durably(fs, dir).map_err(WalError::io("create", dir))?;
+        let lock = lock(dir)?;
+        Records::open(dir, Some(store_id))?;
+        Ok(WalFolder { lock })
+    }
+}
+
 impl Wal {
-    /// Locks the folder, creating it if need be, and hands every record in it to `replay`, in order.
-    ///
-    /// Sequence numbers go on after the highest that was found, but not below `next_sequence_at_least`. On an error,
-    /// `replay` may have seen some of the records; no record on disk was changed.
+    /// [`Wal::recover`] of a folder that is claimed just now.
     pub fn open(
         fs: Arc<dyn FileSystem>,
         options: WalOptions,
@@ -110,10 +124,23 @@ impl Wal {
         next_sequence_at_least: u64,
         replay: &mut Replay<'_>,
     ) -> Result<Self, WalError> {
-        let dir = &options.dir;
-        create_dir_durably(&*fs, dir).map_err(WalError::io("create", dir))?;
-        let lock = lock(dir)?;
+        let folder = WalFolder::claim(&*fs, &options.dir, store_id)?;
+        Wal::recover(fs, options, folder, store_id, next_sequence_at_least, replay)
+    }
 
+    /// Hands every record in the folder to `replay`, in order. `folder` is the claimed `options.dir`.
+    ///
+    /// Sequence numbers go on after the highest that was found, but not below `next_sequence_at_least`. On an error,
+    /// `replay` may have seen some of the records; no record on disk was changed.
+    pub fn recover(
+        fs: Arc<dyn FileSystem>,
+        options: WalOptions,
+        folder: WalFolder,
+        store_id: Uuid,
+        next_sequence_at_least: u64,
+        replay: &mut Replay<'_>,
+    ) -> Result<Self, WalError> {
+        let dir = &options.dir;
         let mut recovery = Recovery::default();
         let mut records = Records::open(dir, Some(store_id))?;
         while let Some((sequence, batches)) = records.next_record()? {
@@ -128,7 +155,7 @@ impl Wal {
             tracing::warn!(file = %file.display(), offset, bytes, "cutting off an interrupted write that was never acknowledged");
         }
         let log = Log::resume(fs, dir.clone(), store_id, options.file_bytes, scanned, next_sequence_at_least)?;
-        Ok(Wal { log, options, recovery, lock })
+        Ok(Wal { log, options, recovery, lock: folder.lock })
     }
 
     pub fn recovery(&self) -> &Recovery {
