@@ -21,6 +21,7 @@ mod http {
     mod metrics;
     mod names;
     mod query_limits;
+    mod read_only;
     mod readiness;
     mod routing;
     mod settings;

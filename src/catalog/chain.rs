@@ -1,11 +1,11 @@
 //! Commits and snapshots as objects: one header line, then JSON that a person can read.
 //!
 //! ```text
-//! tidegate-commit 1 5f0c…-uuid crc32=89abcdef
-//! {"number":17,"writer":"…","changes":[{"do":"flushed",…},…]}
+//! tidegate-commit 2 5f0c…-uuid crc32=89abcdef
+//! {"number":17,"writer":"…","epoch":12,"changes":[{"do":"flushed",…},…]}
 //! ```
 //! The id tells a writer whose answer was lost whether the object under its number is its own. The checksum covers
-//! the id and the JSON.
+//! the id and the JSON. Format 1 knew no epochs, writers and horizons; a commit of it reads as one of epoch 0.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use super::change::Change;
 use super::error::CatalogError;
 
 /// Version of both forms; readers refuse what is newer.
-pub const CHAIN_FORMAT: u32 = 1;
+pub const CHAIN_FORMAT: u32 = 2;
 
 /// What a document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Document {
     pub id: Uuid,
     pub number: u64,
     pub writer: Uuid,
+    /// When the writer opened the chain, see [`Change::OpenWriter`].
+    pub epoch: u64,
     pub changes: Vec<Change>,
 }
 
@@ -46,12 +48,14 @@ pub struct Document {
 struct Body<C> {
     number: u64,
     writer: Uuid,
+    #[serde(default)]
+    epoch: u64,
     changes: C,
 }
 
 impl Document {
     pub fn encode(&self, kind: DocumentKind) -> Bytes {
-        let body = Body { number: self.number, writer: self.writer, changes: &self.changes };
+        let body = Body { number: self.number, writer: self.writer, epoch: self.epoch, changes: &self.changes };
         let json = serde_json::to_vec(&body).expect("changes are plain data with string keys");
         let crc = checksum(self.id, &json);
         let mut out = format!("{} {CHAIN_FORMAT} {} crc32={crc:08x}\n", kind.magic(), self.id).into_bytes();
@@ -84,7 +88,7 @@ impl Document {
         if body.number != number {
             return Err(corrupt(&format!("it says that it is number {}", body.number)));
         }
-        Ok(Document { id, number, writer: body.writer, changes: body.changes })
+        Ok(Document { id, number, writer: body.writer, epoch: body.epoch, changes: body.changes })
     }
 }
 
@@ -102,7 +106,7 @@ mod tests {
 
     fn document() -> Document {
         let changes = vec![Change::Flushed { table: TableId(4), writer: Uuid::from_u128(7), through: 12 }];
-        Document { id: Uuid::from_u128(1), number: 3, writer: Uuid::from_u128(2), changes }
+        Document { id: Uuid::from_u128(1), number: 3, writer: Uuid::from_u128(2), epoch: 2, changes }
     }
 
     #[test]
@@ -137,9 +141,9 @@ mod tests {
     #[test]
     fn newer_formats_and_misplaced_documents_are_refused() {
         let text = String::from_utf8(document().encode(DocumentKind::Commit).to_vec()).unwrap();
-        let newer = text.replacen("tidegate-commit 1", "tidegate-commit 2", 1);
+        let newer = text.replacen("tidegate-commit 2", "tidegate-commit 3", 1);
         let error = Document::decode(DocumentKind::Commit, "x", 3, newer.as_bytes()).unwrap_err();
-        assert!(matches!(error, CatalogError::NewerFormat { found: 2, .. }));
+        assert!(matches!(error, CatalogError::NewerFormat { found: 3, .. }));
         assert!(Document::decode(DocumentKind::Commit, "x", 4, text.as_bytes()).is_err());
         assert!(Document::decode(DocumentKind::Snapshot, "x", 3, text.as_bytes()).is_err());
     }

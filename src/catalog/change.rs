@@ -62,6 +62,25 @@ pub enum Change {
         databases: u64,
         sequence: u64,
     },
+    /// A process begins to write as `writer`. Its commits carry `epoch`, the number of the commit that holds this step:
+    /// no two openings share one. Who opened the same writer before may commit no more.
+    OpenWriter {
+        writer: Uuid,
+        epoch: u64,
+        /// Host and process, for people.
+        name: String,
+        opened_ns: i64,
+    },
+    /// `writer` stopped with all its rows in segments. Does nothing when it was opened again since `epoch`.
+    CloseWriter {
+        writer: Uuid,
+        epoch: u64,
+    },
+    /// Uploads older than this (by the time in their id, milliseconds since 1970) that no commit speaks of by now are
+    /// dead: no later commit may add them.
+    Horizon {
+        before_ms: u64,
+    },
     PutDocument {
         collection: String,
         key: String,

@@ -6,8 +6,8 @@ use crate::model::Precision;
 use crate::model::names::DEFAULT_POLICY;
 
 use super::change::Change;
-use super::committer::Catalog;
 use super::error::CatalogError;
+use super::handle::Catalog;
 use super::state::{CatalogState, RetentionPolicy};
 
 /// Longest name of a database, bytes (InfluxDB's limit, and what a folder may be called).

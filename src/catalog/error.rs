@@ -27,6 +27,14 @@ pub enum CatalogError {
     NewerFormat { object: String, found: u32, known: u32 },
     #[error("the object store does not answer: {cause}")]
     Store { cause: std::sync::Arc<object_store::Error> },
+    /// Someone opened the same writer later: this process must not commit, or it would undo what that one did.
+    #[error(
+        "writer {writer} was taken over by another process{}; this one must be stopped: its log folder, or a copy of it, is in use elsewhere",
+        .by.as_deref().map(|name| format!(" ({name})")).unwrap_or_default()
+    )]
+    Fenced { writer: uuid::Uuid, by: Option<String> },
+    #[error("this gateway only reads (server.role = \"read-only\"); send what changes anything to one that writes")]
+    ReadOnly,
     #[error("the catalog is shutting down")]
     Closed,
 }
@@ -41,7 +49,8 @@ impl Classify for CatalogError {
             CatalogError::PolicyConflict | CatalogError::Stale { .. } => Kind::Conflict,
             CatalogError::InvalidName { .. } => Kind::Invalid,
             CatalogError::Corrupt { .. } | CatalogError::NewerFormat { .. } => Kind::Internal,
-            CatalogError::Store { .. } | CatalogError::Closed => Kind::Unavailable,
+            CatalogError::ReadOnly => Kind::Forbidden,
+            CatalogError::Store { .. } | CatalogError::Fenced { .. } | CatalogError::Closed => Kind::Unavailable,
         }
     }
 }

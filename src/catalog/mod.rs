@@ -1,7 +1,11 @@
 //! Names and types: databases, policies, tables, columns and the live segments of each.
 //!
 //! Truth is a chain of numbered commits in the store, each written with put-if-absent; [`state`] is what the chain
-//! adds up to, [`change`] the steps it is made of, [`chain`] their form as objects, [`Catalog`] the one who reads and extends it.
+//! adds up to, [`change`] the steps it is made of, [`chain`] their form as objects. Any number of processes share a
+//! store: [`Catalog`] is one of them, a writer that extends the chain or a reader that follows it.
+//!
+//! Inside, `head` knows where the chain ends and when an answer about that may be believed, `committer` follows and
+//! extends it, `register` makes a process a writer, `snapshots` keep the chain short.
 //! It does not know how points arrive or how queries run.
 
 pub mod chain;
@@ -9,11 +13,20 @@ pub mod change;
 mod committer;
 pub mod databases;
 pub mod error;
+mod handle;
+mod head;
+mod metrics;
+mod objects;
+mod options;
+mod register;
+mod snapshots;
 pub mod state;
 #[cfg(test)]
 mod tests;
 
 pub use change::Change;
-pub use committer::{Catalog, CatalogOptions};
 pub use error::CatalogError;
-pub use state::{CatalogState, Database, RetentionPolicy, Table};
+pub use handle::Catalog;
+pub use metrics::CatalogMetrics;
+pub use options::CatalogOptions;
+pub use state::{CatalogState, Database, RetentionPolicy, Table, Writer};

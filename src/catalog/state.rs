@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::model::names::{DEFAULT_POLICY, DEFAULT_TENANT, PUBLIC_DATABASE};
 use crate::model::{Precision, TableId, TableName, TableSchema};
 use crate::storage::segment::Segment;
+use crate::storage::upload::uploaded_ms;
 
 use super::change::Change;
 
@@ -61,6 +62,18 @@ pub struct Table {
     pub folder_with_id: bool,
 }
 
+/// A process that may commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writer {
+    /// The identity that its log carries.
+    pub id: Uuid,
+    /// The number of the commit that opened it; a process with an older one is fenced off.
+    pub epoch: u64,
+    /// Host and process, for people.
+    pub name: Arc<str>,
+    pub opened_ns: i64,
+}
+
 /// One version of the whole catalog.
 #[derive(Debug, Clone, Default)]
 pub struct CatalogState {
@@ -73,6 +86,9 @@ pub struct CatalogState {
     next_database: u64,
     /// Highest sequence number that any commit mentions.
     pub last_sequence: u64,
+    writers: BTreeMap<Uuid, Arc<Writer>>,
+    /// Uploads older than this that are not live are dead, see [`Change::Horizon`]; milliseconds since 1970.
+    pub horizon_ms: u64,
 }
 
 impl CatalogState {
@@ -133,6 +149,25 @@ impl CatalogState {
     /// Documents of a collection by key.
     pub fn documents<'a>(&'a self, collection: &'a str) -> impl Iterator<Item = (&'a str, &'a Arc<serde_json::Value>)> {
         self.documents.iter().filter(move |((c, _), _)| &**c == collection).map(|((_, key), value)| (&**key, value))
+    }
+
+    /// Who writes here: opened, and not closed since with all rows in segments. One that crashed for good stays.
+    pub fn writers(&self) -> impl Iterator<Item = &Arc<Writer>> {
+        self.writers.values()
+    }
+
+    pub fn writer(&self, id: Uuid) -> Option<&Arc<Writer>> {
+        self.writers.get(&id)
+    }
+
+    /// Whether any writer but `me` may commit to this store.
+    pub fn is_shared(&self, me: Uuid) -> bool {
+        self.writers.keys().any(|id| *id != me)
+    }
+
+    /// Whether a segment uploaded under `id` may still be added. `false`: its object may be gone.
+    pub fn admits_upload(&self, id: Uuid) -> bool {
+        uploaded_ms(id) >= self.horizon_ms
     }
 
     /// The id for the next table.
@@ -224,6 +259,16 @@ impl CatalogState {
                 self.next_database = self.next_database.max(*databases);
                 self.last_sequence = self.last_sequence.max(*sequence);
             }
+            Change::OpenWriter { writer, epoch, name, opened_ns } => {
+                let opened = Writer { id: *writer, epoch: *epoch, name: name.as_str().into(), opened_ns: *opened_ns };
+                self.writers.insert(*writer, Arc::new(opened));
+            }
+            Change::CloseWriter { writer, epoch } => {
+                if self.writers.get(writer).is_some_and(|open| open.epoch == *epoch) {
+                    self.writers.remove(writer);
+                }
+            }
+            Change::Horizon { before_ms } => self.horizon_ms = self.horizon_ms.max(*before_ms),
             Change::PutDocument { collection, key, value } => {
                 self.documents.insert((collection.as_str().into(), key.as_str().into()), Arc::new(value.clone()));
             }
@@ -269,6 +314,17 @@ impl CatalogState {
             for (writer, through) in &table.flushed {
                 changes.push(Change::Flushed { table: table.id, writer: *writer, through: *through });
             }
+        }
+        if self.horizon_ms > 0 {
+            changes.push(Change::Horizon { before_ms: self.horizon_ms });
+        }
+        for writer in self.writers.values() {
+            changes.push(Change::OpenWriter {
+                writer: writer.id,
+                epoch: writer.epoch,
+                name: writer.name.to_string(),
+                opened_ns: writer.opened_ns,
+            });
         }
         for ((collection, key), value) in &self.documents {
             changes.push(Change::PutDocument {

@@ -1,5 +1,9 @@
 //! The catalog over an in-memory store that can lose answers.
 
+mod following;
+mod pruned;
+mod writers;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +17,7 @@ use object_store::{
 };
 use uuid::Uuid;
 
-use super::chain::{Document, DocumentKind};
+use super::chain::{CHAIN_FORMAT, Document, DocumentKind};
 use super::databases::{IfExists, NewDatabase, policy};
 use super::*;
 use crate::model::{ColumnKind, FieldType, Precision, RowIdentity, TableId, TableSchema};
@@ -21,7 +25,8 @@ use crate::storage::layout;
 use crate::storage::segment::{Bound, ColumnStatistics, Segment, SequenceRange};
 
 fn options() -> CatalogOptions {
-    CatalogOptions { snapshot_every: 5, clock: Arc::new(|| 1_700_000_000_000_000_000) }
+    let clock: crate::model::Clock = Arc::new(|| 1_700_000_000_000_000_000);
+    CatalogOptions { snapshot_every: 5, name: "test".into(), ..CatalogOptions::new(clock) }
 }
 
 fn memory() -> Arc<dyn ObjectStore> {
@@ -40,6 +45,16 @@ fn names(catalog: &Catalog) -> Vec<String> {
     catalog.state().databases("cnosdb").iter().map(|d| d.name.to_string()).collect()
 }
 
+/// Waits until `done`, which must come to be so.
+async fn eventually(done: impl Fn() -> bool) {
+    let in_time = async {
+        while !done() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), in_time).await.expect("it comes to be so");
+}
+
 #[tokio::test]
 async fn what_was_committed_is_read_again_with_and_without_snapshots() {
     let store = memory();
@@ -52,8 +67,10 @@ async fn what_was_committed_is_read_again_with_and_without_snapshots() {
     catalog.close().await;
     assert!(store.head(&layout::snapshot_key(10)).await.is_ok());
     assert_eq!(names(&open(&store, 2).await), expected);
-    store.delete(&layout::snapshot_key(10)).await.unwrap();
-    store.delete(&layout::snapshot_key(5)).await.unwrap();
+    // The state after 10 was that of 13 commits and the two openings.
+    for number in [5, 10, 15] {
+        let _ = store.delete(&layout::snapshot_key(number)).await;
+    }
     assert_eq!(names(&open(&store, 3).await), expected);
 }
 
@@ -67,7 +84,21 @@ async fn a_damaged_snapshot_is_passed_over_and_a_damaged_commit_is_named() {
     catalog.close().await;
     let expected = names(&catalog);
     store.put(&layout::snapshot_key(5), PutPayload::from_static(b"damaged")).await.unwrap();
-    assert_eq!(names(&open(&store, 2).await), expected);
+    let reader = Catalog::read(store.clone(), options()).await.unwrap();
+    assert_eq!(names(&reader), expected);
+    for number in [4, 8] {
+        let key = layout::commit_key(number);
+        let commit = store.get(&key).await.unwrap().bytes().await.unwrap();
+        store.delete(&key).await.unwrap();
+        let read = Catalog::read(store.clone(), options()).await;
+        match number {
+            // What the snapshot that cannot be read would have led to is not there.
+            4 => assert!(matches!(read, Err(CatalogError::Corrupt { object, .. }) if object.contains("snapshots"))),
+            // The chain ends a commit earlier: that is no sign of damage.
+            _ => assert_eq!(read.unwrap().state().version, 7),
+        }
+        store.put(&key, PutPayload::from_bytes(commit)).await.unwrap();
+    }
     store.put(&layout::commit_key(3), PutPayload::from_static(b"damaged")).await.unwrap();
     let error = Catalog::open(store.clone(), Uuid::from_u128(2), options()).await.unwrap_err();
     assert!(error.to_string().starts_with(layout::commit_key(3).as_ref()), "{error}");
@@ -179,7 +210,7 @@ async fn a_commit_whose_answer_was_lost_counts_once() {
     for i in 0..8 {
         catalog.create_database(database(&format!("d{i}")), IfExists::Fail).await.unwrap();
     }
-    assert_eq!(catalog.state().version, 8);
+    assert_eq!(catalog.state().version, 9, "that of the opening, and one each");
     assert_eq!(names(&open(&store, 2).await), names(&catalog));
 }
 
@@ -245,28 +276,36 @@ fn full_state() -> CatalogState {
 
 #[test]
 fn a_snapshot_leads_to_the_same_state() {
-    let state = full_state();
+    let state = full_state_2();
     let again = CatalogState::from_changes(state.version, &state.as_changes());
     assert_eq!(format!("{again:?}"), format!("{state:?}"));
 }
 
-/// Files that a released version wrote must stay readable. `UPDATE_FIXTURES=1` writes those of a new version.
+/// The state of format 2, which knows who writes and which uploads are dead.
+fn full_state_2() -> CatalogState {
+    let mut state = full_state();
+    let writer = Uuid::from_u128(7);
+    state.apply(&Change::OpenWriter { writer, epoch: 4, name: "host:1".into(), opened_ns: 1_700_000_000_000_000_000 });
+    state.apply(&Change::Horizon { before_ms: 1_700_000_000_000 });
+    state
+}
+
+/// Files that a released version wrote must stay readable. `UPDATE_FIXTURES=1` writes those of the newest version.
 #[test]
-fn version_1_of_commits_and_snapshots_is_readable() {
-    for (kind, name) in [(DocumentKind::Commit, "commit"), (DocumentKind::Snapshot, "snapshot")] {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1/catalog").join(name);
-        let expected = Document {
-            id: Uuid::from_u128(11),
-            number: 6,
-            writer: Uuid::from_u128(7),
-            changes: full_state().as_changes(),
-        };
-        if std::env::var_os("UPDATE_FIXTURES").is_some() {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, expected.encode(kind)).unwrap();
+fn every_version_of_commits_and_snapshots_is_readable() {
+    for (version, epoch, state) in [(1, 0, full_state()), (CHAIN_FORMAT, 4, full_state_2())] {
+        for (kind, name) in [(DocumentKind::Commit, "commit"), (DocumentKind::Snapshot, "snapshot")] {
+            let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+            let path = fixtures.join(format!("v{version}/catalog/{name}"));
+            let (id, writer, changes) = (Uuid::from_u128(11), Uuid::from_u128(7), state.as_changes());
+            let expected = Document { id, number: 6, writer, epoch, changes };
+            if std::env::var_os("UPDATE_FIXTURES").is_some() && version == CHAIN_FORMAT {
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(&path, expected.encode(kind)).unwrap();
+            }
+            let bytes = std::fs::read(&path).unwrap();
+            assert_eq!(Document::decode(kind, name, 6, &bytes).unwrap(), expected, "{}", path.display());
         }
-        let bytes = std::fs::read(&path).unwrap();
-        assert_eq!(Document::decode(kind, name, 6, &bytes).unwrap(), expected);
     }
 }
 

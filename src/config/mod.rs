@@ -21,5 +21,5 @@ pub use listen::{Address, Listen, Listener, NotAListen};
 pub use problem::{Origin, Problem, SettingsError};
 pub use settings::{
     BufferSettings, CacheSettings, CatalogSettings, CompactionSettings, LimitSettings, ListenSettings, LogFormat,
-    LogSettings, QuerySettings, ServerSettings, Settings, StorageSettings, WalSettings,
+    LogSettings, QuerySettings, Role, ServerSettings, Settings, StorageSettings, WalSettings,
 };

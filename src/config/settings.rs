@@ -195,6 +195,9 @@ pub struct ServerSettings {
     /// Whether listeners may be reachable from other machines while authentication is off: anyone who reaches such a
     /// listener can then read and write everything. Default false: the start is refused instead.
     pub allow_open: bool,
+    /// What this process does in its store: `read-write`, or `read-only`: then it takes no writes and changes nothing,
+    /// needs no log folder, and shows what writers have flushed, within about a second. Default `read-write`.
+    pub role: Role,
     /// HTTP worker threads a listener; 0 means as many as there are cores. Default 0.
     pub workers: usize,
     /// Connections a listener serves at the same time; more wait until one closes. Default 10 000.
@@ -225,6 +228,7 @@ impl Default for ServerSettings {
     fn default() -> Self {
         ServerSettings {
             allow_open: false,
+            role: Role::ReadWrite,
             workers: 0,
             max_connections: 10_000,
             keep_alive_secs: 75,
@@ -338,11 +342,25 @@ pub struct CatalogSettings {
     pub snapshot_every: u64,
     /// How long an object that no commit names is kept, in seconds; longer than any query runs. Default 3 600.
     pub orphan_grace_secs: u64,
+    /// How often a process that only reads, or that is not the store's only writer, looks for commits of others, in
+    /// milliseconds; each look is one GET. Default 500.
+    pub poll_ms: u64,
+    /// The same for a writer that is alone, in milliseconds: it notices another one as late as that. Default 10 000.
+    pub poll_alone_ms: u64,
+    /// How long commits and snapshots are kept after newer snapshots made them needless, in seconds. The same for every
+    /// process of a store. Default 3 600.
+    pub prune_after_secs: u64,
 }
 
 impl Default for CatalogSettings {
     fn default() -> Self {
-        CatalogSettings { snapshot_every: 100, orphan_grace_secs: 3_600 }
+        CatalogSettings {
+            snapshot_every: 100,
+            orphan_grace_secs: 3_600,
+            poll_ms: 500,
+            poll_alone_ms: 10_000,
+            prune_after_secs: 3_600,
+        }
     }
 }
 
@@ -416,6 +434,14 @@ impl Default for LogSettings {
     fn default() -> Self {
         LogSettings { level: "info".to_string(), format: LogFormat::Text }
     }
+}
+
+/// What a process does in its store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    ReadWrite,
+    ReadOnly,
 }
 
 /// The form of log lines.

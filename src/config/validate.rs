@@ -26,7 +26,10 @@ pub(super) const RANGES: &[(&str, RangeInclusive<u64>)] = &[
     ("buffer.flush_small_bytes", 0..=16 * GIB),
     ("buffer.window_secs", 60..=3_660 * DAY_SECS),
     ("cache.metadata_bytes", 0..=TIB),
-    ("catalog.orphan_grace_secs", 60..=366 * DAY_SECS),
+    ("catalog.orphan_grace_secs", 1..=366 * DAY_SECS),
+    ("catalog.poll_alone_ms", 10..=HOUR_MS),
+    ("catalog.poll_ms", 10..=HOUR_MS),
+    ("catalog.prune_after_secs", 1..=366 * DAY_SECS),
     ("catalog.snapshot_every", 1..=100_000),
     ("compaction.files_min", 2..=10_000),
     ("compaction.interval_ms", 10..=24 * HOUR_MS),
@@ -92,6 +95,7 @@ pub(super) fn refusals(settings: &Settings) -> Vec<Refusal> {
 pub(super) fn expected(key: &str, default: &Json) -> String {
     match (key, default) {
         ("log.format", _) => "`text` or `json`".to_string(),
+        ("server.role", _) => "`read-write` or `read-only`".to_string(),
         ("server.tls_listeners", _) => {
             format!("a list out of {}", listen::Listener::ALL.map(|l| format!("`{l}`")).join(", "))
         }

@@ -53,7 +53,8 @@ pub struct Receipt {
 #[derive(Clone)]
 pub struct Ingest {
     pub catalog: Arc<Catalog>,
-    pub wal: Arc<WalHandle>,
+    /// `None`: this process only reads.
+    pub wal: Option<Arc<WalHandle>>,
     pub buffer: Arc<Buffer>,
     pub limits: IngestLimits,
     pub metrics: IngestMetrics,
@@ -65,9 +66,11 @@ pub struct Ingest {
 impl Ingest {
     /// Takes points, under `rules`. On `Ok` the taken ones are on disk and the next query sees them.
     ///
-    /// Errors: unknown database or policy; [`IngestError::Rejected`] when `rules` refuse all for one (nothing is stored then);
+    /// Errors: this process does not write, or no more; unknown database or policy; [`IngestError::Rejected`] when `rules` refuse all for one (nothing is stored then);
     /// a budget used up; the log or the store failing, after which it is open whether the points are stored.
     pub async fn accept(&self, target: &Target, points: Points, rules: Rules) -> Result<Receipt, IngestError> {
+        self.catalog.check_writable()?;
+        let wal = self.wal.as_ref().ok_or(CatalogError::ReadOnly)?;
         self.check_budget()?;
         let tables: Vec<TablePoints> = points.into_tables().collect();
         check_size(&tables)?;
@@ -83,7 +86,7 @@ impl Ingest {
         }
         let taken = batches.iter().map(TableBatch::rows).sum();
         if taken > 0 {
-            self.wal.append(batches).await.inspect_err(|error| {
+            wal.append(batches).await.inspect_err(|error| {
                 if matches!(crate::model::Classify::kind(error), crate::model::Kind::Overloaded) {
                     self.metrics.requests_refused.with_label_values(&["wal"]).inc();
                 }

@@ -171,19 +171,6 @@ impl Buffer {
         firsts.min().unwrap_or(u64::MAX).min(applied + 1)
     }
 
-    /// Paths of objects that a commit may still come for.
-    pub fn stored_paths(&self) -> Vec<String> {
-        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
-        let mut paths = Vec::new();
-        for table in tables.values() {
-            if let Some(frozen) = &lock(table).frozen {
-                let stored = frozen.stored.lock().unwrap_or_else(PoisonError::into_inner);
-                paths.extend(stored.iter().flatten().map(|segment| segment.path.clone()));
-            }
-        }
-        paths
-    }
-
     fn table(&self, id: TableId) -> Arc<Mutex<TableBuffer>> {
         if let Some(table) = self.tables.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
             return table.clone();

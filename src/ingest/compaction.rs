@@ -16,8 +16,9 @@ use tracing::{debug, warn};
 use crate::catalog::{Catalog, CatalogError, Change, Table};
 use crate::storage::rows::{Chunk, SeriesSet, decode_segment};
 use crate::storage::segment::{Segment, SequenceRange};
+use crate::storage::upload::fresh_upload_id;
 
-use super::flush::{FlushError, encode_windows, put_segment, segment_entry};
+use super::flush::{FlushError, check_uploads, encode_windows, put_segment, segment_entry};
 use super::metrics::IngestMetrics;
 
 /// Rows merged at a time: they are held in memory.
@@ -96,7 +97,8 @@ impl Compactor {
         let level = inputs.iter().map(|s| s.level).max().unwrap_or(0).saturating_add(1);
         let mut outputs = Vec::with_capacity(encoded.len());
         for (window_ns, rows, encoded) in encoded {
-            let segment = segment_entry(table, window_ns, rows, sequence, level, &encoded);
+            let id = fresh_upload_id(self.catalog.state().horizon_ms);
+            let segment = segment_entry(id, table, window_ns, rows, sequence, level, &encoded);
             put_segment(&*self.store, &segment, encoded).await?;
             outputs.push(segment);
         }
@@ -126,6 +128,7 @@ impl Compactor {
                 if !ids.iter().all(|id| live(*id)) {
                     return Err(CatalogError::Stale { what: "segments to be merged are gone".to_string() });
                 }
+                check_uploads(state, &outputs)?;
                 Ok(vec![
                     Change::RemoveSegments { table, ids: ids.clone() },
                     Change::AddSegments { table, segments: outputs.clone() },

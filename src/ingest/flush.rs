@@ -15,10 +15,11 @@ use tokio::sync::{Mutex, Notify};
 use tracing::{debug, warn};
 use uuid::Uuid;
 
-use crate::catalog::{Catalog, CatalogError, Change, Table};
+use crate::catalog::{Catalog, CatalogError, CatalogState, Change, Table};
 use crate::storage::layout;
 use crate::storage::rows::{Chunk, sort_into_windows};
 use crate::storage::segment::{EncodedSegment, Segment, SegmentLabel, encode_segment};
+use crate::storage::upload::fresh_upload_id;
 
 use super::buffer::{Buffer, Frozen, TableLoad};
 use super::metrics::IngestMetrics;
@@ -69,6 +70,8 @@ pub enum FlushError {
     Store(#[from] object_store::Error),
     #[error("segments were not published: {0}")]
     Publish(#[from] CatalogError),
+    #[error("segments were uploaded too long ago to be published; they are uploaded again")]
+    Outdated,
     #[error("the encoding task ended early: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
@@ -103,6 +106,7 @@ impl Flusher {
             }
             match self.flush(&due).await {
                 Ok(()) => pause = RETRY_PAUSE.0,
+                Err(FlushError::Publish(CatalogError::Fenced { .. })) => return, // said where it was noticed
                 Err(error) => {
                     self.metrics.flush_failures.inc();
                     warn!(%error, tables = due.len(), pause_ms = pause.as_millis(), "flush failed, will be tried again");
@@ -184,7 +188,8 @@ impl Flusher {
         let encoded = tokio::task::spawn_blocking(move || encode_frozen(&rows, &of, window_ns)).await??;
         let mut segments = Vec::with_capacity(encoded.len());
         for (window_ns, rows, encoded) in encoded {
-            let segment = new_segment(&table, window_ns, rows, frozen, &encoded);
+            let id = fresh_upload_id(self.catalog.state().horizon_ms);
+            let segment = segment_entry(id, &table, window_ns, rows, frozen.sequence, 0, &encoded);
             put_segment(&*self.store, &segment, encoded).await?;
             segments.push(segment);
         }
@@ -196,7 +201,7 @@ impl Flusher {
         let writer = self.writer;
         let steps: Vec<_> =
             flushed.iter().map(|(frozen, segments)| (frozen.table, frozen.sequence.last, segments.clone())).collect();
-        let state = self
+        let published = self
             .catalog
             .update(move |state| {
                 let mut changes = Vec::new();
@@ -205,12 +210,21 @@ impl Flusher {
                     if known.flushed.get(&writer).is_some_and(|mark| mark >= through) {
                         continue; // an answer was lost: the commit is there already
                     }
+                    check_uploads(state, segments)?;
                     changes.push(Change::AddSegments { table: *table, segments: segments.clone() });
                     changes.push(Change::Flushed { table: *table, writer, through: *through });
                 }
                 Ok(changes)
             })
-            .await?;
+            .await;
+        let state = match published {
+            Ok(state) => state,
+            Err(CatalogError::Stale { .. }) => {
+                forget_outdated(&self.catalog.state(), &flushed);
+                return Err(FlushError::Outdated);
+            }
+            Err(error) => return Err(error.into()),
+        };
         for (frozen, segments) in &flushed {
             self.buffer.release(frozen);
             self.metrics.flushed_rows.inc_by(segments.iter().map(|s| s.rows).sum());
@@ -259,12 +273,27 @@ pub(super) fn encode_windows(
     Ok(encoded)
 }
 
-fn new_segment(table: &Table, window_ns: i64, rows: u64, frozen: &Frozen, encoded: &EncodedSegment) -> Segment {
-    segment_entry(table, window_ns, rows, frozen.sequence, 0, encoded)
+/// Asked while planning a commit that adds `segments`: their objects must not have been declared dead meanwhile, as
+/// they may be gone.
+pub(super) fn check_uploads(state: &CatalogState, segments: &[Segment]) -> Result<(), CatalogError> {
+    match segments.iter().find(|segment| !state.admits_upload(segment.id)) {
+        Some(dead) => Err(CatalogError::Stale { what: format!("{} was collected", dead.path) }),
+        None => Ok(()),
+    }
+}
+
+/// Uploads that a commit may no longer speak of are forgotten, so that the next try makes new ones.
+fn forget_outdated(state: &CatalogState, flushed: &[Stored]) {
+    for (frozen, segments) in flushed {
+        if check_uploads(state, segments).is_err() {
+            *frozen.stored.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
 }
 
 /// The catalog entry of a segment about to be stored.
 pub(super) fn segment_entry(
+    id: Uuid,
     table: &Table,
     window_ns: i64,
     rows: u64,
@@ -272,7 +301,6 @@ pub(super) fn segment_entry(
     level: u8,
     encoded: &EncodedSegment,
 ) -> Segment {
-    let id = Uuid::now_v7();
     let folder_id = table.folder_with_id.then_some(table.id);
     Segment {
         id,

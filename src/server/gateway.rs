@@ -2,6 +2,11 @@
 //!
 //! Owns: the order of start and stop. Several gateways can live in one process.
 
+mod live;
+mod options;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -14,25 +19,25 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::catalog::{Catalog, CatalogError, CatalogOptions, CatalogState};
-use crate::config::Settings;
+use crate::catalog::{Catalog, CatalogError, CatalogMetrics, CatalogState};
+use crate::config::{Role, Settings};
 use crate::ingest::buffer::BufferSink;
-use crate::ingest::compaction::{CompactionOptions, Compactor};
-use crate::ingest::flush::{FlushError, FlushOptions, FlushSignal, Flusher};
+use crate::ingest::compaction::Compactor;
+use crate::ingest::flush::{FlushError, FlushSignal, Flusher};
 use crate::ingest::orphans::OrphanCollector;
-use crate::ingest::wal::{Wal, WalError, WalMetrics, WalOptions};
-use crate::ingest::{Buffer, Ingest, IngestLimits, IngestMetrics, writer};
+use crate::ingest::wal::{Wal, WalError, WalFolder, WalHandle, WalMetrics, WalOptions};
+use crate::ingest::{Buffer, Ingest, IngestMetrics, writer};
 use crate::model::{Clock, TableBatch, TableId};
 use crate::protocol::Core;
-use crate::query::{LiveChunk, LiveRows, QueryEngine, QueryError, QueryOptions, Tables, Unflushed};
-use crate::storage::fs::{FileSystem, create_dir_durably};
+use crate::query::{QueryEngine, QueryError};
+use crate::storage::fs::FileSystem;
 use crate::storage::identity::{self, IdentityError};
 use crate::storage::metered::MeteredStore;
-use crate::storage::open::{StoreError, StoreOptions, StoreUrl, open_store, probe_put_if_absent};
+use crate::storage::open::{StoreError, StoreUrl, open_store, open_to_read, probe_put_if_absent};
+use crate::storage::read_only::ReadOnlyStore;
 
-const NANOS_PER_SEC: i64 = 1_000_000_000;
-/// Replaced segments outlive the longest query by this.
-const REPLACED_MARGIN: Duration = Duration::from_secs(60);
+use live::LiveTables;
+use options::{catalog_options, compaction_options, flush_options, ingest_limits, query_options, store_options};
 
 /// What a gateway is handed instead of reaching for it.
 #[derive(Clone)]
@@ -69,11 +74,15 @@ pub enum StartError {
         "the store accepts a second object under a name that is taken, so two gateways could overwrite each other's commits; use a store with conditional put"
     )]
     NoPutIfAbsent,
+    #[error(
+        "there is nothing to read yet (server.role = \"read-only\"): start a gateway that writes on this store first"
+    )]
+    NothingToRead,
     #[error("a start-up task ended early: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
 
-fn folder(setting: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StartError {
+fn folder_error(setting: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StartError {
     let path = path.to_path_buf();
     move |source| StartError::Folder { setting, path, source }
 }
@@ -81,13 +90,24 @@ fn folder(setting: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> 
 /// A running gateway.
 pub struct Gateway {
     pub core: Core,
-    flusher: Arc<Flusher>,
+    /// `None`: this process only reads.
+    flusher: Option<Arc<Flusher>>,
     background: Vec<JoinHandle<()>>,
+    /// Where queries spill; removed by a stop.
+    temp_dir: PathBuf,
 }
 
 impl Gateway {
-    /// Opens everything and replays the log; then all acknowledged points are visible and writes can be taken.
+    /// Opens everything and replays the log; then all acknowledged points are visible and writes can be taken. A process
+    /// that only reads opens store and catalog, and writes to neither.
     pub async fn open(settings: &Settings, with: Surroundings) -> Result<Gateway, StartError> {
+        match settings.server.role {
+            Role::ReadWrite => Gateway::open_writer(settings, with).await,
+            Role::ReadOnly => Gateway::open_reader(settings, with).await,
+        }
+    }
+
+    async fn open_writer(settings: &Settings, with: Surroundings) -> Result<Gateway, StartError> {
         let store = open_metered_store(settings, &with).await?;
         let identity =
             identity::read_or_create(&*store, Uuid::new_v4(), chrono::DateTime::from_timestamp_nanos((with.clock)()))
@@ -95,67 +115,66 @@ impl Gateway {
         if !probe_put_if_absent(&*store).await? {
             return Err(StartError::NoPutIfAbsent);
         }
-        create_dir_durably(&*with.fs, &settings.wal.dir).map_err(folder("wal.dir", &settings.wal.dir))?;
-        let writer = writer::read_or_create(&*with.fs, &settings.wal.dir, Uuid::new_v4())
-            .map_err(folder("wal.dir", &settings.wal.dir))?;
-        let options = CatalogOptions { snapshot_every: settings.catalog.snapshot_every, clock: with.clock.clone() };
+        // The log is claimed before its writer registers: a process over a log that is in use must not fence its owner
+        // off. And it registers before the log is read: what others did in this writer's name is known by then.
+        let wal_dir = &settings.wal.dir;
+        let folder = WalFolder::claim(&*with.fs, wal_dir, identity.store_id)?;
+        let writer =
+            writer::read_or_create(&*with.fs, wal_dir, Uuid::new_v4()).map_err(folder_error("wal.dir", wal_dir))?;
+        let options = catalog_options(settings, with.clock.clone(), CatalogMetrics::new(&with.registry)?);
         let catalog = Arc::new(Catalog::open(store.clone(), writer, options).await?);
         let buffer = Arc::new(Buffer::default());
-        let wal = open_wal(settings, &with, identity.store_id, writer, catalog.state(), buffer.clone()).await?;
+        let wal =
+            recover_wal(settings, &with, folder, identity.store_id, writer, catalog.state(), buffer.clone()).await?;
         let wal = Arc::new(wal.start(Box::new(BufferSink(buffer.clone())), WalMetrics::new(&with.registry)?)?);
-        let metrics = IngestMetrics::new(&with.registry)?;
-        let flush_signal = FlushSignal::default();
-        let window_ns = settings.buffer.window_secs as i64 * NANOS_PER_SEC;
-        let ingest = Ingest {
-            catalog: catalog.clone(),
-            wal: wal.clone(),
-            buffer: buffer.clone(),
-            limits: IngestLimits {
-                buffer_bytes_max: settings.buffer.budget_bytes as u64,
-                windows_per_request_max: settings.limits.windows_per_request_max,
-                window_ns,
-            },
-            metrics: metrics.clone(),
-            clock: with.clock.clone(),
-            flush_signal: flush_signal.clone(),
-        };
+        let ingest = open_ingest(settings, &with, catalog.clone(), buffer, Some(wal.clone()))?;
         let flusher = Arc::new(Flusher {
-            buffer: buffer.clone(),
+            buffer: ingest.buffer.clone(),
             catalog: catalog.clone(),
             store: store.clone(),
             wal,
             writer,
-            options: flush_options(settings, window_ns),
-            metrics: metrics.clone(),
-            signal: flush_signal,
+            options: flush_options(settings),
+            metrics: ingest.metrics.clone(),
+            signal: ingest.flush_signal.clone(),
             round: tokio::sync::Mutex::new(()),
         });
-        let live = Arc::new(LiveTables { buffer: buffer.clone(), catalog: catalog.clone(), writer });
-        let temp_dir = fresh_temp_dir(settings, writer).map_err(folder("query.temp_dir", &settings.query.temp_dir))?;
-        let queries =
-            QueryEngine::new(query_options(settings, temp_dir), store.clone(), live.clone(), live, &with.registry)?;
         let mut background = vec![with.runtime.spawn(flusher.clone().run())];
         if settings.compaction.enabled {
             let compactor = Arc::new(Compactor {
                 catalog: catalog.clone(),
                 store: store.clone(),
-                options: compaction_options(settings, window_ns),
-                metrics: metrics.clone(),
+                options: compaction_options(settings),
+                metrics: ingest.metrics.clone(),
                 replaced: Mutex::new(VecDeque::new()),
             });
             background.push(with.runtime.spawn(compactor.run()));
         }
         let grace = Duration::from_secs(settings.catalog.orphan_grace_secs);
-        let orphans =
-            OrphanCollector { catalog: catalog.clone(), buffer, store, grace, metrics, clock: with.clock.clone() };
+        let orphans = OrphanCollector::new(catalog, store.clone(), grace, ingest.metrics.clone(), with.clock.clone());
         background.push(with.runtime.spawn(orphans.run()));
-        let core = Core { ingest, catalog, queries: Arc::new(queries), runtime: with.runtime };
-        Ok(Gateway { core, flusher, background })
+        let (core, temp_dir) = open_core(settings, with, store, ingest, writer)?;
+        Ok(Gateway { core, flusher: Some(flusher), background, temp_dir })
+    }
+
+    async fn open_reader(settings: &Settings, with: Surroundings) -> Result<Gateway, StartError> {
+        let store = open_metered_store(settings, &with).await?;
+        if identity::read_existing(&*store).await?.is_none() {
+            return Err(StartError::NothingToRead);
+        }
+        let options = catalog_options(settings, with.clock.clone(), CatalogMetrics::new(&with.registry)?);
+        let catalog = Arc::new(Catalog::read(store.clone(), options).await?);
+        let ingest = open_ingest(settings, &with, catalog, Arc::default(), None)?;
+        let (core, temp_dir) = open_core(settings, with, store, ingest, Uuid::new_v4())?;
+        Ok(Gateway { core, flusher: None, background: Vec::new(), temp_dir })
     }
 
     /// Publishes every row that is buffered now.
     pub async fn flush(&self) -> Result<(), FlushError> {
-        self.flusher.flush_all().await
+        match &self.flusher {
+            Some(flusher) => flusher.flush_all().await,
+            None => Ok(()),
+        }
     }
 
     /// Stops background work, flushes, and closes log and catalog. What could not be flushed stays in the log.
@@ -164,31 +183,81 @@ impl Gateway {
             task.abort();
             let _ = task.await;
         }
-        match self.flusher.flush_all().await {
-            Ok(()) => info!("all rows are in the store"),
-            Err(error) => warn!(%error, "rows that are not in the store yet stay in the log"),
+        let catalog = &self.core.catalog;
+        if let (Some(flusher), Some(wal)) = (&self.flusher, &self.core.ingest.wal) {
+            let flushed = flusher.flush_all().await;
+            match &flushed {
+                Ok(()) => info!("all rows are in the store"),
+                Err(error) => warn!(%error, "rows that are not in the store yet stay in the log"),
+            }
+            wal.shutdown().await;
+            if flushed.is_ok()
+                && self.core.ingest.buffer.loads().is_empty()
+                && let Err(error) = catalog.retire().await
+            {
+                warn!(%error, "others will take this writer for one that still runs");
+            }
         }
-        self.core.ingest.wal.shutdown().await;
-        self.core.catalog.close().await;
+        catalog.close().await;
+        let _ = std::fs::remove_dir_all(&self.temp_dir);
     }
 }
 
 async fn open_metered_store(settings: &Settings, with: &Surroundings) -> Result<Arc<dyn ObjectStore>, StartError> {
+    let only_reads = settings.server.role == Role::ReadOnly;
     let store = match &with.store {
+        Some(store) if only_reads => Arc::new(ReadOnlyStore::new(store.clone())),
         Some(store) => store.clone(),
         None => {
             let url = StoreUrl::parse(&settings.storage.url)?;
             let (options, fs) = (store_options(settings), with.fs.clone());
-            tokio::task::spawn_blocking(move || open_store(&url, &options, fs)).await??
+            let open = move || if only_reads { open_to_read(&url, &options) } else { open_store(&url, &options, fs) };
+            tokio::task::spawn_blocking(open).await??
         }
     };
     Ok(Arc::new(MeteredStore::new(store, &with.registry)?))
 }
 
-/// Recovers the log into the buffer: all rows but those that segments hold already.
-async fn open_wal(
+fn open_ingest(
     settings: &Settings,
     with: &Surroundings,
+    catalog: Arc<Catalog>,
+    buffer: Arc<Buffer>,
+    wal: Option<Arc<WalHandle>>,
+) -> Result<Ingest, StartError> {
+    Ok(Ingest {
+        catalog,
+        wal,
+        buffer,
+        limits: ingest_limits(settings),
+        metrics: IngestMetrics::new(&with.registry)?,
+        clock: with.clock.clone(),
+        flush_signal: FlushSignal::default(),
+    })
+}
+
+/// What handlers work with, and the folder that queries spill to; `writer` is whose rows the buffer holds.
+fn open_core(
+    settings: &Settings,
+    with: Surroundings,
+    store: Arc<dyn ObjectStore>,
+    ingest: Ingest,
+    writer: Uuid,
+) -> Result<(Core, PathBuf), StartError> {
+    let temp_dir =
+        fresh_temp_dir(settings, writer).map_err(folder_error("query.temp_dir", &settings.query.temp_dir))?;
+    let (buffer, catalog) = (ingest.buffer.clone(), ingest.catalog.clone());
+    let live = Arc::new(LiveTables { buffer, catalog: catalog.clone(), writer });
+    let options = query_options(settings, temp_dir.clone());
+    let queries = Arc::new(QueryEngine::new(options, store, live.clone(), live, &with.registry)?);
+    Ok((Core { ingest, catalog, queries, runtime: with.runtime }, temp_dir))
+}
+
+/// Recovers the log into the buffer: all rows but those that segments hold already.
+async fn recover_wal(
+    settings: &Settings,
+    with: &Surroundings,
+    folder: WalFolder,
     store_id: Uuid,
     writer: Uuid,
     state: Arc<CatalogState>,
@@ -206,7 +275,7 @@ async fn open_wal(
             buffer.apply(sequence, batches);
             Ok(())
         };
-        let wal = Wal::open(fs, options, store_id, state.last_sequence + 1, &mut replay)?;
+        let wal = Wal::recover(fs, options, folder, store_id, state.last_sequence + 1, &mut replay)?;
         buffer.resume_at(wal.next_sequence());
         Ok::<_, WalError>(wal)
     })
@@ -220,44 +289,6 @@ fn needs_replay(state: &CatalogState, table: TableId, writer: Uuid, sequence: u6
     state.table(table).is_some_and(|t| t.flushed.get(&writer).is_none_or(|through| sequence > *through))
 }
 
-fn store_options(settings: &Settings) -> StoreOptions {
-    let storage = &settings.storage;
-    StoreOptions {
-        endpoint: storage.endpoint.clone(),
-        allow_http: storage.allow_http,
-        virtual_hosted_style: storage.virtual_hosted_style,
-        ca_file: storage.ca_file.clone(),
-        connect_timeout: Duration::from_millis(storage.connect_timeout_ms),
-        request_timeout: Duration::from_millis(storage.request_timeout_ms),
-        retries_max: storage.retries_max,
-        retry_backoff: Duration::from_millis(storage.retry_backoff_ms),
-        retry_timeout: Duration::from_millis(storage.retry_timeout_ms),
-    }
-}
-
-fn flush_options(settings: &Settings, window_ns: i64) -> FlushOptions {
-    let buffer = &settings.buffer;
-    FlushOptions {
-        table_bytes: buffer.flush_bytes as u64,
-        age: Duration::from_millis(buffer.flush_age_ms),
-        small_bytes: buffer.flush_small_bytes as u64,
-        small_age: Duration::from_millis(buffer.flush_small_age_ms),
-        buffer_bytes_max: buffer.budget_bytes as u64,
-        window_ns,
-        concurrency: buffer.flush_concurrency,
-    }
-}
-
-fn compaction_options(settings: &Settings, window_ns: i64) -> CompactionOptions {
-    CompactionOptions {
-        interval: Duration::from_millis(settings.compaction.interval_ms),
-        files_min: settings.compaction.files_min,
-        segment_bytes_max: settings.compaction.segment_bytes_max,
-        window_ns,
-        keep_replaced: Duration::from_millis(settings.query.timeout_ms) + REPLACED_MARGIN,
-    }
-}
-
 /// A folder for what queries spill, empty: what a process that died left there is removed. It carries the writer's id, so
 /// that it is no other gateway's.
 fn fresh_temp_dir(settings: &Settings, writer: Uuid) -> std::io::Result<PathBuf> {
@@ -269,61 +300,3 @@ fn fresh_temp_dir(settings: &Settings, writer: Uuid) -> std::io::Result<PathBuf>
     std::fs::create_dir_all(&dir)?;
     Ok(dir)
 }
-
-fn query_options(settings: &Settings, temp_dir: PathBuf) -> QueryOptions {
-    let query = &settings.query;
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    QueryOptions {
-        running_max: if query.concurrency == 0 { 2 * cores } else { query.concurrency },
-        waiting_max: query.queue,
-        wait_max: Duration::from_millis(query.queue_timeout_ms),
-        time_limit: Duration::from_millis(query.timeout_ms),
-        memory_bytes: query.memory_bytes,
-        memory_bytes_per_query: query.memory_bytes_per_query,
-        temp_dir: Some(temp_dir),
-        temp_bytes_max: query.temp_bytes_max,
-        target_partitions: cores,
-        metadata_cache_bytes: settings.cache.metadata_bytes,
-        ..QueryOptions::default()
-    }
-}
-
-/// What queries see of the write path.
-#[derive(Debug)]
-struct LiveTables {
-    buffer: Arc<Buffer>,
-    catalog: Arc<Catalog>,
-    writer: Uuid,
-}
-
-impl Tables for LiveTables {
-    fn state(&self) -> Arc<CatalogState> {
-        self.catalog.state()
-    }
-}
-
-impl Unflushed for LiveTables {
-    fn snapshot(&self, table: TableId) -> Result<LiveRows, ArrowError> {
-        let parts = self.buffer.rows_of(table);
-        let Some(table) = self.catalog.state().table(table).cloned() else { return Ok(LiveRows::default()) };
-        let mut chunks = Vec::new();
-        for part in parts {
-            let series = part.series.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-            for chunk in &part.chunks {
-                chunks.push(LiveChunk {
-                    first_sequence: chunk.sequence.first,
-                    last_sequence: chunk.sequence.last,
-                    rows: chunk.to_sql_batch(&table.schema, &series)?,
-                });
-            }
-        }
-        Ok(LiveRows { chunks })
-    }
-
-    fn writer(&self) -> Uuid {
-        self.writer
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -29,10 +29,14 @@ async fn health(gate: Data<Gate>) -> HttpResponse {
     }
 }
 
-/// `GET /ready`: 200 once writes are taken and every acknowledged point is visible, else 503.
+/// `GET /ready`: 200 once writes are taken (unless the process only reads) and every acknowledged point is visible, else
+/// 503; also when the catalog is not followed any more, with the reason.
 async fn ready(gate: Data<Gate>) -> HttpResponse {
-    match gate.core() {
-        Some(_) => HttpResponse::Ok().json(json!({"status": "ready"})),
+    match gate.core().map(|core| core.catalog.trouble()) {
+        Some(None) => HttpResponse::Ok().json(json!({"status": "ready"})),
+        Some(Some(trouble)) => {
+            HttpResponse::ServiceUnavailable().json(json!({"status": "failing", "reason": trouble.to_string()}))
+        }
         None => HttpResponse::ServiceUnavailable().json(json!({"status": "starting"})),
     }
 }

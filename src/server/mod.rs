@@ -17,7 +17,7 @@ use std::time::Duration;
 use actix_web::web::Data;
 use tracing::{error, info};
 
-use crate::config::{Listener, Settings};
+use crate::config::{Listener, Role, Settings};
 use crate::model::Clock;
 use crate::protocol::{Gate, RequestLimits};
 use crate::query;
@@ -125,7 +125,10 @@ fn announce(settings: &Settings, addresses: &[(Listener, SocketAddr)]) {
         println!("  {:<14} {address}", listener.as_str());
     }
     println!("  store          {}", settings.storage.url);
-    println!("  log            {}", settings.wal.dir.display());
+    match settings.server.role {
+        Role::ReadWrite => println!("  log            {}", settings.wal.dir.display()),
+        Role::ReadOnly => println!("  log            none: this gateway only reads"),
+    }
     let at = |wanted| addresses.iter().find(|(listener, _)| *listener == wanted).map(|(_, address)| address);
     if let (Some(influxdb), Some(cnosdb)) = (at(Listener::Influxdb), at(Listener::Cnosdb)) {
         println!("try:");

@@ -261,14 +261,13 @@ fn merge(running: &Running, store: Arc<dyn ObjectStore>, context: &str) {
 /// Afterwards all objects are live.
 fn remove_orphans(running: &Running, store: Arc<dyn ObjectStore>, context: &str) {
     let core = &running.gateway.core;
-    let collector = OrphanCollector {
-        catalog: core.catalog.clone(),
-        buffer: core.ingest.buffer.clone(),
-        store: store.clone(),
-        grace: Duration::ZERO,
-        metrics: core.ingest.metrics.clone(),
-        clock: core.ingest.clock.clone(),
-    };
+    let collector = OrphanCollector::new(
+        core.catalog.clone(),
+        store.clone(),
+        Duration::ZERO,
+        core.ingest.metrics.clone(),
+        core.ingest.clock.clone(),
+    );
     retried(context, || running.run(collector.collect(i64::MAX)));
     let prefix = layout::segments_prefix();
     let objects = retried(context, || running.run(store.list(Some(&prefix)).try_collect::<Vec<_>>())).len();

@@ -49,6 +49,8 @@ pub fn settings(folder: &Path, temp: &Path, background: Background) -> Settings 
     settings.buffer.window_secs = WINDOW_SECS;
     settings.compaction.files_min = 2;
     settings.catalog.snapshot_every = 4;
+    // What is needless goes at once.
+    settings.catalog.prune_after_secs = 0;
     match background {
         Background::Busy => {
             settings.buffer.flush_age_ms = 10;
@@ -116,7 +118,7 @@ impl Running {
         let clock = system_clock();
         let with = Surroundings {
             fs,
-            // Ahead of the files' own times, so that what is kept for a while is old enough at once.
+            // Ahead of the files' own times, so that orphans are old enough at once.
             clock: Arc::new(move || clock() + 2 * HOUR.as_nanos() as i64),
             registry: prometheus::Registry::new(),
             store,

@@ -23,9 +23,8 @@ fn store(folder: &Path) -> Arc<dyn ObjectStore> {
     Arc::new(DurableLocal::open(&folder.join("store"), Arc::new(OsFileSystem)).unwrap())
 }
 
-async fn catalog(folder: &Path) -> Catalog {
-    let options = CatalogOptions { snapshot_every: 1000, clock: Arc::new(|| 0) };
-    Catalog::open(store(folder), Uuid::from_u128(99), options).await.unwrap()
+fn options() -> CatalogOptions {
+    CatalogOptions { snapshot_every: 1000, ..CatalogOptions::new(Arc::new(|| 0)) }
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -36,7 +35,7 @@ fn runtime() -> tokio::runtime::Runtime {
 pub fn create_append_table(folder: &Path, database: &str, table: &str) {
     std::fs::create_dir_all(folder.join("store")).unwrap();
     runtime().block_on(async {
-        let catalog = catalog(folder).await;
+        let catalog = Catalog::open(store(folder), Uuid::from_u128(99), options()).await.unwrap();
         let (database, table) = (database.to_string(), table.to_string());
         let mut schema = TableSchema::new(RowIdentity::Append);
         schema.add("host", ColumnKind::Tag, None);
@@ -58,6 +57,7 @@ pub fn create_append_table(folder: &Path, database: &str, table: &str) {
             })
             .await
             .unwrap();
+        catalog.retire().await.unwrap();
         catalog.close().await;
     });
 }
@@ -65,30 +65,40 @@ pub fn create_append_table(folder: &Path, database: &str, table: &str) {
 /// Every copy of every row of `database`. A row of the log does not count once its table is flushed beyond it.
 pub fn copies(folder: &Path, database: &str) -> Copies {
     runtime().block_on(async {
-        let catalog = catalog(folder).await;
-        let state = catalog.state();
-        catalog.close().await;
+        let store = store(folder);
+        let state = state(&store).await;
         let mut copies = Copies::new();
         count_log(folder, &state, &mut copies);
-        let store = store(folder);
-        for table in state.tables().filter(|t| &*t.name.database == database) {
-            for segment in &table.segments {
-                let path = object_store::path::Path::parse(&segment.path).unwrap();
-                let bytes = store.get(&path).await.unwrap().bytes().await.unwrap();
-                let mut series = SeriesSet::default();
-                let chunks = decode_segment(bytes, &table.schema, segment.sequence, &mut series).unwrap();
-                let rows: usize = chunks.iter().map(|c| c.rows()).sum();
-                assert_eq!(rows as u64, segment.rows, "{}", segment.path);
-                for chunk in chunks {
-                    let host =
-                        series.tag_array(column(&table.schema, "host", ColumnKind::Tag), chunk.series.iter().copied());
-                    let n = chunk.field(column(&table.schema, "n", ColumnKind::Field)).unwrap();
-                    count(&table.name.table, &strings(&host), n, &mut copies);
-                }
-            }
-        }
+        count_segments(&store, &state, database, &mut copies).await;
         copies
     })
+}
+
+/// The catalog as it is now.
+pub async fn state(store: &Arc<dyn ObjectStore>) -> Arc<CatalogState> {
+    let catalog = Catalog::read(store.clone(), options()).await.unwrap();
+    catalog.close().await;
+    catalog.state()
+}
+
+/// Every copy of every row of `database` that is in a live segment.
+pub async fn count_segments(store: &Arc<dyn ObjectStore>, state: &CatalogState, database: &str, copies: &mut Copies) {
+    for table in state.tables().filter(|t| &*t.name.database == database) {
+        for segment in &table.segments {
+            let path = object_store::path::Path::parse(&segment.path).unwrap();
+            let bytes = store.get(&path).await.unwrap().bytes().await.unwrap();
+            let mut series = SeriesSet::default();
+            let chunks = decode_segment(bytes, &table.schema, segment.sequence, &mut series).unwrap();
+            let rows: usize = chunks.iter().map(|c| c.rows()).sum();
+            assert_eq!(rows as u64, segment.rows, "{}", segment.path);
+            for chunk in chunks {
+                let host =
+                    series.tag_array(column(&table.schema, "host", ColumnKind::Tag), chunk.series.iter().copied());
+                let n = chunk.field(column(&table.schema, "n", ColumnKind::Field)).unwrap();
+                count(&table.name.table, &strings(&host), n, copies);
+            }
+        }
+    }
 }
 
 fn count_log(folder: &Path, state: &CatalogState, copies: &mut Copies) {

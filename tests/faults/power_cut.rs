@@ -246,14 +246,13 @@ fn check_orphans(machine: &Machine, writers: &mut [Writer], context: &str) {
     let store: Arc<dyn ObjectStore> =
         Arc::new(DurableLocal::open(&machine.store_folder(), Arc::new(machine.fs.clone())).unwrap());
     let core = &running.gateway.core;
-    let collector = OrphanCollector {
-        catalog: core.catalog.clone(),
-        buffer: core.ingest.buffer.clone(),
-        store: store.clone(),
-        grace: Duration::ZERO,
-        metrics: core.ingest.metrics.clone(),
-        clock: core.ingest.clock.clone(),
-    };
+    let collector = OrphanCollector::new(
+        core.catalog.clone(),
+        store.clone(),
+        Duration::ZERO,
+        core.ingest.metrics.clone(),
+        core.ingest.clock.clone(),
+    );
     let mut objects: Vec<String> = running.run(async {
         collector.collect(i64::MAX).await.unwrap();
         let prefix = layout::segments_prefix();

@@ -1,5 +1,7 @@
 //! Whole gateways over an in-memory store: what is written is what is read, whatever flush, compaction and restarts do.
 
+mod several;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,9 +15,11 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use super::options::compaction_options;
 use super::*;
 use crate::catalog::databases::{IfExists, NewDatabase};
-use crate::ingest::{BadPoints, Rules, Target};
+use crate::ingest::compaction::CompactionOptions;
+use crate::ingest::{BadPoints, IngestError, Receipt, Rules, Target};
 use crate::model::Precision;
 use crate::protocol::format::line_protocol::{Dialect, Options, parse};
 use crate::query::sql::{SqlAnswer, SqlRequest};
@@ -47,24 +51,43 @@ fn settings(folder: &tempfile::TempDir) -> Settings {
     settings
 }
 
+fn surroundings(store: &Arc<dyn ObjectStore>) -> Surroundings {
+    Surroundings {
+        fs: Arc::new(OsFileSystem),
+        clock: Arc::new(|| NOW_NS),
+        registry: Registry::new(),
+        store: Some(store.clone()),
+        runtime: tokio::runtime::Handle::current(),
+    }
+}
+
+async fn accept(gateway: &Gateway, lines: &str) -> Result<Receipt, IngestError> {
+    let options = Options { dialect: Dialect::INFLUXDB, precision: Precision::Ns, now_ns: NOW_NS };
+    let parsed = parse(lines.as_bytes(), &options);
+    assert!(parsed.bad_lines.is_empty(), "{lines}");
+    let target = Target { tenant: "cnosdb".into(), database: "d".into(), policy: None };
+    gateway.core.ingest.accept(&target, parsed.points, RULES).await
+}
+
+async fn select(gateway: &Gateway, text: &str) -> Vec<RecordBatch> {
+    let request =
+        SqlRequest { tenant: "cnosdb".into(), database: "d".into(), text: text.into(), target_partitions: Some(2) };
+    let SqlAnswer::Rows(rows) = gateway.core.queries.run(request).await.unwrap() else { panic!("{text}") };
+    rows.map(|batch| batch.unwrap()).collect().await
+}
+
+async fn count(gateway: &Gateway, text: &str) -> i64 {
+    select(gateway, text).await[0].column(0).as_primitive::<datafusion::arrow::datatypes::Int64Type>().value(0)
+}
+
 impl House {
     async fn open(store: Arc<dyn ObjectStore>, folder: tempfile::TempDir) -> House {
         let settings = settings(&folder);
-        let with = Surroundings {
-            fs: Arc::new(OsFileSystem),
-            clock: Arc::new(|| NOW_NS),
-            registry: Registry::new(),
-            store: Some(store.clone()),
-            runtime: tokio::runtime::Handle::current(),
-        };
-        let gateway = Gateway::open(&settings, with).await.unwrap();
+        let gateway = Gateway::open(&settings, surroundings(&store)).await.unwrap();
         let compactor = Compactor {
             catalog: gateway.core.catalog.clone(),
             store: store.clone(),
-            options: CompactionOptions {
-                keep_replaced: Duration::ZERO,
-                ..compaction_options(&settings, settings.buffer.window_secs as i64 * NANOS_PER_SEC)
-            },
+            options: CompactionOptions { keep_replaced: Duration::ZERO, ..compaction_options(&settings) },
             metrics: gateway.core.ingest.metrics.clone(),
             replaced: Mutex::new(VecDeque::new()),
         };
@@ -72,7 +95,11 @@ impl House {
     }
 
     async fn new() -> House {
-        let house = House::open(Arc::new(InMemory::new()), tempfile::tempdir().unwrap()).await;
+        House::over(Arc::new(InMemory::new())).await
+    }
+
+    async fn over(store: Arc<dyn ObjectStore>) -> House {
+        let house = House::open(store, tempfile::tempdir().unwrap()).await;
         let new = NewDatabase { tenant: "cnosdb".into(), name: "d".into(), precision: Precision::Ns, policy: None };
         house.gateway.core.catalog.create_database(new, IfExists::Fail).await.unwrap();
         house
@@ -83,41 +110,36 @@ impl House {
         for task in &self.gateway.background {
             task.abort();
         }
-        self.gateway.core.ingest.wal.shutdown().await;
+        self.gateway.core.ingest.wal.as_ref().unwrap().shutdown().await;
         self.gateway.core.catalog.close().await;
         House::open(self.store, self.folder).await
     }
 
+    async fn accept(&self, lines: &str) -> Result<Receipt, IngestError> {
+        accept(&self.gateway, lines).await
+    }
+
     async fn write(&self, lines: &str) {
-        let options = Options { dialect: Dialect::INFLUXDB, precision: Precision::Ns, now_ns: NOW_NS };
-        let parsed = parse(lines.as_bytes(), &options);
-        assert!(parsed.bad_lines.is_empty(), "{lines}");
-        let target = Target { tenant: "cnosdb".into(), database: "d".into(), policy: None };
-        let receipt = self.gateway.core.ingest.accept(&target, parsed.points, RULES).await.unwrap();
-        assert_eq!(receipt.rejected.points, 0, "{lines}");
+        assert_eq!(self.accept(lines).await.unwrap().rejected.points, 0, "{lines}");
     }
 
     async fn select(&self, text: &str) -> Vec<RecordBatch> {
-        let request =
-            SqlRequest { tenant: "cnosdb".into(), database: "d".into(), text: text.into(), target_partitions: Some(2) };
-        let SqlAnswer::Rows(rows) = self.gateway.core.queries.run(request).await.unwrap() else { panic!("{text}") };
-        rows.map(|batch| batch.unwrap()).collect().await
+        select(&self.gateway, text).await
     }
 
     async fn count(&self, text: &str) -> i64 {
-        let batches = self.select(text).await;
-        batches[0].column(0).as_primitive::<datafusion::arrow::datatypes::Int64Type>().value(0)
+        count(&self.gateway, text).await
     }
 
-    fn orphans(&self) -> OrphanCollector {
-        OrphanCollector {
-            catalog: self.gateway.core.catalog.clone(),
-            buffer: self.gateway.core.ingest.buffer.clone(),
-            store: self.store.clone(),
-            grace: Duration::from_secs(3600),
-            metrics: self.gateway.core.ingest.metrics.clone(),
-            clock: Arc::new(|| NOW_NS),
-        }
+    fn orphans(&self, grace: Duration) -> OrphanCollector {
+        let core = &self.gateway.core;
+        OrphanCollector::new(
+            core.catalog.clone(),
+            self.store.clone(),
+            grace,
+            core.ingest.metrics.clone(),
+            Arc::new(|| NOW_NS),
+        )
     }
 
     async fn objects(&self) -> Vec<String> {
@@ -207,7 +229,7 @@ async fn rows_are_what_was_written_through_flushes_merges_and_restarts() {
         while house.compactor.round().await.unwrap() > 0 {}
         house.compactor.remove_replaced(Instant::now()).await;
         // What was replaced before a restart is an orphan after it.
-        house.orphans().collect(far_from_now()).await.unwrap();
+        house.orphans(Duration::ZERO).collect(far_from_now()).await.unwrap();
         assert_eq!(rows(&house).await, model, "seed {seed}, at the end");
         let state = house.gateway.core.catalog.state();
         let live: usize = state.tables().map(|t| t.segments.len()).sum();
@@ -239,10 +261,16 @@ async fn orphans_go_and_live_objects_stay() {
     let table = house.gateway.core.catalog.state().tables().next().unwrap().clone();
     let orphan = layout::segment_key(&table.name, None, 0, Uuid::new_v4());
     house.store.put(&orphan, PutPayload::from_static(b"left behind")).await.unwrap();
-    let collector = house.orphans();
+    let hour = Duration::from_secs(3600);
+    let (collector, later) = (house.orphans(hour), far_from_now() - hour.as_nanos() as i64);
     assert_eq!(collector.collect(0).await.unwrap(), 0, "it is young");
+    assert_eq!(collector.collect(later).await.unwrap(), 0, "a query may read it");
+    assert_eq!(house.objects().await.len(), 2);
     assert_eq!(collector.collect(far_from_now()).await.unwrap(), 1);
     assert_eq!(house.objects().await, live);
+    let version = house.gateway.core.catalog.state().version;
+    assert_eq!(collector.collect(far_from_now()).await.unwrap(), 0);
+    assert_eq!(house.gateway.core.catalog.state().version, version, "nothing to remove, nothing to commit");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

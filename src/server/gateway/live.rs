@@ -1,0 +1,49 @@
+//! The write path as queries see it.
+
+use std::sync::Arc;
+
+use datafusion::arrow::error::ArrowError;
+use uuid::Uuid;
+
+use crate::catalog::{Catalog, CatalogState};
+use crate::ingest::Buffer;
+use crate::model::TableId;
+use crate::query::{LiveChunk, LiveRows, Tables, Unflushed};
+
+/// What queries see of the write path.
+#[derive(Debug)]
+pub(super) struct LiveTables {
+    pub(super) buffer: Arc<Buffer>,
+    pub(super) catalog: Arc<Catalog>,
+    /// Whose rows `buffer` holds.
+    pub(super) writer: Uuid,
+}
+
+impl Tables for LiveTables {
+    fn state(&self) -> Arc<CatalogState> {
+        self.catalog.state()
+    }
+}
+
+impl Unflushed for LiveTables {
+    fn snapshot(&self, table: TableId) -> Result<LiveRows, ArrowError> {
+        let parts = self.buffer.rows_of(table);
+        let Some(table) = self.catalog.state().table(table).cloned() else { return Ok(LiveRows::default()) };
+        let mut chunks = Vec::new();
+        for part in parts {
+            let series = part.series.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            for chunk in &part.chunks {
+                chunks.push(LiveChunk {
+                    first_sequence: chunk.sequence.first,
+                    last_sequence: chunk.sequence.last,
+                    rows: chunk.to_sql_batch(&table.schema, &series)?,
+                });
+            }
+        }
+        Ok(LiveRows { chunks })
+    }
+
+    fn writer(&self) -> Uuid {
+        self.writer
+    }
+}

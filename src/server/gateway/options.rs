@@ -1,0 +1,105 @@
+//! Settings in the words of those who work with them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::catalog::{CatalogMetrics, CatalogOptions};
+use crate::config::Settings;
+use crate::ingest::IngestLimits;
+use crate::ingest::compaction::CompactionOptions;
+use crate::ingest::flush::FlushOptions;
+use crate::model::Clock;
+use crate::query::QueryOptions;
+use crate::storage::open::StoreOptions;
+
+const NANOS_PER_SEC: i64 = 1_000_000_000;
+/// Replaced segments outlive the longest query by this.
+const REPLACED_MARGIN: Duration = Duration::from_secs(60);
+
+pub(super) fn store_options(settings: &Settings) -> StoreOptions {
+    let storage = &settings.storage;
+    StoreOptions {
+        endpoint: storage.endpoint.clone(),
+        allow_http: storage.allow_http,
+        virtual_hosted_style: storage.virtual_hosted_style,
+        ca_file: storage.ca_file.clone(),
+        connect_timeout: Duration::from_millis(storage.connect_timeout_ms),
+        request_timeout: Duration::from_millis(storage.request_timeout_ms),
+        retries_max: storage.retries_max,
+        retry_backoff: Duration::from_millis(storage.retry_backoff_ms),
+        retry_timeout: Duration::from_millis(storage.retry_timeout_ms),
+    }
+}
+
+pub(super) fn flush_options(settings: &Settings) -> FlushOptions {
+    let buffer = &settings.buffer;
+    FlushOptions {
+        table_bytes: buffer.flush_bytes as u64,
+        age: Duration::from_millis(buffer.flush_age_ms),
+        small_bytes: buffer.flush_small_bytes as u64,
+        small_age: Duration::from_millis(buffer.flush_small_age_ms),
+        buffer_bytes_max: buffer.budget_bytes as u64,
+        window_ns: window_ns(settings),
+        concurrency: buffer.flush_concurrency,
+    }
+}
+
+pub(super) fn compaction_options(settings: &Settings) -> CompactionOptions {
+    CompactionOptions {
+        interval: Duration::from_millis(settings.compaction.interval_ms),
+        files_min: settings.compaction.files_min,
+        segment_bytes_max: settings.compaction.segment_bytes_max,
+        window_ns: window_ns(settings),
+        keep_replaced: Duration::from_millis(settings.query.timeout_ms) + REPLACED_MARGIN,
+    }
+}
+
+pub(super) fn query_options(settings: &Settings, temp_dir: PathBuf) -> QueryOptions {
+    let query = &settings.query;
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    QueryOptions {
+        running_max: if query.concurrency == 0 { 2 * cores } else { query.concurrency },
+        waiting_max: query.queue,
+        wait_max: Duration::from_millis(query.queue_timeout_ms),
+        time_limit: Duration::from_millis(query.timeout_ms),
+        memory_bytes: query.memory_bytes,
+        memory_bytes_per_query: query.memory_bytes_per_query,
+        temp_dir: Some(temp_dir),
+        temp_bytes_max: query.temp_bytes_max,
+        target_partitions: cores,
+        metadata_cache_bytes: settings.cache.metadata_bytes,
+        ..QueryOptions::default()
+    }
+}
+
+pub(super) fn catalog_options(settings: &Settings, clock: Clock, metrics: CatalogMetrics) -> CatalogOptions {
+    let catalog = &settings.catalog;
+    CatalogOptions {
+        snapshot_every: catalog.snapshot_every,
+        prune_after: Duration::from_secs(catalog.prune_after_secs),
+        poll: Duration::from_millis(catalog.poll_ms),
+        poll_alone: Duration::from_millis(catalog.poll_alone_ms),
+        name: process_name(),
+        clock,
+        metrics,
+    }
+}
+
+/// Host and process id, for people who look at the list of writers.
+fn process_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}:{}", host.trim(), std::process::id())
+}
+
+/// Width of a time window, nanoseconds.
+pub(super) fn window_ns(settings: &Settings) -> i64 {
+    settings.buffer.window_secs as i64 * NANOS_PER_SEC
+}
+
+pub(super) fn ingest_limits(settings: &Settings) -> IngestLimits {
+    IngestLimits {
+        buffer_bytes_max: settings.buffer.budget_bytes as u64,
+        windows_per_request_max: settings.limits.windows_per_request_max,
+        window_ns: window_ns(settings),
+    }
+}

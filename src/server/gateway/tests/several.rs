@@ -1,0 +1,144 @@
+//! Several gateways on one store.
+
+use super::*;
+use crate::ingest::IngestError;
+use crate::model::{Classify, Kind};
+use crate::storage::held::{HeldStore, Holding};
+
+/// A writer beside the gateway under test, and what it collects.
+async fn other_collector(store: &Arc<dyn ObjectStore>) -> OrphanCollector {
+    let clock: Clock = Arc::new(|| NOW_NS);
+    let options = crate::catalog::CatalogOptions::new(clock.clone());
+    let catalog = Catalog::open(store.clone(), Uuid::from_u128(2), options).await.unwrap();
+    let metrics = IngestMetrics::new(&Registry::new()).unwrap();
+    OrphanCollector::new(Arc::new(catalog), store.clone(), Duration::ZERO, metrics, clock)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flush_whose_uploads_were_collected_meanwhile_uploads_again() {
+    let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let store = HeldStore::over(&inner);
+    let house = House::over(store.clone()).await;
+    let other = other_collector(&inner).await;
+    house.write("m,host=x a=1 1\nm,host=y a=2 2").await;
+    // Uploaded, and about to be committed, when the writer falls asleep.
+    store.hold(Holding::Puts("catalog/"));
+    let collected = async {
+        store.someone_waits().await;
+        let collected = other.collect(far_from_now()).await.unwrap();
+        store.hold(Holding::Nothing);
+        collected
+    };
+    let (flushed, collected) = tokio::join!(house.gateway.flush(), collected);
+    assert_eq!(collected, 1);
+    assert!(matches!(flushed, Err(FlushError::Outdated)), "{flushed:?}");
+    assert_eq!(house.count("select count(*) from m").await, 2);
+    house.gateway.flush().await.unwrap();
+    assert_eq!(house.count("select count(*) from m").await, 2);
+    assert_eq!(house.objects().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_merge_that_was_collected_meanwhile_is_dropped() {
+    let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let store = HeldStore::over(&inner);
+    let house = House::over(store.clone()).await;
+    let other = other_collector(&inner).await;
+    for i in 0..3 {
+        house.write(&format!("m,host=x a={i} {i}")).await;
+        house.gateway.flush().await.unwrap();
+    }
+    store.hold(Holding::Puts("catalog/"));
+    let collected = async {
+        store.someone_waits().await;
+        let collected = other.collect(far_from_now()).await.unwrap();
+        store.hold(Holding::Nothing);
+        collected
+    };
+    let (merged, collected) = tokio::join!(house.compactor.round(), collected);
+    assert_eq!((merged.unwrap(), collected), (0, 1));
+    assert_eq!((house.objects().await.len(), house.count("select count(*) from m").await), (3, 3));
+    assert_eq!(house.compactor.round().await.unwrap(), 1);
+    assert_eq!(house.count("select count(*) from m").await, 3);
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_over_a_copied_log_takes_over_and_the_old_one_takes_no_writes() {
+    let old = House::new().await;
+    old.write("m,host=x a=1 1").await;
+    let folder = tempfile::tempdir().unwrap();
+    copy_folder(&old.folder.path().join("wal"), &folder.path().join("wal"));
+    let new = House::open(old.store.clone(), folder).await;
+    assert_eq!(new.count("select count(*) from m").await, 1, "replayed");
+    let fenced = old.gateway.flush().await;
+    assert!(matches!(fenced, Err(FlushError::Publish(CatalogError::Fenced { .. }))), "{fenced:?}");
+    let refused = old.accept("m,host=x a=2 2").await.unwrap_err();
+    assert!(matches!(refused, IngestError::Catalog(CatalogError::Fenced { .. })), "{refused}");
+    assert_eq!(refused.kind(), Kind::Unavailable);
+    assert!(old.gateway.core.catalog.trouble().is_some());
+    new.gateway.flush().await.unwrap();
+    assert_eq!((new.count("select count(*) from m").await, new.objects().await.len()), (1, 2));
+    let segments: usize = new.gateway.core.catalog.state().tables().map(|t| t.segments.len()).sum();
+    assert_eq!(segments, 1, "one upload of the two is an orphan");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_after_which_nothing_is_left_closes_the_writer() {
+    let house = House::new().await;
+    let store = house.store.clone();
+    house.write("m,host=x a=1 1").await;
+    house.gateway.close().await;
+    let options = crate::catalog::CatalogOptions::new(Arc::new(|| NOW_NS));
+    let state = Catalog::read(store, options).await.unwrap().state();
+    assert_eq!((state.writers().count(), state.tables().map(|t| t.segments.len()).sum::<usize>()), (0, 1));
+}
+
+async fn open_reader(store: &Arc<dyn ObjectStore>) -> (Result<Gateway, StartError>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(&folder);
+    settings.server.role = Role::ReadOnly;
+    settings.catalog.poll_ms = 10;
+    (Gateway::open(&settings, surroundings(store)).await, folder)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_only_reads_shows_what_is_flushed_and_touches_nothing() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let (refused, _) = open_reader(&store).await;
+    assert!(matches!(refused.err(), Some(StartError::NothingToRead)));
+    assert_eq!(store.list(None).count().await, 0);
+
+    let house = House::over(store.clone()).await;
+    house.write("m,host=x a=1 1").await;
+    house.gateway.flush().await.unwrap();
+    house.write("m,host=x a=2 2").await;
+    let before: Vec<_> = store.list(None).map(|meta| meta.unwrap()).collect().await;
+    let (reader, folder) = open_reader(&store).await;
+    let reader = reader.unwrap();
+    assert_eq!(count(&reader, "select count(*) from m").await, 1, "only what is flushed");
+    let refused = accept(&reader, "m,host=x a=3 3").await.unwrap_err();
+    assert!(matches!(refused, IngestError::Catalog(CatalogError::ReadOnly)), "{refused}");
+    assert_eq!(refused.kind(), Kind::Forbidden);
+    let refused = reader.core.catalog.drop_database("cnosdb", "d").await;
+    assert!(matches!(refused, Err(CatalogError::ReadOnly)), "{refused:?}");
+    let after: Vec<_> = store.list(None).map(|meta| meta.unwrap()).collect().await;
+    assert_eq!(after, before);
+    assert!(!folder.path().join("wal").exists());
+
+    house.gateway.flush().await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while count(&reader, "select count(*) from m").await < 2 {
+        assert!(Instant::now() < deadline, "what was flushed does not show");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    reader.close().await;
+    assert_eq!(std::fs::read_dir(folder.path().join("tmp")).unwrap().count(), 0, "nothing is left of spilling");
+}
