@@ -25,6 +25,7 @@ DEBIAN := tools/debian_binary.sh $(CACHE)/debian
 
 CARGO_FUZZ_VERSION := 0.13.2
 KILLS ?= 30
+MINUTES ?= 10
 FUZZ_SECONDS ?= 60
 # `none` finds panics, endless loops and unbounded memory; `address` also wants what only the compiler's own tests may use.
 FUZZ_SANITIZER ?= none
@@ -68,9 +69,14 @@ conformance: build ## the shared suites; fails when fewer cases pass than before
 crash: ## kill the gateway 30 times while it is written to (KILLS=n)
 	TIDEGATE_CRASH_KILLS=$(KILLS) cargo test --locked --test faults -- --nocapture
 
+.PHONY: processes
+processes: ## several gateways on one store, killed and put to sleep for MINUTES
+	TIDEGATE_PROCESSES_MINUTES=$(MINUTES) cargo test --locked --test faults several_processes -- --nocapture
+
 .PHONY: faults
-faults: ## the long form: 300 kills
+faults: ## the long form: 300 kills, 10 minutes of several gateways
 	$(MAKE) crash KILLS=300
+	$(MAKE) processes MINUTES=10
 
 .PHONY: clients
 clients: build $(VENV)/ready ## real clients write, SQL reads back

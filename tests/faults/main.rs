@@ -17,4 +17,5 @@ mod machine;
 mod physical;
 mod power_cut;
 mod process;
+mod several_processes;
 mod stop;

@@ -31,6 +31,11 @@ pub struct Process {
 impl Process {
     /// Starts it without waiting.
     pub fn start(folder: &Path) -> Process {
+        Process::start_with(folder, &[])
+    }
+
+    /// The same with variables over what is set here.
+    pub fn start_with(folder: &Path, environment: &[(String, String)]) -> Process {
         let [influxdb, cnosdb] = free_addresses();
         let log = folder.join("log");
         let stderr = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
@@ -44,6 +49,7 @@ impl Process {
             .env("TIDEGATE__LISTEN__OPENTSDB", "off")
             .env("TIDEGATE__LISTEN__TDENGINE", "off")
             .env("TIDEGATE__LISTEN__ELASTICSEARCH", "off")
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::null())
             .stderr(stderr)
             .spawn()
@@ -66,6 +72,10 @@ impl Process {
         }
     }
 
+    pub fn log_file(&self) -> PathBuf {
+        self.log.clone()
+    }
+
     /// What the gateways over this folder wrote to standard error.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
@@ -79,9 +89,23 @@ impl Process {
 
     /// SIGTERM, and the exit status.
     pub fn stop(mut self) -> ExitStatus {
-        let kill = format!("kill -TERM {}", self.child.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        self.signal("TERM");
         self.wait_for_exit()
+    }
+
+    /// SIGSTOP: it sleeps wherever it is.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
     pub fn wait_for_exit(&mut self) -> ExitStatus {
@@ -126,6 +150,13 @@ impl Connection {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
         Ok(Connection(stream))
+    }
+
+    /// For a gateway that may be asleep: it is not waited for.
+    pub fn open_hasty(address: SocketAddr) -> std::io::Result<Connection> {
+        let connection = Connection::open(address)?;
+        connection.0.set_read_timeout(Some(Duration::from_millis(200)))?;
+        Ok(connection)
     }
 
     /// Status and body. An error when there is no whole answer.
