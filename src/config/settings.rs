@@ -73,8 +73,8 @@ fn sections(settings: &Settings) -> BTreeMap<String, BTreeMap<String, serde_json
     serde_json::from_value(value).expect("settings are sections of keys")
 }
 
-/// Where the data lives for good. Credentials are not settings: they come from the environment variables that the
-/// stores' own tools read (`AWS_ACCESS_KEY_ID`, `GOOGLE_SERVICE_ACCOUNT`, `AZURE_STORAGE_ACCOUNT_NAME`, …).
+/// Where the data lives for good. Credentials are not settings: they come from where the stores' own tools find them
+/// (`AWS_ACCESS_KEY_ID` or a profile of `~/.aws`, `GOOGLE_SERVICE_ACCOUNT`, `AZURE_STORAGE_ACCOUNT_NAME`, …).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StorageSettings {

@@ -34,6 +34,7 @@ use crate::storage::fs::FileSystem;
 use crate::storage::identity::{self, IdentityError};
 use crate::storage::metered::MeteredStore;
 use crate::storage::open::{StoreError, StoreUrl, open_store, open_to_read, probe_put_if_absent};
+use crate::storage::reach::wait_for_answer;
 use crate::storage::read_only::ReadOnlyStore;
 
 use live::LiveTables;
@@ -210,9 +211,13 @@ async fn open_metered_store(settings: &Settings, with: &Surroundings) -> Result<
         Some(store) => store.clone(),
         None => {
             let url = StoreUrl::parse(&settings.storage.url)?;
-            let (options, fs) = (store_options(settings), with.fs.clone());
-            let open = move || if only_reads { open_to_read(&url, &options) } else { open_store(&url, &options, fs) };
-            tokio::task::spawn_blocking(open).await??
+            let (options, fs, of) = (store_options(settings), with.fs.clone(), url.clone());
+            let open = move || if only_reads { open_to_read(&of, &options) } else { open_store(&of, &options, fs) };
+            let store = tokio::task::spawn_blocking(open).await??;
+            if matches!(url, StoreUrl::Bucket { .. }) {
+                wait_for_answer(&*store, &url).await?;
+            }
+            store
         }
     };
     Ok(Arc::new(MeteredStore::new(store, &with.registry)?))

@@ -18,14 +18,13 @@ pub(super) fn routes(app: &mut ServiceConfig) {
         .service(web::resource("/metrics").guard(reads()).to(metrics));
 }
 
-/// `GET /health`: InfluxDB 1.8's answer; 503 while the log is replayed.
+/// `GET /health`: InfluxDB 1.8's answer; 503 before the start is over, which waits for the store.
 async fn health(gate: Data<Gate>) -> HttpResponse {
     let answer = |status: &str, message: &str| json!({"name": "influxdb", "message": message, "status": status, "checks": [], "version": VERSION});
     match gate.core() {
         Some(_) => HttpResponse::Ok().json(answer("pass", "ready for queries and writes")),
-        None => {
-            HttpResponse::ServiceUnavailable().json(answer("fail", "starting: the write-ahead log is being replayed"))
-        }
+        None => HttpResponse::ServiceUnavailable()
+            .json(answer("fail", "starting: the store is being read and the write-ahead log replayed")),
     }
 }
 

@@ -34,6 +34,9 @@ pub enum IdentityError {
     NewerFormat { found: u64, known: u32 },
     #[error("{object} in the store is damaged: {what}; restore it from a copy, or point `storage.url` elsewhere")]
     Damaged { object: String, what: String },
+    /// Reading takes "not found" for an answer, so it comes from the create.
+    #[error("{object} cannot be created: storage.url names a bucket that does not exist: {source}")]
+    NoBucket { object: String, source: object_store::Error },
     #[error("{object} cannot be read or created: {source}")]
     Store { object: String, source: object_store::Error },
 }
@@ -43,6 +46,7 @@ impl Classify for IdentityError {
         match self {
             IdentityError::NewerFormat { .. } => Kind::Unsupported,
             IdentityError::Damaged { .. } => Kind::Internal,
+            IdentityError::NoBucket { .. } => Kind::NotFound,
             IdentityError::Store { .. } => Kind::Unavailable,
         }
     }
@@ -117,7 +121,11 @@ fn damaged(what: String) -> IdentityError {
 }
 
 fn store_error(source: object_store::Error) -> IdentityError {
-    IdentityError::Store { object: layout::identity_key().to_string(), source }
+    let object = layout::identity_key().to_string();
+    match source {
+        object_store::Error::NotFound { .. } => IdentityError::NoBucket { object, source },
+        source => IdentityError::Store { object, source },
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Objects and their keys: opening the store, writing and reading segments, durable local files.
 //! It never sees a request; what to compact or expire is handed to it.
 
+mod aws;
+pub mod aws_profile;
+pub mod environment;
 pub mod fs;
 #[cfg(test)]
 pub mod held;
@@ -9,6 +12,7 @@ pub mod layout;
 pub mod local;
 pub mod metered;
 pub mod open;
+pub mod reach;
 pub mod read_only;
 pub mod rows;
 pub mod segment;

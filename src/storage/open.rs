@@ -1,8 +1,8 @@
 //! From `storage.url` to an object store.
 //!
 //! Owns: what the setting may say, how patient the clients are, and the check that a store refuses a second create.
-//! Credentials come from the environment that each cloud's own tools read (`AWS_…`, `GOOGLE_…`, `AZURE_…`); a URL that
-//! holds some is refused, and no error text ever shows them.
+//! Credentials come from where each cloud's own tools find them (`AWS_…`, `GOOGLE_…`, `AZURE_…` variables, AWS profiles, the
+//! machine's role); a URL that holds some is refused, and no error text ever shows them.
 
 use std::fmt;
 use std::io;
@@ -10,7 +10,7 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::AmazonS3ConfigKey;
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::local::LocalFileSystem;
@@ -26,6 +26,9 @@ use tracing::warn;
 use url::Url;
 use uuid::Uuid;
 
+use super::aws;
+use super::aws_profile::ProfileError;
+use super::environment::Environment;
 use super::fs::{FileSystem, OsFileSystem};
 use super::layout;
 use super::local::DurableLocal;
@@ -70,6 +73,8 @@ impl Cloud {
 /// How a remote store is reached. The default suits the clouds themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
+    /// Where credentials and the clouds' own variables are found. Default: empty.
+    pub environment: Environment,
     /// S3 only: where to find a store that is not Amazon's.
     pub endpoint: Option<String>,
     /// Allows `http://` endpoints.
@@ -94,6 +99,7 @@ impl Default for StoreOptions {
     /// again himself.
     fn default() -> Self {
         StoreOptions {
+            environment: Environment::default(),
             endpoint: None,
             allow_http: false,
             virtual_hosted_style: false,
@@ -116,8 +122,14 @@ pub enum StoreError {
     Folder { url: StoreUrl, source: io::Error },
     #[error("storage.{setting} {value:?}: {problem}")]
     Option { setting: &'static str, value: String, problem: String },
+    #[error("{variable} {value:?}: {problem}")]
+    Variable { variable: &'static str, value: String, problem: &'static str },
+    #[error("storage.url: no credentials: {source}")]
+    Profile { source: ProfileError },
     #[error("storage.url {url}: the client cannot be set up: {source}")]
     Client { url: StoreUrl, source: object_store::Error },
+    #[error("storage.url {url}: the store refuses the credentials it is given (or there are none): {source}")]
+    Refused { url: StoreUrl, source: object_store::Error },
     #[error("storage.url: the store cannot {action}: {source}")]
     Request { action: &'static str, source: object_store::Error },
 }
@@ -125,7 +137,12 @@ pub enum StoreError {
 impl Classify for StoreError {
     fn kind(&self) -> Kind {
         match self {
-            StoreError::Url { .. } | StoreError::Option { .. } | StoreError::Client { .. } => Kind::Invalid,
+            StoreError::Url { .. }
+            | StoreError::Option { .. }
+            | StoreError::Variable { .. }
+            | StoreError::Profile { .. }
+            | StoreError::Client { .. } => Kind::Invalid,
+            StoreError::Refused { .. } => Kind::Unauthenticated,
             StoreError::Folder { .. } | StoreError::Request { .. } => Kind::Unavailable,
         }
     }
@@ -237,16 +254,22 @@ fn open_s3(bucket: &str, options: &StoreOptions) -> Result<Built, StoreError> {
         Ok(AmazonS3ConfigKey::Client(key)) => Some(key),
         _ => None,
     })?;
-    let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retries(options));
-    if let Some(endpoint) = &options.endpoint {
-        let plain_allowed = client.get_config_value(&ClientConfigKey::AllowHttp).is_some_and(|allow| allow == "true");
-        check_endpoint(endpoint, plain_allowed)?;
-        builder = builder.with_endpoint(endpoint);
+    let plain_allowed = client.get_config_value(&ClientConfigKey::AllowHttp).is_some_and(|allow| allow == "true");
+    let mut s3 = aws::Client::configure(&options.environment).map_err(|source| StoreError::Profile { source })?;
+    let mut builder = s3.builder.with_bucket_name(bucket).with_retry(retries(options));
+    match &options.endpoint {
+        // As the key that outweighs all variables.
+        Some(endpoint) => {
+            check_endpoint(endpoint, plain_allowed)?;
+            builder = builder.with_config(AmazonS3ConfigKey::S3Endpoint, endpoint);
+        }
+        None => check_endpoint_variables(&options.environment, plain_allowed)?,
     }
     if options.virtual_hosted_style {
         builder = builder.with_virtual_hosted_style_request(true);
     }
-    Ok(builder.with_client_options(client).build().map(|store| Arc::new(store) as _))
+    s3.builder = builder.with_client_options(client);
+    Ok(s3.build().map(|store| Arc::new(store) as _))
 }
 
 fn open_google(bucket: &str, options: &StoreOptions) -> Result<Built, StoreError> {
@@ -254,7 +277,15 @@ fn open_google(bucket: &str, options: &StoreOptions) -> Result<Built, StoreError
         Ok(GoogleConfigKey::Client(key)) => Some(key),
         _ => None,
     })?;
-    let builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).with_retry(retries(options));
+    let mut builder = GoogleCloudStorageBuilder::new().with_bucket_name(bucket).with_retry(retries(options));
+    if let Some(file) = options.environment.get("SERVICE_ACCOUNT") {
+        builder = builder.with_service_account_path(file);
+    }
+    for (key, value) in options.environment.keys("GOOGLE_") {
+        if let Ok(key) = key.parse() {
+            builder = builder.with_config(key, value);
+        }
+    }
     Ok(builder.with_client_options(client).build().map(|store| Arc::new(store) as _))
 }
 
@@ -263,20 +294,45 @@ fn open_azure(container: &str, options: &StoreOptions) -> Result<Built, StoreErr
         Ok(AzureConfigKey::Client(key)) => Some(key),
         _ => None,
     })?;
-    let builder = MicrosoftAzureBuilder::from_env().with_container_name(container).with_retry(retries(options));
+    let mut builder = MicrosoftAzureBuilder::new().with_container_name(container).with_retry(retries(options));
+    for (key, value) in options.environment.keys("AZURE_") {
+        if let Ok(key) = key.parse() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    if let Some(endpoint) = options.environment.get("IDENTITY_ENDPOINT") {
+        builder = builder.with_msi_endpoint(endpoint);
+    }
     Ok(builder.with_client_options(client).build().map(|store| Arc::new(store) as _))
 }
 
 fn check_endpoint(endpoint: &str, plain_allowed: bool) -> Result<(), StoreError> {
-    let problem = match Url::parse(endpoint) {
+    let refused =
+        |problem| StoreError::Option { setting: "endpoint", value: redact(endpoint), problem: str::to_string(problem) };
+    endpoint_problem(endpoint, plain_allowed).map_or(Ok(()), |problem| Err(refused(problem)))
+}
+
+/// The same for the variables that say where S3 is; the first one that is set counts.
+fn check_endpoint_variables(environment: &Environment, plain_allowed: bool) -> Result<(), StoreError> {
+    for variable in ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"] {
+        let Some(value) = environment.get(variable) else { continue };
+        let refused = |problem| StoreError::Variable { variable, value: redact(value), problem };
+        return endpoint_problem(value, plain_allowed).map_or(Ok(()), |problem| Err(refused(problem)));
+    }
+    Ok(())
+}
+
+fn endpoint_problem(endpoint: &str, plain_allowed: bool) -> Option<&'static str> {
+    match Url::parse(endpoint) {
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            "credentials do not belong here but into the environment"
+            Some("credentials do not belong here but into the environment")
         }
-        Ok(url) if url.scheme() == "http" && !plain_allowed => "not encrypted; set storage.allow_http to allow that",
-        Ok(url) if matches!(url.scheme(), "http" | "https") => return Ok(()),
-        _ => "expected http://host:port or https://host:port",
-    };
-    Err(StoreError::Option { setting: "endpoint", value: redact(endpoint), problem: problem.to_string() })
+        Ok(url) if url.scheme() == "http" && !plain_allowed => {
+            Some("not encrypted; set storage.allow_http to allow that")
+        }
+        Ok(url) if matches!(url.scheme(), "http" | "https") => None,
+        _ => Some("expected http://host:port or https://host:port"),
+    }
 }
 
 fn retries(options: &StoreOptions) -> RetryConfig {
@@ -299,11 +355,8 @@ fn client_options(
     client_key: impl Fn(&str) -> Option<ClientConfigKey>,
 ) -> Result<ClientOptions, StoreError> {
     let mut client = ClientOptions::new();
-    for (name, value) in std::env::vars_os() {
-        let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
-        if let Some(key) =
-            name.starts_with(environment_prefix).then(|| client_key(&name.to_ascii_lowercase())).flatten()
-        {
+    for (name, value) in options.environment.keys(environment_prefix) {
+        if let Some(key) = client_key(&name) {
             client = client.with_config(key, value);
         }
     }

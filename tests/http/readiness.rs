@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use tidegate::config::Listener;
 
-use crate::http_gate::{Gate, eventually, free_ports, refused_start_with};
+use crate::http_gate::{Gate, eventually, free_ports};
 
 const SECRET: &str = "Ov3rTheRainb0w";
 const S3_CREDENTIALS: [(&str, &str); 3] =
@@ -86,30 +86,27 @@ fn ready_means_that_the_log_is_replayed() {
 }
 
 #[test]
-fn a_store_that_cannot_be_reached_fails_the_start() {
-    let port = free_ports(1)[0];
-    let listen = format!("listen.influxdb=127.0.0.1:{}", free_ports(1)[0]);
-    let endpoint = format!("storage.endpoint=http://127.0.0.1:{port}");
-    let mut arguments = vec!["serve", "--storage", "s3://bucket/prefix", "--wal", "{folder}/wal"];
-    for setting in [
-        &*endpoint,
-        "storage.allow_http=true",
-        "storage.retries_max=0",
-        "storage.retry_timeout_ms=0",
-        "storage.connect_timeout_ms=500",
-        &*listen,
-        "listen.opentsdb=off",
-        "listen.tdengine=off",
-        "listen.cnosdb=off",
-        "listen.elasticsearch=off",
-    ] {
-        arguments.extend(["--set", setting]);
-    }
-    let refused = refused_start_with(&arguments, &S3_CREDENTIALS);
-    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
-    let message = refused.stderr.lines().rfind(|line| line.starts_with("tidegate: ")).unwrap_or_default();
-    assert!(message.contains(&format!("127.0.0.1:{port}")) || message.contains("store"), "{}", refused.stderr);
-    assert!(!refused.stderr.contains(SECRET), "{}", refused.stderr);
+fn a_start_waits_for_a_store_that_cannot_be_reached_and_says_so() {
+    let endpoint = format!("http://127.0.0.1:{}", free_ports(1)[0]);
+    let settings = [
+        ("storage.url", "s3://bucket/prefix"),
+        ("storage.endpoint", endpoint.as_str()),
+        ("storage.allow_http", "true"),
+        ("storage.retries_max", "0"),
+    ];
+    let mut gate = Gate::start_not_ready(&settings, &S3_CREDENTIALS);
+    let tries = |gate: &Gate| gate.log().matches("the store does not answer; the start waits for it").count();
+    eventually("it is tried again", || tries(&gate) >= 2);
+    let log = gate.log();
+    assert!(
+        log.contains("s3://bucket/prefix") && log.contains(&endpoint) && log.contains("Connection refused"),
+        "{log}"
+    );
+    assert!(!log.contains(SECRET), "{log}");
+    gate.get("/ready").send().expect(503);
+    assert!(gate.get("/health").send().expect(503).text().contains("starting: the store is being read"));
+    gate.ask_to_stop();
+    assert_eq!(gate.wait_for_exit().code(), Some(0), "{}", gate.log());
 }
 
 #[test]

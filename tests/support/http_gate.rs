@@ -388,7 +388,7 @@ fn program(folder: &Path) -> Command {
     let mut command = Command::new(BINARY);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy().to_uppercase();
-        if ["TIDEGATE", "AWS_", "RUST_LOG"].iter().any(|prefix| text.starts_with(prefix)) {
+        if ["TIDEGATE", "AWS_", "GOOGLE_", "AZURE_", "RUST_LOG"].iter().any(|prefix| text.starts_with(prefix)) {
             command.env_remove(&name);
         }
     }

@@ -10,6 +10,7 @@ use crate::ingest::compaction::CompactionOptions;
 use crate::ingest::flush::FlushOptions;
 use crate::model::Clock;
 use crate::query::QueryOptions;
+use crate::storage::environment::Environment;
 use crate::storage::open::StoreOptions;
 
 const NANOS_PER_SEC: i64 = 1_000_000_000;
@@ -19,6 +20,7 @@ const REPLACED_MARGIN: Duration = Duration::from_secs(60);
 pub(super) fn store_options(settings: &Settings) -> StoreOptions {
     let storage = &settings.storage;
     StoreOptions {
+        environment: Environment::of_process(),
         endpoint: storage.endpoint.clone(),
         allow_http: storage.allow_http,
         virtual_hosted_style: storage.virtual_hosted_style,

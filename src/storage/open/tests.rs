@@ -1,4 +1,5 @@
 use object_store::PutOptions;
+use object_store::aws::AmazonS3Builder;
 
 use super::*;
 use crate::storage::fs::OsFileSystem;
@@ -6,6 +7,11 @@ use crate::storage::metered::MeteredStore;
 
 fn open(url: &str, options: &StoreOptions) -> Result<Arc<dyn ObjectStore>, StoreError> {
     open_store(&StoreUrl::parse(url)?, options, Arc::new(OsFileSystem))
+}
+
+fn with_environment(variables: &[(&str, &str)]) -> StoreOptions {
+    let environment = variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    StoreOptions { environment, ..Default::default() }
 }
 
 #[test]
@@ -98,6 +104,36 @@ fn options_that_cannot_work_are_refused_by_name() {
 }
 
 #[test]
+fn variables_that_cannot_work_are_refused_by_name_and_without_their_secrets() {
+    let check = |variables: &[(&str, &str)], expected: &str| {
+        let error = open("s3://bucket/a", &with_environment(variables)).unwrap_err();
+        assert!(error.to_string().starts_with(expected), "{error}");
+        assert!(!error.to_string().contains("hush"), "{error}");
+        assert_eq!(error.kind(), Kind::Invalid);
+    };
+    check(
+        &[("AWS_ENDPOINT_URL", "http://x:1")],
+        "AWS_ENDPOINT_URL \"http://x:1\": not encrypted; set storage.allow_http",
+    );
+    check(
+        &[("AWS_ENDPOINT_URL_S3", "x:1"), ("AWS_ENDPOINT_URL", "https://x")],
+        "AWS_ENDPOINT_URL_S3 \"x:1\": expected",
+    );
+    check(&[("AWS_ENDPOINT", "https://u:hush@x")], "AWS_ENDPOINT \"https://***\": credentials do not");
+    check(
+        &[("AWS_SECRET_ACCESS_KEY", "hush")],
+        "storage.url s3://bucket/a: the client cannot be set up: Generic S3 error: Missing AccessKeyId",
+    );
+    check(
+        &[("AWS_PROFILE", "x"), ("HOME", "/nowhere")],
+        "storage.url: no credentials: profile \"x\" is in none of /nowhere/.aws/cred",
+    );
+    let options =
+        with_environment(&[("AWS_ENDPOINT_URL", "http://x:1"), ("AWS_ALLOW_HTTP", "true"), ("AWS_SESSION_TOKEN", "")]);
+    open("s3://bucket/a", &options).unwrap();
+}
+
+#[test]
 fn buckets_open_without_a_request() {
     let options = StoreOptions {
         endpoint: Some("http://127.0.0.1:9".to_string()),
@@ -108,10 +144,9 @@ fn buckets_open_without_a_request() {
     open("s3://bucket/a/b", &options).unwrap();
     open("gs://bucket", &StoreOptions::default()).unwrap();
     // The account's name comes from the environment.
-    match open("az://container", &StoreOptions::default()) {
-        Ok(_) => {}
-        Err(error) => assert!(error.to_string().starts_with("storage.url az://container/: the client"), "{error}"),
-    }
+    let error = open("az://container", &StoreOptions::default()).unwrap_err();
+    assert!(error.to_string().starts_with("storage.url az://container/: the client"), "{error}");
+    open("az://container", &with_environment(&[("AZURE_STORAGE_ACCOUNT_NAME", "account")])).unwrap();
 }
 
 #[tokio::test]
