@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# object_store.sh minio|gcs|azure: prints the path of an object store to test against, installed once into the cache.
+# object_store.sh minio|azure: prints the path of an object store to test against, installed once into the cache.
 # Versions are fixed here; nothing is installed for the system.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -40,10 +40,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 case ${1:-} in
     minio) from_go minio github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c ;;
-    gcs) from_go fake-gcs-server github.com/fsouza/fake-gcs-server@v1.56.1 ;;
     azure) from_npm azurite-blob azurite@3.35.0 ;;
     *)
-        echo "usage: $0 minio|gcs|azure" >&2
+        echo "usage: $0 minio|azure" >&2
         exit 2
         ;;
 esac

@@ -13,7 +13,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AwsAuthorizer, AwsCredential};
+use object_store::client::HttpRequestBody;
 use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
 use tempfile::TempDir;
 
@@ -129,6 +130,26 @@ impl Minio {
         let variable =
             |(name, value): (String, String)| (format!("TIDEGATE__{}", name.to_uppercase().replace('.', "__")), value);
         self.settings(prefix).into_iter().map(variable).chain(self.credentials()).collect()
+    }
+
+    /// New temporary credentials: access key, secret key, session token. Plain HTTP only.
+    pub fn session(&self) -> (String, String, String) {
+        let form = "Action=AssumeRole&Version=2011-06-15&DurationSeconds=900";
+        let mut request = ureq::http::Request::post(format!("http://{}/", self.address))
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(HttpRequestBody::from(form.to_string()))
+            .unwrap();
+        let (key_id, secret_key) = (self.access_key.clone(), self.secret_key.clone());
+        let credential = AwsCredential { key_id, secret_key, token: None };
+        AwsAuthorizer::new(&credential, "sts", "us-east-1").authorize(&mut request, None);
+        let (head, _) = request.into_parts();
+        let request = ureq::http::Request::from_parts(head, form);
+        let answer = ureq::Agent::new_with_defaults().run(request).unwrap().into_body().read_to_string().unwrap();
+        let element = |name: &str| {
+            let rest = answer.split(&format!("<{name}>")).nth(1).unwrap_or_else(|| panic!("no {name} in {answer}"));
+            rest.split('<').next().unwrap_or_default().to_string()
+        };
+        (element("AccessKeyId"), element("SecretAccessKey"), element("SessionToken"))
     }
 
     fn proxy(&self) -> Option<String> {
