@@ -7,6 +7,7 @@ use super::duration::Duration;
 use super::error::ParseError;
 use super::ident::Ident;
 use super::parser::Parser;
+use super::policy::parse_replication;
 use super::token::Keyword;
 
 /// `CREATE DATABASE name [WITH …]`
@@ -59,7 +60,7 @@ fn parse_policy_spec(parser: &mut Parser<'_>) -> Result<PolicySpec, ParseError> 
         spec.duration = Some(parser.duration()?);
     }
     if parser.take(Keyword::Replication) {
-        spec.replication = Some(parser.integer(1, i64::from(i32::MAX))?);
+        spec.replication = Some(parse_replication(parser)?);
     }
     if parser.take(Keyword::Shard) {
         parser.expect(Keyword::Duration)?;

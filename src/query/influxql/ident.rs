@@ -14,19 +14,50 @@ impl From<&str> for Ident {
     }
 }
 
+impl Ident {
+    /// The name, unless it is empty, which in many places is the same as saying nothing.
+    pub(super) fn non_empty(self) -> Option<Ident> {
+        Some(self).filter(|name| !name.0.is_empty())
+    }
+
+    /// In quotes, whether it needs them or not.
+    pub(super) fn quoted(&self) -> String {
+        let mut quoted = String::from("\"");
+        escape(&mut quoted, &self.0, '"').expect("writing to a string does not fail");
+        quoted + "\""
+    }
+}
+
+/// A text in single quotes, as the language writes strings.
+#[derive(Debug, Clone, Copy)]
+pub struct Quoted<'a>(pub &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("'")?;
+        escape(f, self.0, '\'')?;
+        f.write_str("'")
+    }
+}
+
+fn escape(to: &mut dyn fmt::Write, text: &str, quote: char) -> fmt::Result {
+    for c in text.chars() {
+        match c {
+            '\n' => to.write_str("\\n")?,
+            c if c == quote || c == '\\' => write!(to, "\\{c}")?,
+            c => to.write_char(c)?,
+        }
+    }
+    Ok(())
+}
+
 impl fmt::Display for Ident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if is_bare(&self.0) {
             return f.write_str(&self.0);
         }
         f.write_str("\"")?;
-        for c in self.0.chars() {
-            match c {
-                '\n' => f.write_str("\\n")?,
-                '\\' | '"' => write!(f, "\\{c}")?,
-                _ => write!(f, "{c}")?,
-            }
-        }
+        escape(f, &self.0, '"')?;
         f.write_str("\"")
     }
 }

@@ -1,11 +1,11 @@
 //! Which words open which statement.
 
 use super::ast::Statement;
-use super::database;
 use super::error::ParseError;
 use super::parser::Parser;
 use super::token::Keyword::{self, *};
 use super::token::Token;
+use super::{cardinality, continuous, database, delete, policy, schema, select, server, subscription, user};
 
 /// What a word leads to.
 enum Branch {
@@ -13,83 +13,91 @@ enum Branch {
     Then(Words),
     /// The statement is known; this parses the rest of it.
     Parse(fn(&mut Parser<'_>) -> Result<Statement, ParseError>),
-    /// A statement of InfluxQL that we do not run.
-    NotYet,
 }
 
 /// Words that may stand in one place, in the order in which errors list them.
 type Words = &'static [(Keyword, Branch)];
 
-use Branch::{NotYet, Parse, Then};
+use Branch::{Parse, Then};
 
 const STATEMENTS: Words = &[
-    (Select, NotYet),
-    (Delete, NotYet),
+    (Select, Parse(select::parse_select)),
+    (Delete, Parse(delete::parse_delete)),
     (Show, Then(SHOW)),
     (Create, Then(CREATE)),
     (Drop, Then(DROP)),
-    (Explain, NotYet),
-    (Grant, NotYet),
-    (Revoke, NotYet),
-    (Alter, Then(&[(Retention, Then(&[(Policy, NotYet)]))])),
-    (Set, Then(&[(Password, Then(&[(For, NotYet)]))])),
-    (Kill, Then(&[(Query, NotYet)])),
+    (Explain, Parse(select::parse_explain)),
+    (Grant, Parse(user::parse_grant)),
+    (Revoke, Parse(user::parse_revoke)),
+    (Alter, Then(&[(Retention, Then(&[(Policy, Parse(policy::parse_alter))]))])),
+    (Set, Then(&[(Password, Then(&[(For, Parse(user::parse_set_password))]))])),
+    (Kill, Then(&[(Query, Parse(server::parse_kill))])),
 ];
 
 const SHOW: Words = &[
-    (Continuous, Then(&[(Queries, NotYet)])),
+    (Continuous, Then(&[(Queries, Parse(continuous::parse_show))])),
     (Databases, Parse(database::parse_show)),
-    (Diagnostics, NotYet),
-    (Field, Then(&[(Key, NotYet), (Keys, NotYet)])),
-    (Grants, Then(&[(For, NotYet)])),
-    (Measurement, Then(&[(Exact, NotYet), (Cardinality, NotYet)])),
-    (Measurements, NotYet),
-    (Queries, NotYet),
-    (Retention, Then(&[(Policies, NotYet)])),
-    (Series, NotYet),
-    (Shard, Then(&[(Groups, NotYet)])),
-    (Shards, NotYet),
-    (Stats, NotYet),
-    (Subscriptions, NotYet),
-    (Tag, Then(&[(Key, NotYet), (Keys, NotYet), (Values, NotYet)])),
-    (Users, NotYet),
+    (Diagnostics, Parse(server::parse_diagnostics)),
+    (Field, Then(&[(Key, Parse(cardinality::parse_of_field_keys)), (Keys, Parse(schema::parse_field_keys))])),
+    (Grants, Then(&[(For, Parse(user::parse_show_grants))])),
+    (
+        Measurement,
+        Then(&[
+            (Exact, Parse(cardinality::parse_of_measurements_exact)),
+            (Cardinality, Parse(cardinality::parse_of_measurements)),
+        ]),
+    ),
+    (Measurements, Parse(schema::parse_measurements)),
+    (Queries, Parse(server::parse_queries)),
+    (Retention, Then(&[(Policies, Parse(policy::parse_show))])),
+    (Series, Parse(schema::parse_series)),
+    (Shard, Then(&[(Groups, Parse(server::parse_shard_groups))])),
+    (Shards, Parse(server::parse_shards)),
+    (Stats, Parse(server::parse_stats)),
+    (Subscriptions, Parse(subscription::parse_show)),
+    (
+        Tag,
+        Then(&[
+            (Key, Parse(cardinality::parse_of_tag_keys)),
+            (Keys, Parse(schema::parse_tag_keys)),
+            (Values, Parse(schema::parse_tag_values)),
+        ]),
+    ),
+    (Users, Parse(user::parse_show)),
 ];
 
 const CREATE: Words = &[
-    (Continuous, Then(&[(Query, NotYet)])),
+    (Continuous, Then(&[(Query, Parse(continuous::parse_create))])),
     (Database, Parse(database::parse_create)),
-    (User, NotYet),
-    (Retention, Then(&[(Policy, NotYet)])),
-    (Subscription, NotYet),
+    (User, Parse(user::parse_create)),
+    (Retention, Then(&[(Policy, Parse(policy::parse_create))])),
+    (Subscription, Parse(subscription::parse_create)),
 ];
 
 const DROP: Words = &[
-    (Continuous, Then(&[(Query, NotYet)])),
+    (Continuous, Then(&[(Query, Parse(continuous::parse_drop))])),
     (Database, Parse(database::parse_drop)),
-    (Measurement, NotYet),
-    (Retention, Then(&[(Policy, NotYet)])),
-    (Series, NotYet),
-    (Shard, NotYet),
-    (Subscription, NotYet),
-    (User, NotYet),
+    (Measurement, Parse(delete::parse_drop_measurement)),
+    (Retention, Then(&[(Policy, Parse(policy::parse_drop))])),
+    (Series, Parse(delete::parse_drop_series)),
+    (Shard, Parse(server::parse_drop_shard)),
+    (Subscription, Parse(subscription::parse_drop)),
+    (User, Parse(user::parse_drop)),
 ];
 
 /// Parses one statement, up to where it is complete; what follows it is the caller's.
 pub fn parse_statement(parser: &mut Parser<'_>) -> Result<Statement, ParseError> {
     let mut words = STATEMENTS;
-    let mut statement: Vec<&str> = Vec::new();
     loop {
         let found = parser.next_token();
         let branch = words.iter().find(|(keyword, _)| found.token == Token::Keyword(*keyword));
-        let Some((keyword, branch)) = branch else {
+        let Some((_, branch)) = branch else {
             let expected: Vec<_> = words.iter().map(|(keyword, _)| keyword.as_str()).collect();
             return Err(ParseError::unexpected(&found, &expected));
         };
-        statement.push(keyword.as_str());
         match branch {
             Then(next) => words = next,
             Parse(parse) => return parse(parser),
-            NotYet => return Err(ParseError::NotSupported { statement: statement.join(" ") }),
         }
     }
 }
@@ -139,28 +147,5 @@ mod tests {
         check("SHOW TAG", "found EOF, expected KEY, KEYS, VALUES at line 1, char 10");
         check("CREATE RETENTION x", "found x, expected POLICY at line 1, char 18");
         check("DROP CONTINUOUS x", "found x, expected QUERY at line 1, char 17");
-    }
-
-    #[test]
-    fn statements_that_we_do_not_run_are_named() {
-        for text in [
-            "SELECT",
-            "DELETE",
-            "EXPLAIN",
-            "GRANT",
-            "REVOKE",
-            "ALTER RETENTION POLICY",
-            "SET PASSWORD FOR",
-            "KILL QUERY",
-            "SHOW CONTINUOUS QUERIES",
-            "SHOW MEASUREMENTS",
-            "SHOW TAG KEYS",
-            "CREATE USER",
-            "CREATE SUBSCRIPTION",
-            "DROP RETENTION POLICY",
-            "DROP SERIES",
-        ] {
-            check(&format!("{} x", text.to_lowercase()), &format!("{text} is not supported yet"));
-        }
     }
 }

@@ -79,6 +79,12 @@ impl<'a> Lexer<'a> {
         Some(Lexeme { token, at })
     }
 
+    /// The character that is read next. At the end this counts as reading the end.
+    pub fn look(&mut self) -> Option<char> {
+        self.run_into_end();
+        self.peek()
+    }
+
     /// An identifier or a keyword.
     fn word(&mut self, at: Position) -> Lexeme {
         let bare = self.take_while(is_word_char);

@@ -11,27 +11,45 @@
 //! | [`params`] | values that a request binds to `$name` |
 //! | [`parser`] | the helpers that statements are parsed with |
 //! | [`language`] | which words open which statement |
-//! | [`ast`] | a query, its statements; one file a family of statements: [`database`] |
-//! | [`ident`], [`duration`] | the smallest pieces, parsed and printed |
+//! | [`ast`] | a query, its statements |
+//! | [`select`] | SELECT and EXPLAIN; with [`expr`], [`source`], [`clauses`] |
+//! | [`schema`], [`cardinality`] | what is stored: SHOW MEASUREMENTS, SERIES, TAG KEYS, … |
+//! | [`database`], [`policy`], [`continuous`], [`subscription`], [`user`], [`server`], [`delete`] | a family of statements each |
+//! | [`ident`], [`duration`], [`regex`], [`zone`] | the smallest pieces, parsed and printed |
 //! | [`error`] | what was wrong, said as the server says it |
 //! | [`answer`] | what a statement answers: series of rows, or why not |
 //!
 //! Grammar: InfluxDB 1.8, "Influx Query Language (InfluxQL) reference". Printing and parsing are inverse:
-//! `parse(&query.to_string())` gives `query` again.
+//! `parse(&format!("{query:#}"))` gives `query` again.
 
 pub mod answer;
 pub mod ast;
+pub mod cardinality;
+pub mod clauses;
+pub mod continuous;
 pub mod database;
+pub mod delete;
 pub mod duration;
 pub mod error;
+pub mod expr;
 pub mod ident;
 pub mod language;
 pub mod lexer;
 pub mod params;
 pub mod parser;
+pub mod policy;
+mod print;
+pub mod regex;
+pub mod schema;
+pub mod select;
+pub mod server;
+pub mod source;
+pub mod subscription;
 #[cfg(test)]
 mod tests;
 pub mod token;
+pub mod user;
+pub mod zone;
 
 pub use ast::{Query, Statement};
 pub use duration::Duration;
