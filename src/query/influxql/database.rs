@@ -8,6 +8,7 @@ use super::error::ParseError;
 use super::ident::Ident;
 use super::parser::Parser;
 use super::policy::parse_replication;
+use super::print::clause;
 use super::token::Keyword;
 
 /// `CREATE DATABASE name [WITH …]`
@@ -78,7 +79,7 @@ fn parse_policy_spec(parser: &mut Parser<'_>) -> Result<PolicySpec, ParseError> 
 impl fmt::Display for CreateDatabase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "CREATE DATABASE {}", self.name)?;
-        self.policy.as_ref().map_or(Ok(()), |policy| write!(f, " WITH{policy}"))
+        clause(f, " WITH", self.policy.as_ref())
     }
 }
 
@@ -91,10 +92,10 @@ impl fmt::Display for PolicySpec {
         if let Some(replication) = self.replication {
             write!(f, " REPLICATION {replication}")?;
         }
-        if let Some(duration) = self.shard_duration {
+        if let Some(duration) = self.shard_duration.filter(|duration| f.alternate() || duration.0 != 0) {
             write!(f, " SHARD DURATION {}", duration.as_clock())?;
         }
-        if let Some(name) = &self.name {
+        if let Some(name) = self.name.as_ref().filter(|name| f.alternate() || !name.0.is_empty()) {
             write!(f, " NAME {name}")?;
         }
         Ok(())

@@ -178,6 +178,7 @@ impl Display for Target {
         qualifiers(f, self.database.as_ref(), self.policy.as_ref())?;
         match &self.name {
             Some(name) => name.fmt(f),
+            None if f.alternate() && self.database.is_none() && self.policy.is_none() => f.write_str("\"\""),
             None => f.write_str(":MEASUREMENT"),
         }
     }

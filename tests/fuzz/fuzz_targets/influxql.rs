@@ -7,6 +7,6 @@ use tidegate::query::influxql::parse;
 
 fuzz_target!(|text: &str| {
     if let Ok(query) = parse(text) {
-        assert_eq!(parse(&query.to_string()), Ok(query));
+        assert_eq!(parse(&format!("{query:#}")), Ok(query));
     }
 });

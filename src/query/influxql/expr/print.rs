@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use chrono::{DateTime, SecondsFormat};
 
-use super::{Binary, Call, Expr, Literal, VarRef, Wildcard};
+use super::{Binary, BinaryOp, Call, Expr, Literal, VarRef, Wildcard};
 use crate::query::influxql::ident::Quoted;
 use crate::query::influxql::print::separated;
 
@@ -67,9 +67,32 @@ impl Display for Wildcard {
 
 impl Display for Binary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate()
+            && let Some(sign) = self.sign()
+        {
+            f.write_str(sign)?;
+            return self.right.fmt(f);
+        }
         self.left.fmt(f)?;
         write!(f, " {} ", self.op.as_str())?;
         self.right.fmt(f)
+    }
+}
+
+impl Binary {
+    /// A sign before a name, a call or a parenthesis is a multiplication, and binds stronger than one that is written
+    /// out. The normal form does not tell the two apart.
+    fn sign(&self) -> Option<&'static str> {
+        match (self.op, &self.left, &self.right) {
+            (BinaryOp::Mul, Expr::Literal(Literal::Integer(sign)), Expr::Ref(_) | Expr::Call(_) | Expr::Paren(_)) => {
+                match sign {
+                    1 => Some("+"),
+                    -1 => Some("-"),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
     }
 }
 
