@@ -33,11 +33,7 @@ pub(super) async fn execute(
 
 /// Statements that change something work with GET too, but should be sent with POST.
 fn warning(request: &Request, statement: &Statement) -> Option<Message> {
-    let changes = match statement {
-        Statement::CreateDatabase(_) | Statement::DropDatabase(_) => true,
-        Statement::ShowDatabases => false,
-    };
-    (request.is_read_only && changes).then(|| Message {
+    (request.is_read_only && statement.wants_post()).then(|| Message {
         level: "warning",
         text: format!("deprecated use of '{statement}' in a read only context, please use a POST request instead"),
     })
@@ -65,6 +61,7 @@ async fn run(core: &Core, request: &Request, statement: &Statement) -> Result<Se
             Ok(SeriesStream::of(vec![SeriesPiece::of_texts(Some("databases"), "name", names)])
                 .divided(Division::Undivided))
         }
+        statement => Err(StatementError::NotSupported(statement.words().to_string())),
     }
 }
 
