@@ -248,6 +248,7 @@ fn full_state() -> CatalogState {
                 time_min_ns: -5,
                 time_max_ns: -1,
                 sequence: SequenceRange { first: 3, last: 9 },
+                published: 0,
                 level: 1,
                 footer_bytes: 300,
                 columns: vec![

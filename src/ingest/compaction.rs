@@ -2,7 +2,7 @@
 //!
 //! Owns: choosing segments, publishing the result, removing what it replaced once no query can read it any more.
 //!
-//! Only segments that are neighbours in the order of their sequence numbers are merged: "later wins" between the result
+//! Only segments that are neighbours in the order of their ages are merged: "later wins" between the result
 //! and everything else stays a question of one number.
 
 use std::collections::BTreeMap;
@@ -94,11 +94,13 @@ impl Compactor {
             encode_windows(&chunk, &series, &of, window_ns)
         })
         .await??;
+        let published = inputs.iter().map(|s| s.published).max().unwrap_or(0);
         let level = inputs.iter().map(|s| s.level).max().unwrap_or(0).saturating_add(1);
         let mut outputs = Vec::with_capacity(encoded.len());
         for (window_ns, rows, encoded) in encoded {
             let id = fresh_upload_id(self.catalog.state().horizon_ms);
-            let segment = segment_entry(id, table, window_ns, rows, sequence, level, &encoded);
+            let entry = segment_entry(id, table, window_ns, rows, sequence, level, &encoded);
+            let segment = Segment { published, ..entry };
             put_segment(&*self.store, &segment, encoded).await?;
             outputs.push(segment);
         }
@@ -165,7 +167,7 @@ impl Compactor {
     }
 }
 
-/// Runs of segments worth merging: neighbours by sequence within a window, small, and none much larger than the others
+/// Runs of segments worth merging: neighbours by age within a window, small, and none much larger than the others
 /// together (else a large one would be written again for every few small ones).
 pub fn choose(segments: &[Arc<Segment>], options: &CompactionOptions) -> Vec<Vec<Arc<Segment>>> {
     let mut windows: BTreeMap<i64, Vec<Arc<Segment>>> = BTreeMap::new();
@@ -174,7 +176,7 @@ pub fn choose(segments: &[Arc<Segment>], options: &CompactionOptions) -> Vec<Vec
     }
     let mut runs = Vec::new();
     for (_, mut window) in windows {
-        window.sort_by_key(|s| s.sequence.last);
+        window.sort_by_key(|s| s.age());
         let mut run: Vec<Arc<Segment>> = Vec::new();
         for segment in window {
             let bytes: u64 = run.iter().map(|s| s.size_bytes).sum();
@@ -221,6 +223,7 @@ mod tests {
             window_ns,
             time_min_ns: 0,
             time_max_ns: 0,
+            published: 0,
             sequence: SequenceRange { first: sequence, last: sequence },
             level: 0,
             footer_bytes: 0,
@@ -228,14 +231,18 @@ mod tests {
         })
     }
 
-    fn chosen(segments: &[(u64, i64, u64)]) -> Vec<Vec<u64>> {
-        let options = CompactionOptions {
+    fn options() -> CompactionOptions {
+        CompactionOptions {
             interval: Duration::ZERO,
             files_min: 3,
             segment_bytes_max: 100,
             window_ns: 10,
             keep_replaced: Duration::ZERO,
-        };
+        }
+    }
+
+    fn chosen(segments: &[(u64, i64, u64)]) -> Vec<Vec<u64>> {
+        let options = options();
         let segments: Vec<_> = segments.iter().map(|(s, w, b)| segment(*s, *w, *b)).collect();
         choose(&segments, &options).iter().map(|run| run.iter().map(|s| s.sequence.last).collect()).collect()
     }
@@ -246,6 +253,16 @@ mod tests {
         assert_eq!(chosen(&[(1, 0, 5), (2, 0, 5)]), Vec::<Vec<u64>>::new());
         // A large segment in between separates its neighbours.
         assert_eq!(chosen(&[(1, 0, 5), (2, 0, 5), (3, 0, 80), (4, 0, 5), (5, 0, 5), (6, 0, 5)]), [[4, 5, 6]]);
+    }
+
+    #[test]
+    fn segments_of_several_writers_are_neighbours_in_order_of_their_commits() {
+        let published =
+            |commit, sequence| Arc::new(Segment { published: commit, ..(*segment(sequence, 0, 5)).clone() });
+        let segments = [published(3, 7), published(1, 900), published(2, 6)];
+        let options = CompactionOptions { files_min: 3, ..options() };
+        let runs = choose(&segments, &options);
+        assert_eq!(runs[0].iter().map(|s| s.sequence.last).collect::<Vec<_>>(), [900, 6, 7]);
     }
 
     #[test]

@@ -211,7 +211,9 @@ impl Flusher {
                         continue; // an answer was lost: the commit is there already
                     }
                     check_uploads(state, segments)?;
-                    changes.push(Change::AddSegments { table: *table, segments: segments.clone() });
+                    let published = state.version + 1;
+                    let segments = segments.iter().map(|s| Segment { published, ..s.clone() }).collect();
+                    changes.push(Change::AddSegments { table: *table, segments });
                     changes.push(Change::Flushed { table: *table, writer, through: *through });
                 }
                 Ok(changes)
@@ -291,7 +293,7 @@ fn forget_outdated(state: &CatalogState, flushed: &[Stored]) {
     }
 }
 
-/// The catalog entry of a segment about to be stored.
+/// The catalog entry of a segment about to be stored; the commit that publishes it is still to be noted.
 pub(super) fn segment_entry(
     id: Uuid,
     table: &Table,
@@ -311,6 +313,7 @@ pub(super) fn segment_entry(
         time_min_ns: encoded.time_min_ns,
         time_max_ns: encoded.time_max_ns,
         sequence,
+        published: 0,
         level,
         footer_bytes: encoded.footer_bytes,
         columns: encoded.columns.clone(),

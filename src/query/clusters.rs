@@ -27,7 +27,7 @@ impl Cluster {
 
 /// Clusters in order of time; no two overlap.
 pub(super) fn clusters(mut segments: Vec<Arc<Segment>>) -> Vec<Cluster> {
-    segments.sort_by_key(|s| (s.time_min_ns, s.sequence.last));
+    segments.sort_by_key(|s| (s.time_min_ns, s.age()));
     let mut clusters: Vec<Cluster> = Vec::new();
     for segment in segments {
         let (first_ns, last_ns) = (segment.time_min_ns, segment.time_max_ns);

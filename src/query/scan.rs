@@ -164,7 +164,7 @@ impl Scan<'_> {
         if segments.is_empty() {
             return Ok(None);
         }
-        segments.sort_by_key(|s| std::cmp::Reverse((s.time_max_ns, s.sequence.last)));
+        segments.sort_by_key(|s| std::cmp::Reverse((s.time_max_ns, s.age())));
         let groups = segments.len().min(self.session.config().target_partitions().max(1));
         let mut files: Vec<Vec<PartitionedFile>> = vec![Vec::new(); groups];
         let mut all = Vec::with_capacity(segments.len());
@@ -191,13 +191,13 @@ impl Scan<'_> {
     /// The rows of an overlapping stretch of time, each key once.
     fn merge(&self, cluster: Cluster, layout: &MergeLayout) -> Result<Arc<dyn ExecutionPlan>> {
         let mut segments = cluster.segments;
-        segments.sort_by_key(|s| s.sequence.last);
+        segments.sort_by_key(|s| s.age());
         let mut inputs: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        for files in segments.chunks(MERGE_INPUTS_MAX) {
-            inputs.push(self.merge_scan(files, layout)?);
+        for (at, files) in segments.chunks(MERGE_INPUTS_MAX).enumerate() {
+            inputs.push(self.merge_scan(files, at * MERGE_INPUTS_MAX, layout)?);
         }
-        // Neighbours in sequence are merged first, so a row of a lower level stands for a stretch of sequence numbers
-        // that no other input reaches into.
+        // Neighbours in age are merged first, so a row of a lower level stands for a stretch of ages that no other input
+        // reaches into.
         if inputs.len() > 1 {
             inputs = inputs.into_iter().map(|input| layout.merge(vec![input])).collect::<Result<_>>()?;
         }
@@ -213,17 +213,23 @@ impl Scan<'_> {
         layout.project(layout.merge(inputs)?, self)
     }
 
-    /// Segments as inputs of a merge: a partition each.
-    fn merge_scan(&self, segments: &[Arc<Segment>], layout: &MergeLayout) -> Result<Arc<dyn ExecutionPlan>> {
+    /// Segments as inputs of a merge: a partition each. Their places in order of age, which start at `first`, are what the
+    /// merge tells older rows from newer ones by.
+    fn merge_scan(
+        &self,
+        segments: &[Arc<Segment>],
+        first: usize,
+        layout: &MergeLayout,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let sequence = layout.merged.field(layout.sequence()).clone();
         let table_schema =
             FileTableSchema::builder(self.schema.clone()).with_table_partition_cols(vec![Arc::new(sequence)]).build();
         let order = key_order(self.schema, &key_columns(self.table));
         let mut groups = Vec::with_capacity(segments.len());
-        for segment in segments {
+        for (place, segment) in (first as u64..).zip(segments) {
             let file = self
                 .file(segment)?
-                .with_partition_values(vec![ScalarValue::UInt64(Some(segment.sequence.last))])
+                .with_partition_values(vec![ScalarValue::UInt64(Some(place))])
                 .with_statistics(Arc::new(segment_statistics(segment, self.table)))
                 .with_ordering(order.clone());
             groups.push(FileGroup::new(vec![file]));

@@ -59,15 +59,26 @@ pub struct Segment {
     pub window_ns: i64,
     pub time_min_ns: i64,
     pub time_max_ns: i64,
-    /// Sequence numbers of the rows. Segments of one table whose rows may share a key have disjoint ranges,
-    /// so `last` decides who wins.
+    /// Sequence numbers of the rows, in the counting of the writer they came through.
     pub sequence: SequenceRange,
+    /// Number of the commit that published the rows; of merged ones the highest. See [`Segment::age`].
+    #[serde(default)]
+    pub published: u64,
     /// How often its rows have been compacted.
     pub level: u8,
     /// Bytes from the first page index to the end of the object: one read of so much gets the whole footer.
     pub footer_bytes: u64,
     /// Statistics of each column that the file has, `time` excepted.
     pub columns: Vec<ColumnStatistics>,
+}
+
+impl Segment {
+    /// Decides between rows of one key: those of the segment with the greater age are newer. A commit's number comes first, so
+    /// that segments of several writers have one order, the same for every reader, and a new segment never gets
+    /// between older ones; entries made before commits were noted have only their sequence.
+    pub fn age(&self) -> (u64, u64) {
+        (self.published, self.sequence.last)
+    }
 }
 
 /// Exact statistics of one column in one segment.

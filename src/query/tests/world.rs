@@ -179,6 +179,7 @@ impl World {
             time_min_ns: encoded.time_min_ns,
             time_max_ns: encoded.time_max_ns,
             sequence,
+            published: 0,
             level: 0,
             footer_bytes: encoded.footer_bytes,
             columns: encoded.columns,

@@ -142,3 +142,40 @@ async fn a_gateway_that_only_reads_shows_what_is_flushed_and_touches_nothing() {
     reader.close().await;
     assert_eq!(std::fs::read_dir(folder.path().join("tmp")).unwrap().count(), 0, "nothing is left of spilling");
 }
+
+/// The value of `m` at its one key, as `gateway` shows it once it has caught up with the chain.
+async fn only_value(gateway: &Gateway, version: u64) -> f64 {
+    while gateway.core.catalog.state().version < version {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let rows = select(gateway, "select a from m").await;
+    assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 1);
+    rows.iter().find(|rows| rows.num_rows() == 1).unwrap().column(0).as_primitive::<Float64Type>().value(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_values_that_several_writers_gave_one_key_the_one_flushed_last_wins_for_everyone() {
+    let one = House::new().await;
+    let two = House::open(one.store.clone(), tempfile::tempdir().unwrap()).await;
+    // The first writer's sequence numbers run ahead of the second's.
+    for i in 0..20 {
+        one.write(&format!("m,host=x a={i} 1")).await;
+    }
+    let (first, second) = (one.gateway.core.catalog.clone(), two.gateway.core.catalog.clone());
+    for (at, (house, merger)) in
+        [(&one, &two), (&two, &one), (&one, &one), (&two, &two), (&one, &two)].iter().enumerate()
+    {
+        let expected = 100.0 + at as f64;
+        house.write(&format!("m,host=x a={expected} 1")).await;
+        house.gateway.flush().await.unwrap();
+        let version = first.state().version.max(second.state().version);
+        for gateway in [&one.gateway, &two.gateway] {
+            assert_eq!(only_value(gateway, version).await, expected, "flush {at}");
+        }
+        merger.compactor.round().await.unwrap();
+        let version = first.state().version.max(second.state().version);
+        for gateway in [&one.gateway, &two.gateway] {
+            assert_eq!(only_value(gateway, version).await, expected, "flush {at}, merged");
+        }
+    }
+}
