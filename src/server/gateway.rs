@@ -30,7 +30,7 @@ use crate::ingest::{Buffer, Ingest, IngestMetrics, writer};
 use crate::model::{Clock, TableBatch, TableId};
 use crate::protocol::Core;
 use crate::query::{QueryEngine, QueryError};
-use crate::storage::fs::FileSystem;
+use crate::storage::fs::{FileSystem, create_dir_durably};
 use crate::storage::identity::{self, IdentityError};
 use crate::storage::metered::MeteredStore;
 use crate::storage::open::{StoreError, StoreUrl, open_store, open_to_read, probe_put_if_absent};
@@ -119,6 +119,7 @@ impl Gateway {
         // The log is claimed before its writer registers: a process over a log that is in use must not fence its owner
         // off. And it registers before the log is read: what others did in this writer's name is known by then.
         let wal_dir = &settings.wal.dir;
+        create_dir_durably(&*with.fs, wal_dir).map_err(folder_error("wal.dir", wal_dir))?;
         let folder = WalFolder::claim(&*with.fs, wal_dir, identity.store_id)?;
         let writer =
             writer::read_or_create(&*with.fs, wal_dir, Uuid::new_v4()).map_err(folder_error("wal.dir", wal_dir))?;

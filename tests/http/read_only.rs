@@ -16,7 +16,8 @@ fn a_reader_shows_what_is_flushed_and_refuses_what_changes_anything_in_each_door
     writer.create_database("d");
     writer.write("d", "m,host=a f=1 1");
     writer.wait_until_flushed();
-    let before = writer.files();
+    let in_store = || writer.files().into_iter().filter(|file| file.starts_with("store/")).collect::<Vec<_>>();
+    let before = in_store();
     let reader = reader_of(&writer);
     assert_eq!(reader.sql("d", "select host, f from m"), "host,f\na,1.0\n");
     let only_reads =
@@ -34,7 +35,7 @@ fn a_reader_shows_what_is_flushed_and_refuses_what_changes_anything_in_each_door
         assert_eq!((status, code.as_str(), message.as_str()), (422, "010004", only_reads), "{statement}");
     }
     reader.get("/ready").send().expect(200);
-    assert_eq!(writer.files(), before, "nothing in the store has changed");
+    assert_eq!(in_store(), before, "nothing in the store has changed");
     assert!(!reader.folder().join("wal").exists());
 
     writer.write("d", "m,host=b f=2 2");
