@@ -25,6 +25,7 @@
 pub mod answer;
 pub mod ast;
 pub mod cardinality;
+pub mod check;
 pub mod clauses;
 pub mod continuous;
 pub mod database;

@@ -5,11 +5,13 @@
 
 pub mod parse;
 mod print;
+
 pub mod walk;
 
 use super::duration::Duration;
 use super::ident::Ident;
 use super::regex::Regex;
+pub(super) use print::rfc3339;
 
 /// A piece of a statement that has a value, a row at a time.
 #[derive(Debug, Clone, PartialEq)]
