@@ -26,6 +26,14 @@ pub enum Change {
         tenant: String,
         database: String,
     },
+    /// Replaces the policies of a database. Tables of those that are gone are dropped.
+    SetPolicies {
+        tenant: String,
+        database: String,
+        policies: Vec<RetentionPolicy>,
+        /// It need not be one of them: a database can be without a usable default.
+        default_policy: String,
+    },
     CreateTable {
         id: TableId,
         tenant: String,
@@ -36,6 +44,10 @@ pub enum Change {
         /// The table's folder carries the id, because another table's name differs only by case.
         #[serde(default)]
         folder_with_id: bool,
+    },
+    /// Drops a table and all its rows.
+    DropTable {
+        table: TableId,
     },
     /// Replaces the schema of a table by one with more columns.
     SetSchema {

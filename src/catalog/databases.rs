@@ -9,6 +9,7 @@ use super::change::Change;
 use super::error::CatalogError;
 use super::handle::Catalog;
 use super::state::{CatalogState, RetentionPolicy};
+use super::{continuous, users};
 
 /// Longest name of a database, bytes (InfluxDB's limit, and what a folder may be called).
 const NAME_BYTES_MAX: usize = 255;
@@ -73,11 +74,13 @@ impl Catalog {
         let existed = self.state().database(tenant, name).is_some();
         let (tenant, database) = (tenant.to_string(), name.to_string());
         self.update(move |state| {
-            let exists = state.database(&tenant, &database).is_some();
-            Ok(exists
-                .then(|| Change::DropDatabase { tenant: tenant.clone(), database: database.clone() })
-                .into_iter()
-                .collect())
+            if state.database(&tenant, &database).is_none() {
+                return Ok(Vec::new());
+            }
+            let mut changes = users::forget_database(state, &database);
+            changes.extend(continuous::forget(state, &tenant, &database, None));
+            changes.push(Change::DropDatabase { tenant: tenant.clone(), database: database.clone() });
+            Ok(changes)
         })
         .await?;
         Ok(existed)
@@ -85,7 +88,7 @@ impl Catalog {
 }
 
 /// Names that every protocol and a folder can bear: InfluxDB's rule.
-fn check_name(name: &str) -> Result<(), CatalogError> {
+pub(super) fn check_name(name: &str) -> Result<(), CatalogError> {
     let refuse = |why| Err(CatalogError::InvalidName { name: name.to_string(), why });
     match name {
         "" => refuse("it is empty"),

@@ -14,6 +14,24 @@ pub enum CatalogError {
     PolicyConflict,
     #[error("retention policy not found: {policy}")]
     PolicyNotFound { policy: String },
+    #[error("retention policy already exists")]
+    PolicyExists,
+    #[error("retention policy duration must be at least 1h0m0s")]
+    PolicyDuration,
+    #[error("retention policy duration must be greater than the shard duration")]
+    ShardDuration,
+    #[error("user already exists")]
+    UserExists,
+    #[error("user not found")]
+    UserNotFound,
+    #[error("username required")]
+    UsernameRequired,
+    #[error("continuous query already exists")]
+    ContinuousQueryExists,
+    #[error("subscription already exists")]
+    SubscriptionExists,
+    #[error("subscription not found")]
+    SubscriptionNotFound,
     #[error("table not found: {table}")]
     TableNotFound { table: TableName },
     /// Someone else changed what the change was planned on; plan again.
@@ -44,10 +62,19 @@ impl Classify for CatalogError {
         match self {
             CatalogError::DatabaseNotFound { .. }
             | CatalogError::PolicyNotFound { .. }
+            | CatalogError::UserNotFound
+            | CatalogError::SubscriptionNotFound
             | CatalogError::TableNotFound { .. } => Kind::NotFound,
-            CatalogError::DatabaseExists { .. } => Kind::AlreadyExists,
+            CatalogError::DatabaseExists { .. }
+            | CatalogError::PolicyExists
+            | CatalogError::UserExists
+            | CatalogError::ContinuousQueryExists
+            | CatalogError::SubscriptionExists => Kind::AlreadyExists,
             CatalogError::PolicyConflict | CatalogError::Stale { .. } => Kind::Conflict,
-            CatalogError::InvalidName { .. } => Kind::Invalid,
+            CatalogError::InvalidName { .. }
+            | CatalogError::PolicyDuration
+            | CatalogError::ShardDuration
+            | CatalogError::UsernameRequired => Kind::Invalid,
             CatalogError::Corrupt { .. } | CatalogError::NewerFormat { .. } => Kind::Internal,
             CatalogError::ReadOnly => Kind::Forbidden,
             CatalogError::Store { .. } | CatalogError::Fenced { .. } | CatalogError::Closed => Kind::Unavailable,

@@ -11,6 +11,7 @@
 pub mod chain;
 pub mod change;
 mod committer;
+pub mod continuous;
 pub mod databases;
 pub mod error;
 mod handle;
@@ -18,15 +19,18 @@ mod head;
 mod metrics;
 mod objects;
 mod options;
+pub mod policies;
 mod register;
 mod snapshots;
 pub mod state;
 #[cfg(test)]
 mod tests;
+pub mod users;
 
 pub use change::Change;
 pub use error::CatalogError;
 pub use handle::Catalog;
 pub use metrics::CatalogMetrics;
 pub use options::CatalogOptions;
+pub use policies::PolicyChange;
 pub use state::{CatalogState, Database, RetentionPolicy, Table, Writer};

@@ -211,6 +211,28 @@ impl CatalogState {
                     }
                 }
             }
+            Change::SetPolicies { tenant, database, policies, default_policy } => {
+                let key: (Arc<str>, Arc<str>) = (tenant.as_str().into(), database.as_str().into());
+                let Some(owner) = self.databases.get_mut(&key) else { return };
+                let owner = Arc::make_mut(owner);
+                owner.policies.clone_from(policies);
+                owner.default_policy = default_policy.as_str().into();
+                let tables = &mut self.tables;
+                owner.tables.retain(|(policy, _), id| {
+                    let stays = policies.iter().any(|p| *p.name == **policy);
+                    if !stays {
+                        tables.remove(id);
+                    }
+                    stays
+                });
+            }
+            Change::DropTable { table } => {
+                let Some(dropped) = self.tables.remove(table) else { return };
+                let name = &dropped.name;
+                if let Some(owner) = self.databases.get_mut(&(name.tenant.clone(), name.database.clone())) {
+                    Arc::make_mut(owner).tables.retain(|_, id| id != table);
+                }
+            }
             Change::CreateTable { id, tenant, database, policy, table, schema, folder_with_id } => {
                 self.next_table = self.next_table.max(id.0 + 1);
                 let name = TableName::new(tenant, database, policy, table);

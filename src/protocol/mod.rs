@@ -3,6 +3,7 @@
 //! A handler reads the request, makes it ours, asks the core, and says the answer in its protocol's words. [`format`](mod@format) turns
 //! bytes into points and rows into bytes without knowing HTTP; [`body`] and [`encoding`] bound and unpack what arrives.
 
+pub mod auth;
 pub mod body;
 pub mod cnosdb;
 pub mod encoding;

@@ -38,6 +38,11 @@ impl TableRows {
         TableRows { schema: table.schema.sql_schema(), table, sources, snapshot: OnceLock::new() }
     }
 
+    /// Some of a table's rows: those of `part`.
+    pub(super) fn of_part(table: Arc<Table>, sources: Sources, part: Snapshot) -> Self {
+        TableRows { schema: table.schema.sql_schema(), table, sources, snapshot: OnceLock::from(part) }
+    }
+
     fn snapshot(&self) -> Result<&Snapshot> {
         if let Some(snapshot) = self.snapshot.get() {
             return Ok(snapshot);

@@ -16,10 +16,13 @@ use datafusion::prelude::SessionConfig;
 use object_store::ObjectStore;
 use prometheus::{HistogramOpts, HistogramVec, IntGauge, Registry};
 
+use crate::catalog::CatalogState;
+
 use super::answer::{RowStream, Running};
 use super::error::QueryError;
 use super::footers::{FooterCache, SegmentReaders};
 use super::functions::{self, ValueMemory, rows_beside_constants};
+use super::influxql::show::series::SeriesCache;
 use super::limits::{Admission, SharedMemory};
 use super::names::{Names, Tenants};
 use super::provider::Sources;
@@ -30,6 +33,9 @@ use super::source::{Tables, Unflushed};
 /// Stack for the threads that plan and run queries: the engine walks expressions by recursion, and not all of its walks
 /// look after their stack.
 pub const STACK_BYTES: usize = 8 * 1024 * 1024;
+
+/// What the lists of segments' series may take.
+const SERIES_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Limits of all queries.
 #[derive(Debug, Clone)]
@@ -98,6 +104,7 @@ pub struct QueryEngine {
     seconds: HistogramVec,
     /// Queries that can be looked at and ended.
     pub running_queries: RunningQueries,
+    series: SeriesCache,
 }
 
 impl QueryEngine {
@@ -131,6 +138,7 @@ impl QueryEngine {
             admission,
             seconds,
             running_queries: RunningQueries::default(),
+            series: SeriesCache::new(SERIES_CACHE_BYTES),
         })
     }
 
@@ -148,6 +156,19 @@ impl QueryEngine {
     /// Memory that running queries have reserved, bytes.
     pub fn memory_reserved(&self) -> usize {
         self.memory.reserved()
+    }
+
+    /// The newest version of the catalog.
+    pub(super) fn state(&self) -> Arc<CatalogState> {
+        self.sources.tables.state()
+    }
+
+    pub(super) fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    pub(super) fn series_cache(&self) -> &SeriesCache {
+        &self.series
     }
 
     pub(super) fn names(&self, tenant: &str) -> Names {

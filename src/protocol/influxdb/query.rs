@@ -124,7 +124,12 @@ impl Question {
             }
             _ => Documents::One { rows_max: None },
         };
-        let request = Request { tenant: DEFAULT_TENANT, database: arguments.text("db").to_string(), is_read_only };
+        let request = Request {
+            tenant: DEFAULT_TENANT,
+            database: arguments.text("db").to_string(),
+            policy: arguments.text("rp").to_string(),
+            is_read_only,
+        };
         let epoch = Epoch::of(arguments.text("epoch").trim());
         Ok(Question { query, request, documents, epoch, is_async: arguments.text("async") == "true" })
     }

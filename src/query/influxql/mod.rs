@@ -17,6 +17,8 @@
 //! | [`database`], [`policy`], [`continuous`], [`subscription`], [`user`], [`server`], [`delete`] | a family of statements each |
 //! | [`ident`], [`duration`], [`regex`], [`zone`] | the smallest pieces, parsed and printed |
 //! | [`error`] | what was wrong, said as the server says it |
+//! | [`qualify`] | names in full |
+//! | [`show`] | SHOW, answered |
 //! | [`answer`] | what a statement answers: series of rows, or why not |
 //!
 //! Grammar: InfluxDB 1.8, "Influx Query Language (InfluxQL) reference". Printing and parsing are inverse:
@@ -40,10 +42,12 @@ pub mod params;
 pub mod parser;
 pub mod policy;
 mod print;
+pub mod qualify;
 pub mod regex;
 pub mod schema;
 pub mod select;
 pub mod server;
+pub mod show;
 pub mod source;
 pub mod subscription;
 #[cfg(test)]

@@ -1,0 +1,108 @@
+//! What one statement does: the change it asks for, or the rows that answer it. One file a family of changes.
+
+mod databases;
+mod stored;
+mod users;
+
+use crate::catalog::CatalogError;
+use crate::protocol::Core;
+use crate::query::influxql::answer::{Message, SeriesStream, StatementError};
+use crate::query::influxql::qualify::Defaults;
+use crate::query::influxql::server::{DropShard, KillQuery};
+use crate::query::influxql::show::ShowScope;
+use crate::query::influxql::{Statement, qualify};
+
+/// What a statement means beyond its text.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub tenant: &'static str,
+    /// For names without one; empty when the request names none.
+    pub database: String,
+    /// For names without one; empty: the database's default.
+    pub policy: String,
+    /// It came as a question: statements that change something work, but say that they should not come so.
+    pub is_read_only: bool,
+}
+
+impl Request {
+    fn defaults(&self) -> Defaults<'_> {
+        Defaults { tenant: self.tenant, database: &self.database, policy: &self.policy }
+    }
+}
+
+/// Carries a statement out, or starts to answer it.
+pub(super) async fn execute(
+    core: &Core,
+    request: &Request,
+    statement: &Statement,
+) -> Result<SeriesStream, StatementError> {
+    let mut answer = run(core, request, statement).await?;
+    answer.messages.extend(warning(core, request, statement));
+    Ok(answer)
+}
+
+/// Statements that change something work with GET too, but should be sent with POST.
+fn warning(core: &Core, request: &Request, statement: &Statement) -> Option<Message> {
+    let statement = (request.is_read_only && statement.wants_post()).then(|| {
+        qualify::statement(statement, &core.catalog.state(), &request.defaults()).unwrap_or_else(|_| statement.clone())
+    })?;
+    let text = format!("deprecated use of '{statement}' in a read only context, please use a POST request instead");
+    Some(Message { level: "warning", text })
+}
+
+async fn run(core: &Core, request: &Request, statement: &Statement) -> Result<SeriesStream, StatementError> {
+    let scope = ShowScope { tenant: request.tenant.to_string(), database: request.database.clone() };
+    if let Some(answer) = core.queries.show(&scope, statement).await? {
+        return Ok(answer);
+    }
+    match statement {
+        Statement::CreateDatabase(create) => databases::create(core, request, create).await,
+        Statement::DropDatabase(drop) => databases::drop(core, request, drop).await,
+        Statement::CreateRetentionPolicy(create) => databases::create_policy(core, request, create).await,
+        Statement::AlterRetentionPolicy(alter) => databases::alter_policy(core, request, alter).await,
+        Statement::DropRetentionPolicy(drop) => databases::drop_policy(core, request, drop).await,
+        Statement::CreateContinuousQuery(_) => stored::create_query(core, request, statement).await,
+        Statement::DropContinuousQuery(drop) => stored::drop_query(core, request, drop).await,
+        Statement::CreateSubscription(create) => stored::create_subscription(core, request, create).await,
+        Statement::DropSubscription(drop) => stored::drop_subscription(core, request, drop).await,
+        Statement::CreateUser(create) => users::create(core, create).await,
+        Statement::DropUser(drop) => users::drop(core, drop).await,
+        Statement::SetPassword(set) => users::set_password(core, set).await,
+        Statement::Grant(grant) => users::grant(core, request, grant).await,
+        Statement::Revoke(revoke) => users::revoke(core, request, revoke).await,
+        Statement::KillQuery(kill) => kill_query(core, kill),
+        Statement::DropShard(drop) => drop_shard(drop),
+        other => Err(StatementError::NotSupported(other.words().to_string())),
+    }
+}
+
+fn kill_query(core: &Core, kill: &KillQuery) -> Result<SeriesStream, StatementError> {
+    match core.queries.running_queries.kill(kill.id) {
+        true => Ok(SeriesStream::empty()),
+        false => Err(StatementError::Refused(format!("no such query id: {}", kill.id))),
+    }
+}
+
+/// There are no shards, and dropping one that is not there is fine. Those that SHOW SHARDS lists are stretches of time:
+/// DELETE drops them.
+fn drop_shard(_: &DropShard) -> Result<SeriesStream, StatementError> {
+    Ok(SeriesStream::empty())
+}
+
+/// A change that the catalog refused, in the server's words.
+fn refused(error: CatalogError) -> StatementError {
+    match error {
+        CatalogError::InvalidName { name, .. } if name.len() > 255 => {
+            StatementError::Refused("name too long".to_string())
+        }
+        CatalogError::InvalidName { .. } => StatementError::Refused("invalid name".to_string()),
+        CatalogError::DatabaseNotFound { database } => StatementError::DatabaseNotFound(database),
+        CatalogError::PolicyNotFound { policy } => StatementError::PolicyNotFound(policy),
+        error => StatementError::Refused(error.to_string()),
+    }
+}
+
+/// The answer of a change that was made.
+fn done<T>(outcome: Result<T, CatalogError>) -> Result<SeriesStream, StatementError> {
+    outcome.map(|_| SeriesStream::empty()).map_err(refused)
+}

@@ -1,0 +1,125 @@
+//! WHERE of SHOW statements: which series count.
+//!
+//! A tag that a series lacks is `''`. What is said about fields and time does not decide about series.
+
+use datafusion::arrow::array::BooleanArray;
+use datafusion::arrow::compute::{and, not, or};
+use datafusion::common::DataFusionError;
+
+use crate::catalog::Table;
+use crate::model::ColumnKind;
+use crate::query::QueryError;
+use crate::query::influxql::answer::StatementError;
+use crate::query::influxql::expr::{Binary, BinaryOp, Cast, Expr, Literal, Logic, VarRef};
+
+use super::series::TagSets;
+
+/// Refuses operators that say nothing about tags.
+pub(super) fn check_operators(condition: &Expr) -> Result<(), StatementError> {
+    let is_odd = &mut |part: &Expr| match part {
+        Expr::Binary(binary) => {
+            use BinaryOp::{Eq, EqRegex, NotEq, NotEqRegex};
+            !matches!(binary.op, Eq | NotEq | EqRegex | NotEqRegex) && !speaks_of_time(part)
+        }
+        _ => false,
+    };
+    match condition.any(is_odd) {
+        true => Err(StatementError::Refused("invalid tag comparison operator".to_string())),
+        false => Ok(()),
+    }
+}
+
+/// Whether the time column stands anywhere in it.
+pub(super) fn speaks_of_time(expr: &Expr) -> bool {
+    expr.any(&mut |part| matches!(part, Expr::Ref(name) if name.is_time()))
+}
+
+/// For each tag set of a measurement, whether its series counts.
+pub(super) fn verdicts(
+    condition: &Expr,
+    measurement: &str,
+    tables: &[std::sync::Arc<Table>],
+    sets: &TagSets,
+) -> Result<BooleanArray, QueryError> {
+    let judge = Judge { measurement, tables, sets };
+    let verdicts = judge.expr(condition).map_err(DataFusionError::from)?;
+    Ok(verdicts.unwrap_or_else(|| judge.all(true)))
+}
+
+struct Judge<'a> {
+    measurement: &'a str,
+    tables: &'a [std::sync::Arc<Table>],
+    sets: &'a TagSets,
+}
+
+type Verdicts = Result<Option<BooleanArray>, datafusion::arrow::error::ArrowError>;
+
+impl Judge<'_> {
+    fn all(&self, verdict: bool) -> BooleanArray {
+        BooleanArray::from(vec![verdict; self.sets.rows])
+    }
+
+    /// `None`: it says nothing about series, and is as if it did not stand there.
+    fn expr(&self, expr: &Expr) -> Verdicts {
+        match expr {
+            Expr::Paren(inner) => self.expr(inner),
+            Expr::Literal(Literal::Boolean(verdict)) => Ok(Some(self.all(*verdict))),
+            Expr::Logic(logic, terms) => {
+                let mut together: Option<BooleanArray> = None;
+                for term in terms {
+                    let Some(verdicts) = self.expr(term)? else { continue };
+                    together = Some(match (together, logic) {
+                        (None, _) => verdicts,
+                        (Some(before), Logic::And) => and(&before, &verdicts)?,
+                        (Some(before), Logic::Or) => or(&before, &verdicts)?,
+                    });
+                }
+                Ok(together)
+            }
+            Expr::Binary(binary) if !speaks_of_time(expr) => self.comparison(binary),
+            _ => Ok(None),
+        }
+    }
+
+    fn comparison(&self, comparison: &Binary) -> Verdicts {
+        let is_equal = |verdicts: BooleanArray| match comparison.op {
+            BinaryOp::Eq | BinaryOp::EqRegex => Ok(Some(verdicts)),
+            BinaryOp::NotEq | BinaryOp::NotEqRegex => not(&verdicts).map(Some),
+            // Strings have no order here.
+            _ => Ok(Some(self.all(false))),
+        };
+        match (&comparison.left, &comparison.right) {
+            (Expr::Ref(name), other) | (other, Expr::Ref(name)) => match other {
+                _ if self.is_field(name) => Ok(None),
+                Expr::Literal(Literal::String(text)) => is_equal(self.tag(name, |value| value == text)),
+                Expr::Literal(Literal::Regex(regex)) => is_equal(self.tag(name, |value| regex.is_match(value))),
+                Expr::Ref(other) if !self.is_field(other) => is_equal(self.same(name, other)),
+                Expr::Ref(_) => Ok(None),
+                // Tags are strings and equal nothing else.
+                _ => Ok(Some(self.all(false))),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    fn tag(&self, name: &VarRef, each: impl Fn(&str) -> bool) -> BooleanArray {
+        match name.name.0.as_str() {
+            "_name" => self.all(each(self.measurement)),
+            name => self.sets.mask(name, each),
+        }
+    }
+
+    fn same(&self, left: &VarRef, right: &VarRef) -> BooleanArray {
+        let value = |name: &VarRef| self.sets.texts(&name.name.0);
+        value(left).into_iter().zip(value(right)).map(|(left, right)| Some(left == right)).collect()
+    }
+
+    /// A name means a field where there is one, unless it is cast to a tag.
+    fn is_field(&self, name: &VarRef) -> bool {
+        match name.cast {
+            Some(Cast::Tag) => false,
+            Some(_) => true,
+            None => self.tables.iter().any(|table| table.schema.find(&name.name.0, ColumnKind::Field).is_some()),
+        }
+    }
+}

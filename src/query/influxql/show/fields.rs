@@ -1,0 +1,32 @@
+//! SHOW FIELD KEYS.
+
+use crate::model::FieldType;
+use crate::query::influxql::answer::{SeriesPiece, StatementError, texts_array};
+use crate::query::influxql::schema::ShowFieldKeys;
+
+use super::{Pieces, Show, page};
+
+impl Show<'_> {
+    /// Fields of the measurements under one policy; LIMIT and OFFSET count rows of a measurement.
+    pub(super) fn field_keys(&self, statement: &ShowFieldKeys) -> Result<Pieces, StatementError> {
+        let name = self.database_name(statement.database.as_ref())?;
+        let mut pieces = Vec::new();
+        for (measurement, tables) in self.under_one_policy(name, &statement.sources)? {
+            let mut fields: Vec<(&str, FieldType)> = tables
+                .iter()
+                .flat_map(|table| table.schema.fields())
+                .filter_map(|field| Some((field.name.as_str(), field.field_type?)))
+                .collect();
+            fields.sort_unstable();
+            fields.dedup();
+            let fields = page(fields, statement.rows);
+            if fields.is_empty() {
+                continue;
+            }
+            let names = texts_array(fields.iter().map(|(name, _)| name));
+            let types = texts_array(fields.iter().map(|(_, field_type)| field_type.as_str()));
+            pieces.push(SeriesPiece::of(Some(&measurement), &["fieldKey", "fieldType"], vec![names, types]));
+        }
+        Ok(pieces)
+    }
+}

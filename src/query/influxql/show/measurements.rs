@@ -1,0 +1,122 @@
+//! SHOW MEASUREMENTS, SHOW SERIES.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::query::influxql::answer::{SeriesPiece, StatementError};
+use crate::query::influxql::expr::{Binary, BinaryOp, Expr, Literal, Logic};
+use crate::query::influxql::schema::{ShowMeasurements, ShowSeries};
+use crate::query::session::QuerySession;
+
+use super::condition::{check_operators, speaks_of_time, verdicts};
+use super::series::{TagSets, tag_sets};
+use super::{Pieces, Show, page};
+
+type Names = BTreeSet<Arc<str>>;
+
+impl Show<'_> {
+    /// An unknown database has none.
+    pub(super) async fn measurements(&self, statement: &ShowMeasurements) -> Result<Pieces, StatementError> {
+        let condition = statement.condition.as_ref();
+        if condition.is_some_and(speaks_of_time) {
+            return Err(StatementError::Refused("SHOW MEASUREMENTS doesn't support time in WHERE clause".to_string()));
+        }
+        let name = self.database_name(statement.database.as_ref())?;
+        let Ok(database) = self.database(name) else { return Ok(Vec::new()) };
+        let measurements = self.under_all_policies(database, statement.measurement.as_slice());
+        let mut session = self.session(name).await?;
+        let mut found = Names::new();
+        for (measurement, tables) in &measurements {
+            let sets = tag_sets(&mut session, self.engine.sources(), self.engine.series_cache(), tables).await?;
+            let counts = match condition {
+                Some(condition) => holds(condition, measurement, &sets)?,
+                None => true,
+            };
+            if counts && sets.rows > 0 {
+                found.insert(measurement.clone());
+            }
+        }
+        let found = page(found.into_iter().collect(), statement.rows);
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(vec![SeriesPiece::of_texts(Some("measurements"), "name", found)])
+    }
+
+    pub(super) async fn series(&self, statement: &ShowSeries) -> Result<Pieces, StatementError> {
+        let name = self.database_name(statement.database.as_ref())?;
+        let condition = statement.condition.as_ref();
+        let measurements = match condition {
+            // With a time the rows themselves are asked, which are under one policy.
+            Some(condition) if speaks_of_time(condition) => self.under_one_policy(name, &statement.sources)?,
+            _ => self.under_all_policies(self.database(name)?, &statement.sources),
+        };
+        condition.map_or(Ok(()), check_operators)?;
+        let mut session = self.session(name).await?;
+        let mut keys = Vec::new();
+        for (measurement, tables) in &measurements {
+            let sets = self.sets_that_count(&mut session, measurement, tables, condition).await?;
+            keys.extend(sets.keys(measurement));
+        }
+        let keys = page(keys, statement.rows);
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(vec![SeriesPiece::of_texts(None, "key", keys)])
+    }
+
+    /// The tag sets of a measurement that a condition accepts.
+    pub(super) async fn sets_that_count(
+        &self,
+        session: &mut QuerySession,
+        measurement: &str,
+        tables: &[Arc<crate::catalog::Table>],
+        condition: Option<&Expr>,
+    ) -> Result<TagSets, StatementError> {
+        let sets = tag_sets(session, self.engine.sources(), self.engine.series_cache(), tables).await?;
+        let Some(condition) = condition else { return Ok(sets) };
+        let keep = verdicts(condition, measurement, tables, &sets)?;
+        Ok(sets.filtered(&keep)?)
+    }
+}
+
+/// Whether a measurement counts. Here a condition speaks of measurements, not of series: one that has the tag counts for
+/// `=` and `=~` if any series fits, for `!=` and `!~` if none does; one without the tag never does.
+fn holds(condition: &Expr, measurement: &str, sets: &TagSets) -> Result<bool, StatementError> {
+    let refuse = |why: String| Err(StatementError::Refused(why));
+    match condition {
+        Expr::Paren(inner) => holds(inner, measurement, sets),
+        Expr::Logic(logic, terms) => {
+            let mut verdicts = Vec::with_capacity(terms.len());
+            for term in terms {
+                verdicts.push(holds(term, measurement, sets)?);
+            }
+            Ok(match logic {
+                Logic::And => verdicts.into_iter().all(|verdict| verdict),
+                Logic::Or => verdicts.into_iter().any(|verdict| verdict),
+            })
+        }
+        Expr::Binary(comparison) => {
+            let Binary { op, left, right } = &**comparison;
+            use BinaryOp::{Eq, EqRegex, NotEq, NotEqRegex};
+            if !matches!(op, Eq | NotEq | EqRegex | NotEqRegex) {
+                return refuse("invalid tag comparison operator".to_string());
+            }
+            let Expr::Ref(tag) = left else {
+                return refuse(format!("left side of '{}' must be a tag key", op.as_str()));
+            };
+            let fits: Box<dyn Fn(&str) -> bool> = match right {
+                Expr::Literal(Literal::String(text)) => Box::new(move |value| value == text),
+                Expr::Literal(Literal::Regex(regex)) => Box::new(move |value| regex.is_match(value)),
+                _ => return refuse(format!("right side of '{}' must be a tag value string", op.as_str())),
+            };
+            let wants_fit = matches!(op, Eq | EqRegex);
+            if tag.name.0 == "_name" {
+                return Ok(fits(measurement) == wants_fit);
+            }
+            let values = sets.values(&tag.name.0);
+            Ok(!values.is_empty() && values.iter().any(|value| fits(value)) == wants_fit)
+        }
+        other => refuse(other.to_string()),
+    }
+}

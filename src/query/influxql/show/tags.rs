@@ -1,0 +1,61 @@
+//! SHOW TAG KEYS, SHOW TAG VALUES.
+
+use crate::query::influxql::answer::{SeriesPiece, StatementError, texts_array};
+use crate::query::influxql::schema::{ShowTagKeys, ShowTagValues, TagKeys};
+
+use super::{Pieces, Show, page};
+
+impl Show<'_> {
+    /// LIMIT and OFFSET count keys of a measurement; SLIMIT and SOFFSET have no effect, as in the server.
+    pub(super) async fn tag_keys(&self, statement: &ShowTagKeys) -> Result<Pieces, StatementError> {
+        let name = self.database_name(statement.database.as_ref())?;
+        let measurements = self.under_all_policies(self.database(name)?, &statement.sources);
+        let mut session = self.session(name).await?;
+        let mut pieces = Vec::new();
+        for (measurement, tables) in &measurements {
+            let sets = self.sets_that_count(&mut session, measurement, tables, statement.condition.as_ref()).await?;
+            let keys = sets.columns.keys().filter(|key| !sets.values(key).is_empty()).cloned().collect();
+            let keys = page(keys, statement.rows);
+            if !keys.is_empty() {
+                pieces.push(SeriesPiece::of_texts(Some(measurement), "tagKey", keys));
+            }
+        }
+        Ok(pieces)
+    }
+
+    /// Values of the series that fit; sorted by key, then value. LIMIT and OFFSET count rows of a measurement.
+    pub(super) async fn tag_values(&self, statement: &ShowTagValues) -> Result<Pieces, StatementError> {
+        let name = self.database_name(statement.database.as_ref())?;
+        let measurements = self.under_all_policies(self.database(name)?, &statement.sources);
+        let mut session = self.session(name).await?;
+        let mut pieces = Vec::new();
+        for (measurement, tables) in &measurements {
+            let sets = self.sets_that_count(&mut session, measurement, tables, statement.condition.as_ref()).await?;
+            let mut rows = Vec::new();
+            for key in sets.columns.keys().filter(|key| statement.keys.mean(key)) {
+                rows.extend(sets.values(key).into_iter().map(|value| (key.clone(), value)));
+            }
+            let rows = page(rows, statement.rows);
+            if rows.is_empty() {
+                continue;
+            }
+            let keys = texts_array(rows.iter().map(|(key, _)| key));
+            let values = texts_array(rows.iter().map(|(_, value)| value));
+            pieces.push(SeriesPiece::of(Some(measurement), &["key", "value"], vec![keys, values]));
+        }
+        Ok(pieces)
+    }
+}
+
+impl TagKeys {
+    /// Whether the tag of this name is meant.
+    pub(super) fn mean(&self, key: &str) -> bool {
+        match self {
+            TagKeys::In(keys) => keys.iter().any(|wanted| wanted.0 == key),
+            TagKeys::Equal(wanted) => wanted.0 == key,
+            TagKeys::NotEqual(other) => other.0 != key,
+            TagKeys::Matching(regex) => regex.is_match(key),
+            TagKeys::NotMatching(regex) => !regex.is_match(key),
+        }
+    }
+}
