@@ -28,6 +28,7 @@ use super::names::{Names, Tenants};
 use super::provider::Sources;
 use super::running::RunningQueries;
 use super::scan::register_store;
+use super::series::SeriesQueryPlanner;
 use super::source::{Tables, Unflushed};
 
 /// Stack for the threads that plan and run queries: the engine walks expressions by recursion, and not all of its walks
@@ -297,7 +298,11 @@ fn runtime(options: &QueryOptions, footers: Arc<FooterCache>) -> Result<RuntimeE
 
 /// The engine's rules, and those of its functions that read no files and know the bounds of what they make.
 fn base_state(runtime: &Arc<RuntimeEnv>) -> Result<SessionState, DataFusionError> {
-    let mut state = SessionStateBuilder::new().with_runtime_env(runtime.clone()).with_default_features().build();
+    let mut state = SessionStateBuilder::new()
+        .with_runtime_env(runtime.clone())
+        .with_default_features()
+        .with_query_planner(Arc::new(SeriesQueryPlanner))
+        .build();
     functions::bound(&mut state)?;
     Ok(state)
 }

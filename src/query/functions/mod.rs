@@ -12,6 +12,7 @@ mod bounded;
 mod constants;
 mod growth;
 mod joined;
+pub mod series;
 mod sizes;
 mod values;
 
@@ -57,6 +58,7 @@ pub(super) fn bound(state: &mut SessionState) -> Result<()> {
         state.deregister_udf(name)?;
     }
     state.register_udf(Arc::new(Joined::default().into()))?;
+    series::register(state)?;
     let functions: Vec<Arc<ScalarUDF>> = state.scalar_functions().values().cloned().collect();
     for bounded in functions.iter().filter_map(Bounded::of) {
         state.register_udf(bounded)?;

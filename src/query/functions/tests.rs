@@ -324,7 +324,7 @@ const HARMLESS: &str = "
     radians random regexp_count regexp_instr regexp_like reverse right round rtrim signum sin sinh split_part
     sqrt starts_with strpos struct substr substr_index tan tanh to_date to_hex to_local_time to_time
     to_timestamp to_timestamp_micros to_timestamp_millis to_timestamp_nanos to_timestamp_seconds to_unixtime
-    trunc try_cast_to_type union_extract union_tag upper uuid version with_metadata
+    trunc try_cast_to_type union_extract union_tag upper uuid version window_start with_metadata wrapping_abs
 ";
 
 #[tokio::test]

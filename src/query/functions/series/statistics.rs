@@ -1,0 +1,97 @@
+//! One number of many: median, standard deviation, mode, with the rounding and the ties of InfluxQL.
+
+use std::cmp::Ordering;
+
+use datafusion::arrow::array::{ArrayRef, AsArray, UInt32Array};
+use datafusion::arrow::compute::take;
+use datafusion::arrow::datatypes::{DataType, TimestampNanosecondType};
+use datafusion::common::Result;
+
+use super::points::Grouped;
+use super::sorting::comparator;
+
+/// The middle value of the rows `run` (not empty); of an even number the mean of the middle two.
+pub(super) fn median(run: &mut [u32], values: &[f64]) -> f64 {
+    let (low, high) = middle(run, |a, b| values[a as usize].total_cmp(&values[b as usize]));
+    let (low, high) = (values[low as usize], values[high as usize]);
+    if run.len().is_multiple_of(2) { low + (high - low) / 2.0 } else { high }
+}
+
+pub(super) fn median_of_integers(run: &mut [u32], values: &[i64]) -> f64 {
+    let (low, high) = middle(run, |a, b| values[a as usize].cmp(&values[b as usize]));
+    let (low, high) = (values[low as usize], values[high as usize]);
+    if run.len().is_multiple_of(2) { low as f64 + high.wrapping_sub(low) as f64 / 2.0 } else { high as f64 }
+}
+
+pub(super) fn median_of_unsigned(run: &mut [u32], values: &[u64]) -> f64 {
+    let (low, high) = middle(run, |a, b| values[a as usize].cmp(&values[b as usize]));
+    let (low, high) = (values[low as usize], values[high as usize]);
+    if run.len().is_multiple_of(2) { low as f64 + (high - low) as f64 / 2.0 } else { high as f64 }
+}
+
+/// The rows on both sides of the middle; the middle one is the second.
+fn middle(run: &mut [u32], compare: impl Fn(u32, u32) -> Ordering) -> (u32, u32) {
+    let at = run.len() / 2;
+    let (below, high, _) = run.select_nth_unstable_by(at, |a, b| compare(*a, *b));
+    let low = below.iter().copied().max_by(|a, b| compare(*a, *b));
+    (low.unwrap_or(*high), *high)
+}
+
+/// Standard deviation of a sample; NaN for one value. Two passes, the mean taken as it goes.
+pub(super) fn stddev(run: &mut [u32], values: &[f64]) -> f64 {
+    if run.len() < 2 {
+        return f64::NAN;
+    }
+    let numbers = || run.iter().map(|row| values[*row as usize]).filter(|value| !value.is_nan());
+    let (mut mean, mut count) = (0.0, 0.0);
+    for value in numbers() {
+        count += 1.0;
+        mean += (value - mean) / count;
+    }
+    let variance: f64 = numbers().map(|value| (value - mean) * (value - mean)).sum();
+    (variance / (count - 1.0)).sqrt()
+}
+
+/// The most frequent value of each group, null for a group without points; of booleans `true` when both are as frequent.
+///
+/// Ties: the values are gone through in ascending order, those that are equal by time. A value that reaches the count of
+/// the best so far takes its place unless its own first time is later than the time at which the best reached its
+/// count. So the least value wins when none is repeated.
+pub(super) fn mode(grouped: &Grouped) -> Result<ArrayRef> {
+    let values = grouped.column(0);
+    let rows: Vec<Option<u32>> = if values.data_type() == &DataType::Boolean {
+        let values = values.as_boolean();
+        let most = |run: &[u32]| {
+            let truths = run.iter().filter(|row| values.value(**row as usize)).count();
+            let wanted = truths * 2 >= run.len();
+            run.iter().copied().find(|row| values.value(*row as usize) == wanted)
+        };
+        grouped.runs().map(most).collect()
+    } else {
+        let compare = comparator(values)?;
+        let times = grouped.column(1).as_primitive::<TimestampNanosecondType>();
+        let time = |row: u32| times.value(row as usize);
+        grouped.runs().map(|run| most_frequent(run, &compare, time)).collect()
+    };
+    Ok(take(values, &UInt32Array::from(rows), None)?)
+}
+
+fn most_frequent(run: &[u32], compare: impl Fn(u32, u32) -> Ordering, time: impl Fn(u32) -> i64) -> Option<u32> {
+    let mut run = run.to_vec();
+    run.sort_by(|a, b| compare(*a, *b).then_with(|| time(*a).cmp(&time(*b))));
+    let first = *run.first()?;
+    let (mut best, mut best_count, mut best_time) = (first, 0, time(first));
+    let (mut here, mut here_count, mut here_time) = (first, 0, time(first));
+    for row in run {
+        if compare(row, here).is_ne() {
+            (here, here_count, here_time) = (row, 1, time(row));
+            continue;
+        }
+        here_count += 1;
+        if best_count > here_count || (best_count == here_count && here_time > best_time) {
+            continue;
+        }
+        (best, best_count, best_time) = (row, here_count, time(row));
+    }
+    Some(best)
+}
