@@ -10,12 +10,13 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use object_store::{ObjectStore, PutMode, PutOptions, PutPayload};
+use object_store::ObjectStore;
 use tokio::sync::{Mutex, Notify};
 use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::catalog::{Catalog, CatalogError, CatalogState, Change, Table};
+use crate::storage::create::create_own;
 use crate::storage::layout;
 use crate::storage::rows::{Chunk, sort_into_windows};
 use crate::storage::segment::{EncodedSegment, Segment, SegmentLabel, encode_segment};
@@ -320,17 +321,12 @@ pub(super) fn segment_entry(
     }
 }
 
-/// Stores a segment under its path. The path holds a fresh id, so an object that is there already is this one: the
-/// answer to an earlier try was lost.
+/// Stores a segment under its path, which holds a fresh id.
 pub(super) async fn put_segment(
     store: &dyn ObjectStore,
     segment: &Segment,
     encoded: EncodedSegment,
 ) -> Result<(), object_store::Error> {
     let path = object_store::path::Path::parse(&segment.path)?;
-    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-    match store.put_opts(&path, PutPayload::from_bytes(encoded.bytes), options).await {
-        Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
-        Err(error) => Err(error),
-    }
+    create_own(store, &path, encoded.bytes).await
 }

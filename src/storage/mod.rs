@@ -3,6 +3,7 @@
 
 mod aws;
 pub mod aws_profile;
+pub mod create;
 pub mod environment;
 pub mod fs;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use object_store::aws::AmazonS3ConfigKey;
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
@@ -28,6 +29,7 @@ use uuid::Uuid;
 
 use super::aws;
 use super::aws_profile::ProfileError;
+use super::create::create_own;
 use super::environment::Environment;
 use super::fs::{FileSystem, OsFileSystem};
 use super::layout;
@@ -37,6 +39,9 @@ use crate::model::{Classify, Kind};
 
 const URL_FORMS: &str = "file:///folder, file:./folder, s3://bucket/prefix, gs://bucket/prefix, \
                          az://container/prefix or memory:///";
+
+/// What the probe writes.
+const PROBE: &[u8] = b"probe\n";
 
 /// Longest pause between two tries, unless the first one is set to be longer.
 pub const RETRY_BACKOFF_MAX: Duration = Duration::from_secs(2);
@@ -387,14 +392,12 @@ fn read_certificates(file: &FilePath) -> Result<Vec<Certificate>, StoreError> {
 /// reached and written to. What it writes, it removes.
 pub async fn probe_put_if_absent(store: &dyn ObjectStore) -> Result<bool, StoreError> {
     let key = layout::probe_key(Uuid::new_v4());
-    let create = || store.put_opts(&key, PutPayload::from_static(b"probe\n"), PutMode::Create.into());
-    match create().await {
-        // The key is new: "already exists" is our own object, written by a try whose answer was lost.
-        Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
+    match create_own(store, &key, Bytes::from_static(PROBE)).await {
+        Ok(()) => {}
         Err(object_store::Error::NotImplemented { .. }) => return Ok(false),
         Err(source) => return Err(StoreError::Request { action: "create an object", source }),
     }
-    let again = create().await;
+    let again = store.put_opts(&key, PutPayload::from_static(PROBE), PutMode::Create.into()).await;
     match store.delete(&key).await {
         Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
         // It is in nobody's way.
