@@ -127,20 +127,14 @@ fn sort_out(error: &DataFusionError) -> Cause {
         DataFusionError::Internal(text) => Cause::Internal(clean(text)),
         DataFusionError::IoError(error) => Cause::Internal(format!("temporary files: {error}")),
         DataFusionError::ParquetError(error) => parquet_cause(error),
-        DataFusionError::External(inner) => match inner.downcast_ref::<DataFusionError>() {
-            Some(inner) => sort_out(inner),
-            None => external_cause(inner.as_ref()),
-        },
+        DataFusionError::External(inner) => external_cause(inner.as_ref()),
         other => Cause::Internal(clean(&other.to_string())),
     }
 }
 
 fn arrow_cause(error: &ArrowError) -> Cause {
     match error {
-        ArrowError::ExternalError(inner) => match inner.downcast_ref::<DataFusionError>() {
-            Some(inner) => sort_out(inner),
-            None => external_cause(inner.as_ref()),
-        },
+        ArrowError::ExternalError(inner) => external_cause(inner.as_ref()),
         ArrowError::MemoryError(text) => Cause::Memory(text.clone()),
         ArrowError::IoError(text, _) => Cause::Internal(text.clone()),
         ArrowError::NotYetImplemented(text) => Cause::NotSupported(text.clone()),
@@ -161,6 +155,9 @@ fn external_cause(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Ca
     }
     if let Some(error) = error.downcast_ref::<ParquetError>() {
         return parquet_cause(error);
+    }
+    if let Some(error) = error.downcast_ref::<DataFusionError>() {
+        return sort_out(error);
     }
     Cause::Internal(error.to_string())
 }
@@ -210,6 +207,9 @@ mod tests {
         let store_text = format!("the object store does not answer: {}", missing());
         let parquet = ParquetError::External(Box::new(missing()));
         check(DataFusionError::ParquetError(Box::new(parquet)), Kind::Unavailable, &store_text);
+        // As the reader of footers wraps it.
+        let footer = ParquetError::External(Box::new(DataFusionError::ObjectStore(Box::new(missing()))));
+        check(DataFusionError::ParquetError(Box::new(footer)), Kind::Unavailable, &store_text);
         let wrapped = DataFusionError::ArrowError(
             Box::new(ArrowError::ExternalError(Box::new(DataFusionError::ObjectStore(Box::new(missing()))))),
             None,
