@@ -36,6 +36,7 @@ use crate::storage::metered::MeteredStore;
 use crate::storage::open::{StoreError, StoreUrl, open_store, open_to_read, probe_put_if_absent};
 use crate::storage::reach::wait_for_answer;
 use crate::storage::read_only::ReadOnlyStore;
+use crate::storage::wire::WireMetrics;
 
 use live::LiveTables;
 use options::{catalog_options, compaction_options, flush_options, ingest_limits, query_options, store_options};
@@ -212,7 +213,8 @@ async fn open_metered_store(settings: &Settings, with: &Surroundings) -> Result<
         Some(store) => store.clone(),
         None => {
             let url = StoreUrl::parse(&settings.storage.url)?;
-            let (options, fs, of) = (store_options(settings), with.fs.clone(), url.clone());
+            let (options, fs, of) =
+                (store_options(settings, WireMetrics::new(&with.registry)?), with.fs.clone(), url.clone());
             let open = move || if only_reads { open_to_read(&of, &options) } else { open_store(&of, &options, fs) };
             let store = tokio::task::spawn_blocking(open).await??;
             if matches!(url, StoreUrl::Bucket { .. }) {

@@ -34,7 +34,9 @@ use super::environment::Environment;
 use super::fs::{FileSystem, OsFileSystem};
 use super::layout;
 use super::local::DurableLocal;
+use super::patient::{Patience, PatientStore};
 use super::read_only::ReadOnlyStore;
+use super::wire::{CountingConnector, WireMetrics};
 use crate::model::{Classify, Kind};
 
 const URL_FORMS: &str = "file:///folder, file:./folder, s3://bucket/prefix, gs://bucket/prefix, \
@@ -76,7 +78,7 @@ impl Cloud {
 }
 
 /// How a remote store is reached. The default suits the clouds themselves.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct StoreOptions {
     /// Where credentials and the clouds' own variables are found. Default: empty.
     pub environment: Environment,
@@ -97,6 +99,10 @@ pub struct StoreOptions {
     pub retry_backoff: Duration,
     /// No try starts later than this after the first one.
     pub retry_timeout: Duration,
+    /// Spreads the pauses of processes that failed at the same time: should differ between them.
+    pub jitter_seed: u64,
+    /// Counts what goes over the wire.
+    pub wire: Option<WireMetrics>,
 }
 
 impl Default for StoreOptions {
@@ -114,6 +120,8 @@ impl Default for StoreOptions {
             retries_max: 3,
             retry_backoff: Duration::from_millis(100),
             retry_timeout: Duration::from_secs(10),
+            jitter_seed: 0,
+            wire: None,
         }
     }
 }
@@ -235,7 +243,8 @@ pub fn open_store(
                 Cloud::Azure => open_azure(bucket, options)?,
             };
             let store = store.map_err(|source| StoreError::Client { url: url.clone(), source })?;
-            if prefix.is_root() { Ok(store) } else { Ok(Arc::new(PrefixStore::new(store, prefix.clone()))) }
+            let store = PatientStore::new(store, patience(options), options.jitter_seed);
+            if prefix.is_root() { Ok(Arc::new(store)) } else { Ok(Arc::new(PrefixStore::new(store, prefix.clone()))) }
         }
     }
 }
@@ -273,6 +282,9 @@ fn open_s3(bucket: &str, options: &StoreOptions) -> Result<Built, StoreError> {
     if options.virtual_hosted_style {
         builder = builder.with_virtual_hosted_style_request(true);
     }
+    if let Some(wire) = &options.wire {
+        builder = builder.with_http_connector(CountingConnector::new(wire.clone()));
+    }
     s3.builder = builder.with_client_options(client);
     Ok(s3.build().map(|store| Arc::new(store) as _))
 }
@@ -283,6 +295,9 @@ fn open_google(bucket: &str, options: &StoreOptions) -> Result<Built, StoreError
         _ => None,
     })?;
     let mut builder = GoogleCloudStorageBuilder::new().with_bucket_name(bucket).with_retry(retries(options));
+    if let Some(wire) = &options.wire {
+        builder = builder.with_http_connector(CountingConnector::new(wire.clone()));
+    }
     if let Some(file) = options.environment.get("SERVICE_ACCOUNT") {
         builder = builder.with_service_account_path(file);
     }
@@ -300,6 +315,9 @@ fn open_azure(container: &str, options: &StoreOptions) -> Result<Built, StoreErr
         _ => None,
     })?;
     let mut builder = MicrosoftAzureBuilder::new().with_container_name(container).with_retry(retries(options));
+    if let Some(wire) = &options.wire {
+        builder = builder.with_http_connector(CountingConnector::new(wire.clone()));
+    }
     for (key, value) in options.environment.keys("AZURE_") {
         if let Ok(key) = key.parse() {
             builder = builder.with_config(key, value);
@@ -340,15 +358,19 @@ fn endpoint_problem(endpoint: &str, plain_allowed: bool) -> Option<&'static str>
     }
 }
 
+/// What the client repeats by itself: 5xx, 429, refused connections, and time-outs of what is safe to repeat.
 fn retries(options: &StoreOptions) -> RetryConfig {
-    RetryConfig {
-        backoff: BackoffConfig {
-            init_backoff: options.retry_backoff,
-            max_backoff: RETRY_BACKOFF_MAX.max(options.retry_backoff),
-            base: 2.0,
-        },
-        max_retries: options.retries_max,
-        retry_timeout: options.retry_timeout,
+    let Patience { retries_max, backoff, backoff_max, time_max } = patience(options);
+    let backoff = BackoffConfig { init_backoff: backoff, max_backoff: backoff_max, base: 2.0 };
+    RetryConfig { backoff, max_retries: retries_max, retry_timeout: time_max }
+}
+
+fn patience(options: &StoreOptions) -> Patience {
+    Patience {
+        retries_max: options.retries_max,
+        backoff: options.retry_backoff,
+        backoff_max: RETRY_BACKOFF_MAX.max(options.retry_backoff),
+        time_max: options.retry_timeout,
     }
 }
 

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::catalog::{CatalogMetrics, CatalogOptions};
 use crate::config::Settings;
 use crate::ingest::IngestLimits;
@@ -12,12 +14,13 @@ use crate::model::Clock;
 use crate::query::QueryOptions;
 use crate::storage::environment::Environment;
 use crate::storage::open::StoreOptions;
+use crate::storage::wire::WireMetrics;
 
 const NANOS_PER_SEC: i64 = 1_000_000_000;
 /// Replaced segments outlive the longest query by this.
 const REPLACED_MARGIN: Duration = Duration::from_secs(60);
 
-pub(super) fn store_options(settings: &Settings) -> StoreOptions {
+pub(super) fn store_options(settings: &Settings, wire: WireMetrics) -> StoreOptions {
     let storage = &settings.storage;
     StoreOptions {
         environment: Environment::of_process(),
@@ -30,6 +33,8 @@ pub(super) fn store_options(settings: &Settings) -> StoreOptions {
         retries_max: storage.retries_max,
         retry_backoff: Duration::from_millis(storage.retry_backoff_ms),
         retry_timeout: Duration::from_millis(storage.retry_timeout_ms),
+        jitter_seed: Uuid::new_v4().as_u64_pair().0,
+        wire: Some(wire),
     }
 }
 
