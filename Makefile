@@ -26,6 +26,7 @@ DEBIAN := tools/debian_binary.sh $(CACHE)/debian
 CARGO_FUZZ_VERSION := 0.13.2
 KILLS ?= 30
 MINUTES ?= 10
+SEEDS ?= 1000
 FUZZ_SECONDS ?= 60
 # `none` finds panics, endless loops and unbounded memory; `address` also wants what only the compiler's own tests may use.
 FUZZ_SANITIZER ?= none
@@ -74,9 +75,9 @@ processes: ## several gateways on one store, killed and put to sleep for MINUTES
 	TIDEGATE_PROCESSES_MINUTES=$(MINUTES) cargo test --locked --test faults several_processes -- --nocapture
 
 .PHONY: faults
-faults: ## the long form: 300 kills, 10 minutes of several gateways
-	$(MAKE) crash KILLS=300
-	$(MAKE) processes MINUTES=10
+faults: ## the long form: 300 kills; over a sick store SEEDS=1000 histories and every failure; MINUTES=10 of several gateways
+	TIDEGATE_FAULT_SEEDS=$(SEEDS) TIDEGATE_FAULTS_ALL=1 $(MAKE) crash KILLS=300
+	$(MAKE) processes MINUTES=$(MINUTES)
 
 .PHONY: clients
 clients: build $(VENV)/ready ## real clients write, SQL reads back

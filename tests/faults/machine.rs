@@ -187,11 +187,12 @@ impl Running {
         })
     }
 
+    /// A statement's answer as CSV with a header.
     #[track_caller]
-    fn select(&self, text: &str, context: &str) -> Vec<Vec<String>> {
+    pub fn ask(&self, database: &str, text: &str, context: &str) -> Result<String, QueryError> {
         let request = SqlRequest {
             tenant: DEFAULT_TENANT.to_string(),
-            database: DATABASE.to_string(),
+            database: database.to_string(),
             text: text.to_string(),
             target_partitions: None,
         };
@@ -205,11 +206,16 @@ impl Running {
                 encoder.batch(&batch, &mut csv).unwrap();
             }
             encoder.end(&mut csv).unwrap();
-            Ok::<_, QueryError>(cells(&String::from_utf8(csv).unwrap()))
+            Ok(String::from_utf8(csv).unwrap())
         };
         let asked = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await });
-        let asked = asked.unwrap_or_else(|_| panic!("{context}: {text}: does not come to its end"));
-        asked.unwrap_or_else(|error| panic!("{context}: {text}: {error}"))
+        asked.unwrap_or_else(|_| panic!("{context}: {text}: does not come to its end"))
+    }
+
+    #[track_caller]
+    fn select(&self, text: &str, context: &str) -> Vec<Vec<String>> {
+        let asked = self.ask(DATABASE, text, context);
+        cells(&asked.unwrap_or_else(|error| panic!("{context}: {text}: {error}")))
     }
 
     #[track_caller]
@@ -221,15 +227,21 @@ impl Running {
 /// Sends the writer's next batch. What cannot be stored is refused with a reason to try later.
 pub async fn send(gateway: &Gateway, writer: &Mutex<Writer>) -> Result<(), IngestError> {
     let lines = lock(writer).begin();
+    write(gateway, DATABASE, &lines).await?;
+    lock(writer).acknowledged();
+    Ok(())
+}
+
+/// Writes lines that are good.
+pub async fn write(gateway: &Gateway, database: &str, lines: &str) -> Result<(), IngestError> {
     let parsed = parse(lines.as_bytes(), &Options { dialect: Dialect::INFLUXDB, precision: Precision::Ns, now_ns: 0 });
     assert!(parsed.bad_lines.is_empty(), "{lines}");
-    let target = Target { tenant: DEFAULT_TENANT.to_string(), database: DATABASE.to_string(), policy: None };
+    let target = Target { tenant: DEFAULT_TENANT.to_string(), database: database.to_string(), policy: None };
     let rules = Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true };
     let rows = parsed.points.rows();
     match gateway.core.ingest.accept(&target, parsed.points, rules).await {
         Ok(receipt) => {
             assert_eq!((receipt.taken, receipt.rejected.points), (rows, 0), "{lines}");
-            lock(writer).acknowledged();
             Ok(())
         }
         Err(error) => {
