@@ -212,12 +212,7 @@ impl Model {
     fn forecast(&self, ahead: usize, parameters: &mut [f64]) -> Vec<f64> {
         let (factors, rest) = parameters.split_at_mut(4);
         for factor in factors.iter_mut() {
-            if *factor > 1.0 {
-                *factor = 1.0;
-            }
-            if *factor < 0.0 {
-                *factor = 0.0;
-            }
+            *factor = factor.clamp(0.0, 1.0);
         }
         let [alpha, beta, gamma, phi] = [factors[0], factors[1], factors[2], factors[3]];
         let (start, seasons) = rest.split_at_mut(2);
