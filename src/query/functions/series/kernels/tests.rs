@@ -673,8 +673,7 @@ fn nulls_are_passed_over_and_any_type_has_times() {
 
 /// Points as the server merges three series: of those at one time the last counts.
 fn integral(of: Of, windows: Option<Windows>, whole: i64, descending: bool) -> (Vec<i64>, Vec<f64>) {
-    let mut points =
-        [(10, 3.0, 3), (10, 4.0, 4), (10, 5.0, 5), (20, 3.0, 9), (20, 1.0, 9), (30, 5.0, 1), (30, 7.0, 1)];
+    let mut points = [(10, 3.0, 3), (10, 4.0, 4), (10, 5.0, 5), (20, 3.0, 9), (20, 1.0, 9), (30, 5.0, 1), (30, 7.0, 1)];
     if descending {
         points.reverse();
     }
