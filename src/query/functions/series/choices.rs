@@ -36,7 +36,7 @@ pub(super) fn percentile(grouped: &Grouped, p: f64) -> Result<Grouped> {
     }))
 }
 
-/// The first point of each value, by time and value.
+/// The first point of each value, or the last when going backwards, by time and value.
 pub(super) fn distinct(grouped: &Grouped, descending: bool) -> Result<Grouped> {
     let (compare, time) = columns(grouped)?;
     let by_time = |a: u32, b: u32| if descending { time(b).cmp(&time(a)) } else { time(a).cmp(&time(b)) };
@@ -44,7 +44,7 @@ pub(super) fn distinct(grouped: &Grouped, descending: bool) -> Result<Grouped> {
         let mut run = run.to_vec();
         run.sort_by(|a, b| compare(*a, *b).then_with(|| by_time(*a, *b)));
         run.dedup_by(|a, b| compare(*a, *b).is_eq());
-        run.sort_by(|a, b| by_time(*a, *b));
+        run.sort_by_key(|row| time(*row));
         run
     }))
 }

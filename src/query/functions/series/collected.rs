@@ -11,7 +11,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccu
 use datafusion::physical_expr::expressions::Literal;
 
 use super::points::{Grouped, Points, list_item, point_fields, single_lists, wide, wide_point};
-use super::single::Single;
+use super::single::{Lasting, Single};
 use super::{choices, statistics};
 
 /// What becomes of a group's points. Parameters come before the value and are constants.
@@ -263,11 +263,53 @@ impl Collector {
         Ok(())
     }
 
+    /// The result of each group.
+    fn reduce(&self, grouped: &Grouped) -> Result<ArrayRef> {
+        if let Some(chosen) = self.chosen(grouped)? {
+            return match self.kind {
+                Kind::Percentile => chosen.singles(),
+                Kind::Sample => choices::without_draws(chosen)?.lists(),
+                _ => chosen.lists(),
+            };
+        }
+        if let Reduction::Mode = self.reduction {
+            return statistics::mode(grouped);
+        }
+        let median = matches!(self.reduction, Reduction::Median);
+        let values = grouped.column(0);
+        Ok(Arc::new(match values.data_type() {
+            DataType::Int64 if median => {
+                let values = values.as_primitive::<Int64Type>().values();
+                numbers(grouped, |run| statistics::median_of_integers(run, values))
+            }
+            DataType::UInt64 if median => {
+                let values = values.as_primitive::<UInt64Type>().values();
+                numbers(grouped, |run| statistics::median_of_unsigned(run, values))
+            }
+            DataType::Null => Float64Array::new_null(grouped.groups()),
+            _ => {
+                let values = cast(values, &DataType::Float64)?;
+                let values = values.as_primitive::<Float64Type>().values();
+                let reduce = if median { statistics::median } else { statistics::stddev };
+                numbers(grouped, |run| reduce(run, values))
+            }
+        }))
+    }
+
     fn check_rows(&self) -> Result<()> {
         if self.points.rows() > u32::MAX as usize {
             return exec_err!("{} has more than {} points", self.kind.name(), u32::MAX);
         }
         Ok(())
+    }
+}
+
+impl Lasting for Collector {
+    fn result(&mut self) -> Result<ArrayRef> {
+        let grouped = self.points.take(EmitTo::All)?;
+        let result = self.reduce(&grouped)?;
+        self.points.keep(grouped)?;
+        Ok(result)
     }
 }
 
@@ -288,35 +330,7 @@ impl GroupsAccumulator for Collector {
 
     fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef> {
         let grouped = self.points.take(emit)?;
-        if let Some(chosen) = self.chosen(&grouped)? {
-            return match self.kind {
-                Kind::Percentile => chosen.singles(),
-                Kind::Sample => choices::without_draws(chosen)?.lists(),
-                _ => chosen.lists(),
-            };
-        }
-        if let Reduction::Mode = self.reduction {
-            return statistics::mode(&grouped);
-        }
-        let median = matches!(self.reduction, Reduction::Median);
-        let values = grouped.column(0);
-        Ok(Arc::new(match values.data_type() {
-            DataType::Int64 if median => {
-                let values = values.as_primitive::<Int64Type>().values();
-                numbers(&grouped, |run| statistics::median_of_integers(run, values))
-            }
-            DataType::UInt64 if median => {
-                let values = values.as_primitive::<UInt64Type>().values();
-                numbers(&grouped, |run| statistics::median_of_unsigned(run, values))
-            }
-            DataType::Null => Float64Array::new_null(grouped.groups()),
-            _ => {
-                let values = cast(values, &DataType::Float64)?;
-                let values = values.as_primitive::<Float64Type>().values();
-                let reduce = if median { statistics::median } else { statistics::stddev };
-                numbers(&grouped, |run| reduce(run, values))
-            }
-        }))
+        self.reduce(&grouped)
     }
 
     fn state(&mut self, emit: EmitTo) -> Result<Vec<ArrayRef>> {

@@ -170,6 +170,13 @@ impl Points {
         Ok(Grouped { rows, order, ends })
     }
 
+    /// Goes on with the rows of the only group, which came from a [`Points::take`].
+    pub(super) fn keep(&mut self, grouped: Grouped) -> Result<()> {
+        self.group_count = grouped.ends.len();
+        let groups = std::iter::repeat_n(0, grouped.rows.num_rows());
+        self.push(grouped.rows, groups)
+    }
+
     /// Goes on with only the rows `kept`, which came from a [`Points::take`] of all groups.
     pub(super) fn put_back(&mut self, grouped: &Grouped, kept: Grouped) -> Result<()> {
         let Grouped { order, ends, .. } = kept;

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccu
 
 use super::held::{Beside, Booleans, Held, Nothing, Primitives, Texts};
 use super::points::{point_fields, wide_point};
-use super::single::Single;
+use super::single::{Lasting, Single};
 
 /// Which row of a group wins. Rows whose value is null take no part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -133,6 +133,16 @@ impl AggregateUDFImpl for SelectorFunction {
 trait Winning: GroupsAccumulator + Sync {}
 
 impl<V: Held> Winning for Winners<V> {}
+
+impl Lasting for Box<dyn Winning> {
+    fn result(&mut self) -> Result<ArrayRef> {
+        let state = self.state(EmitTo::First(1))?;
+        self.merge_batch(&state, &[0], 1)?;
+        let result = self.evaluate(EmitTo::First(1))?;
+        self.merge_batch(&state, &[0], 1)?;
+        Ok(result)
+    }
+}
 
 impl GroupsAccumulator for Box<dyn Winning> {
     fn update_batch(

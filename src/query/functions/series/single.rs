@@ -6,6 +6,12 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 
+/// An accumulator whose group 0 can be looked at without being given away.
+pub(super) trait Lasting: GroupsAccumulator + Sync {
+    /// The result of group 0, which there is; it goes on from there.
+    fn result(&mut self) -> Result<ArrayRef>;
+}
+
 /// Feeds all rows to group 0 of an accumulator over groups.
 pub(super) struct Single<G>(pub(super) G);
 
@@ -15,16 +21,17 @@ impl<G> fmt::Debug for Single<G> {
     }
 }
 
-impl<G: GroupsAccumulator + Sync + 'static> Accumulator for Single<G> {
+impl<G: Lasting> Accumulator for Single<G> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let groups = vec![0; values.first().map_or(0, |column| column.len())];
         self.0.update_batch(values, &groups, None, 1)
     }
 
+    /// A window function asks after each row.
     fn evaluate(&mut self) -> Result<ScalarValue> {
         // An accumulator that has seen no batch has no group yet.
         self.0.merge_batch(&[], &[], 1)?;
-        ScalarValue::try_from_array(&self.0.evaluate(EmitTo::First(1))?, 0)
+        ScalarValue::try_from_array(&self.0.result()?, 0)
     }
 
     fn size(&self) -> usize {

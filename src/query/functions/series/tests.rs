@@ -139,9 +139,31 @@ async fn lists_of_points_come_in_order_of_time() {
     check(&values("bottom_points(3, v, time)"), &["3.0|10", "1.0|20", "3.0|20"]).await;
     check(&values("top_points(0, v, time)"), &[]).await;
     check(&values("distinct_points(false, v, time)"), &["3.0|10", "4.0|10", "5.0|10", "1.0|20", "7.0|30"]).await;
-    check(&values("distinct_points(true, v, time)"), &["5.0|30", "7.0|30", "1.0|20", "3.0|20", "4.0|10"]).await;
+    check(&values("distinct_points(true, v, time)"), &["4.0|10", "1.0|20", "3.0|20", "5.0|30", "7.0|30"]).await;
     check(&values("distinct_points(false, b, time)"), &["false|10", "true|10"]).await;
     check(&values("sample_points(20, 1, i, time)"), &["3|10", "4|10", "5|10", "9|20", "9|20", "1|30", "1|30"]).await;
+}
+
+#[tokio::test]
+async fn a_window_function_goes_on_from_row_to_row() {
+    let so_far = "over (order by time, h rows between unbounded preceding and current row)";
+    let select = format!(
+        "select h, median_value(i) {so_far}, max_point(i, time) {so_far}['value'], mode_value(v, time) {so_far}, \
+         cardinality(top_points(2, v, time) {so_far}) from m order by time, h"
+    );
+    check(
+        &select,
+        &[
+            "a|3.0|3|3.0|1",
+            "b|4.0|5|3.0|2",
+            "c|4.0|5|3.0|2",
+            "a|4.5|9|3.0|2",
+            "b|5.0|9|3.0|2",
+            "a|4.5|9|5.0|2",
+            "b|4.0|9|5.0|2",
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
