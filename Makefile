@@ -25,6 +25,7 @@ DEBIAN := tools/debian_binary.sh $(CACHE)/debian
 
 CARGO_FUZZ_VERSION := 0.13.2
 KILLS ?= 30
+CASES ?= 200
 MINUTES ?= 10
 SEEDS ?= 1000
 FUZZ_SECONDS ?= 60
@@ -74,9 +75,14 @@ crash: ## kill the gateway 30 times while it is written to (KILLS=n)
 processes: ## several gateways on one store, killed and put to sleep for MINUTES
 	TIDEGATE_PROCESSES_MINUTES=$(MINUTES) cargo test --locked --test faults several_processes -- --nocapture
 
+.PHONY: damage
+damage: ## gateways over damaged stores and logs, CASES of them
+	TIDEGATE_DAMAGE_SEEDS=$(CASES) cargo test --locked --lib gateway::tests::damage -- --nocapture
+
 .PHONY: faults
-faults: ## the long form: 300 kills; over a sick store SEEDS=1000 histories and every failure; MINUTES=10 of several gateways
+faults: ## the long form: 300 kills; SEEDS=1000 histories over a sick store and every failure; 2,000 cases of damage; MINUTES=10 of several gateways
 	TIDEGATE_FAULT_SEEDS=$(SEEDS) TIDEGATE_FAULTS_ALL=1 $(MAKE) crash KILLS=300
+	$(MAKE) damage CASES=2000
 	$(MAKE) processes MINUTES=$(MINUTES)
 
 .PHONY: clients

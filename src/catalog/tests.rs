@@ -251,6 +251,7 @@ fn full_state() -> CatalogState {
                 published: 0,
                 level: 1,
                 footer_bytes: 300,
+                checks: None,
                 columns: vec![
                     ColumnStatistics {
                         id: host,

@@ -4,9 +4,10 @@
 //!
 //! Only segments that are neighbours in the order of their ages are merged: "later wins" between the result
 //! and everything else stays a question of one number.
+//!
+//! A damaged segment is left as it is, for whoever restores it: its neighbours are merged without it.
 
-use std::collections::BTreeMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tracing::{debug, warn};
 
 use crate::catalog::{Catalog, CatalogError, Change, Table};
+use crate::storage::checked_read::SegmentObject;
+use crate::storage::damage::DamagedSegments;
 use crate::storage::rows::{Chunk, SeriesSet, decode_segment};
 use crate::storage::segment::{Segment, SequenceRange};
 use crate::storage::upload::fresh_upload_id;
@@ -43,6 +46,7 @@ pub struct Compactor {
     pub store: Arc<dyn ObjectStore>,
     pub options: CompactionOptions,
     pub metrics: IngestMetrics,
+    pub damaged: Arc<DamagedSegments>,
     /// Replaced objects and since when no new query reads them.
     pub replaced: Mutex<VecDeque<(Instant, String)>>,
 }
@@ -62,10 +66,20 @@ impl Compactor {
     /// One pass over all tables. Returns how many merges were published.
     pub async fn round(&self) -> Result<usize, FlushError> {
         let state = self.catalog.state();
+        let live: HashSet<&str> = state.tables().flat_map(|t| t.segments.iter().map(|s| s.path.as_str())).collect();
+        self.damaged.retain(|path| live.contains(path));
         let mut merges = 0;
         for table in state.tables() {
-            for inputs in choose(&table.segments, &self.options) {
-                merges += usize::from(self.merge(table, &inputs).await?);
+            for inputs in choose(&table.segments, &self.options, |segment| self.damaged.is_recent(&segment.path)) {
+                match self.merge(table, &inputs).await {
+                    Ok(merged) => merges += usize::from(merged),
+                    // Named in the log already. The next round goes around it.
+                    Err(FlushError::Damaged(_)) => {}
+                    Err(error @ (FlushError::Encode(_) | FlushError::Sort(_) | FlushError::Task(_))) => {
+                        warn!(%error, table = %table.name, "segments were not merged");
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(merges)
@@ -73,10 +87,19 @@ impl Compactor {
 
     /// Merges `inputs`, all of one window. `false`: they changed meanwhile.
     async fn merge(&self, table: &Arc<Table>, inputs: &[Arc<Segment>]) -> Result<bool, FlushError> {
+        if !self
+            .catalog
+            .state()
+            .table(table.id)
+            .is_some_and(|t| inputs.iter().all(|i| t.segments.iter().any(|s| s.id == i.id)))
+        {
+            return Ok(false);
+        }
         let mut objects = Vec::with_capacity(inputs.len());
         for segment in inputs {
-            let path = object_store::path::Path::parse(&segment.path).map_err(object_store::Error::from)?;
-            objects.push(self.store.get(&path).await?.bytes().await?);
+            let object = SegmentObject::new(self.store.clone(), segment.clone(), self.damaged.clone())?;
+            let bytes = object.whole().await?;
+            objects.push((object, bytes));
         }
         let sequence = SequenceRange {
             first: inputs.iter().map(|s| s.sequence.first).min().unwrap_or(0),
@@ -86,8 +109,9 @@ impl Compactor {
         let encoded = tokio::task::spawn_blocking(move || {
             let mut series = SeriesSet::default();
             let mut chunks = Vec::new();
-            for object in objects {
-                chunks.extend(decode_segment(object, &of.schema, sequence, &mut series)?);
+            for (object, bytes) in objects {
+                object.check_whole(&bytes)?;
+                chunks.extend(decode_segment(bytes, &of.schema, sequence, &mut series)?);
             }
             let chunk = Chunk::concat(&chunks)?;
             drop(chunks);
@@ -168,8 +192,12 @@ impl Compactor {
 }
 
 /// Runs of segments worth merging: neighbours by age within a window, small, and none much larger than the others
-/// together (else a large one would be written again for every few small ones).
-pub fn choose(segments: &[Arc<Segment>], options: &CompactionOptions) -> Vec<Vec<Arc<Segment>>> {
+/// together (else a large one would be written again for every few small ones). Those to `leave` are in none.
+pub fn choose(
+    segments: &[Arc<Segment>],
+    options: &CompactionOptions,
+    leave: impl Fn(&Segment) -> bool,
+) -> Vec<Vec<Arc<Segment>>> {
     let mut windows: BTreeMap<i64, Vec<Arc<Segment>>> = BTreeMap::new();
     for segment in segments {
         windows.entry(segment.window_ns).or_default().push(segment.clone());
@@ -185,7 +213,8 @@ pub fn choose(segments: &[Arc<Segment>], options: &CompactionOptions) -> Vec<Vec
             if !fits {
                 push_if_worth_it(&mut runs, std::mem::take(&mut run), options);
             }
-            if segment.size_bytes < options.segment_bytes_max / 2 && segment.rows < ROWS_MAX / 2 {
+            let small = segment.size_bytes < options.segment_bytes_max / 2 && segment.rows < ROWS_MAX / 2;
+            if small && !leave(&segment) {
                 run.push(segment);
             } else {
                 push_if_worth_it(&mut runs, std::mem::take(&mut run), options);
@@ -227,6 +256,7 @@ mod tests {
             sequence: SequenceRange { first: sequence, last: sequence },
             level: 0,
             footer_bytes: 0,
+            checks: None,
             columns: Vec::new(),
         })
     }
@@ -244,7 +274,7 @@ mod tests {
     fn chosen(segments: &[(u64, i64, u64)]) -> Vec<Vec<u64>> {
         let options = options();
         let segments: Vec<_> = segments.iter().map(|(s, w, b)| segment(*s, *w, *b)).collect();
-        choose(&segments, &options).iter().map(|run| run.iter().map(|s| s.sequence.last).collect()).collect()
+        choose(&segments, &options, |_| false).iter().map(|run| run.iter().map(|s| s.sequence.last).collect()).collect()
     }
 
     #[test]
@@ -261,8 +291,17 @@ mod tests {
             |commit, sequence| Arc::new(Segment { published: commit, ..(*segment(sequence, 0, 5)).clone() });
         let segments = [published(3, 7), published(1, 900), published(2, 6)];
         let options = CompactionOptions { files_min: 3, ..options() };
-        let runs = choose(&segments, &options);
+        let runs = choose(&segments, &options, |_| false);
         assert_eq!(runs[0].iter().map(|s| s.sequence.last).collect::<Vec<_>>(), [900, 6, 7]);
+    }
+
+    #[test]
+    fn segments_to_be_left_alone_are_in_no_run_and_separate_their_neighbours() {
+        let options = CompactionOptions { files_min: 2, ..options() };
+        let segments: Vec<_> = (1..=6).map(|sequence| segment(sequence, 0, 5)).collect();
+        let runs = choose(&segments, &options, |segment| segment.sequence.last == 3);
+        let runs: Vec<Vec<u64>> = runs.iter().map(|run| run.iter().map(|s| s.sequence.last).collect()).collect();
+        assert_eq!(runs, [vec![1, 2], vec![4, 5, 6]]);
     }
 
     #[test]

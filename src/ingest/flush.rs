@@ -16,7 +16,9 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::catalog::{Catalog, CatalogError, CatalogState, Change, Table};
+use crate::storage::checked_read::ReadError;
 use crate::storage::create::create_own;
+use crate::storage::damage::DamagedSegment;
 use crate::storage::layout;
 use crate::storage::rows::{Chunk, sort_into_windows};
 use crate::storage::segment::{EncodedSegment, Segment, SegmentLabel, encode_segment};
@@ -67,6 +69,8 @@ pub enum FlushError {
     Encode(#[from] datafusion::parquet::errors::ParquetError),
     #[error("rows were not sorted: {0}")]
     Sort(#[from] datafusion::arrow::error::ArrowError),
+    #[error(transparent)]
+    Damaged(#[from] DamagedSegment),
     #[error("segment was not stored: {0}")]
     Store(#[from] object_store::Error),
     #[error("segments were not published: {0}")]
@@ -75,6 +79,15 @@ pub enum FlushError {
     Outdated,
     #[error("the encoding task ended early: {0}")]
     Task(#[from] tokio::task::JoinError),
+}
+
+impl From<ReadError> for FlushError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Damaged(damaged) => FlushError::Damaged(damaged),
+            ReadError::Store(error) => FlushError::Store(error),
+        }
+    }
 }
 
 /// Flushes the buffer of one writer.
@@ -317,6 +330,7 @@ pub(super) fn segment_entry(
         published: 0,
         level,
         footer_bytes: encoded.footer_bytes,
+        checks: Some(encoded.checks),
         columns: encoded.columns.clone(),
     }
 }

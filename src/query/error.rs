@@ -8,6 +8,7 @@ use datafusion::parquet::errors::ParquetError;
 use datafusion::sql::sqlparser::parser::ParserError;
 
 use crate::model::{Classify, Kind};
+use crate::storage::damage::DamagedSegment;
 
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
@@ -46,6 +47,9 @@ pub enum QueryError {
     Timeout { limit: Duration },
     #[error("the object store does not answer: {message}")]
     Store { message: String, source: Box<DataFusionError> },
+    /// A segment that the query needs cannot be read: there is no answer rather than one without its rows.
+    #[error(transparent)]
+    Damaged(DamagedSegment),
     #[error("{message}")]
     Internal { message: String, source: Option<Box<DataFusionError>> },
 }
@@ -66,6 +70,7 @@ impl Classify for QueryError {
             QueryError::MemoryBusy | QueryError::QueueFull { .. } | QueryError::QueueTimeout { .. } => Kind::Overloaded,
             QueryError::Timeout { .. } => Kind::Timeout,
             QueryError::Store { .. } => Kind::Unavailable,
+            QueryError::Damaged(damaged) => damaged.kind(),
             QueryError::Internal { .. } => Kind::Internal,
         }
     }
@@ -88,6 +93,7 @@ impl From<DataFusionError> for QueryError {
             Cause::Execution(text) => QueryError::Execution(text),
             Cause::Memory(detail) => QueryError::TooMuchMemory { limit_bytes: 0, detail },
             Cause::Disk(text) => QueryError::TooMuchDisk(text),
+            Cause::Damaged(damaged) => QueryError::Damaged(damaged),
             Cause::Store(message) => QueryError::Store { message, source: Box::new(error) },
             Cause::Internal(message) => QueryError::Internal { message, source: Some(Box::new(error)) },
         }
@@ -101,6 +107,7 @@ enum Cause {
     Execution(String),
     Memory(String),
     Disk(String),
+    Damaged(DamagedSegment),
     Store(String),
     Internal(String),
 }
@@ -152,6 +159,9 @@ fn parquet_cause(error: &ParquetError) -> Cause {
 fn external_cause(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Cause {
     if error.is::<object_store::Error>() {
         return Cause::Store(error.to_string());
+    }
+    if let Some(damaged) = error.downcast_ref::<DamagedSegment>() {
+        return Cause::Damaged(damaged.clone());
     }
     if let Some(error) = error.downcast_ref::<ParquetError>() {
         return parquet_cause(error);

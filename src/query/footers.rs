@@ -1,31 +1,21 @@
-//! Parquet footers: read once in one request, kept in a bounded cache.
+//! Parquet footers and the checksums beside them, in a bounded cache.
 //!
-//! The cache is the engine's own file metadata cache (a trait), so that every plan that reads segments shares it,
-//! whichever reader it comes with.
+//! The cache is the engine's own file metadata cache (a trait), so that whatever else of the engine comes to ask for it
+//! finds the same one, under the same bound.
 
-use crate::storage::segment::check_format;
+use std::any::Any;
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use datafusion::common::{HashMap, Result, TableReference};
-use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
-use datafusion::datasource::physical_plan::{ParquetFileMetrics, ParquetFileReaderFactory};
-use datafusion::execution::cache::cache_manager::{CachedFileMetadataEntry, FileMetadataCache};
+use datafusion::execution::cache::cache_manager::{CachedFileMetadataEntry, FileMetadata};
 use datafusion::execution::cache::{Cache, CacheEntryInfo, CacheValue};
-use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
-use datafusion::parquet::arrow::async_reader::AsyncFileReader;
-use datafusion::parquet::errors::ParquetError;
-use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use futures::FutureExt;
-use futures::future::BoxFuture;
+use datafusion::parquet::file::metadata::ParquetMetaData;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use crate::storage::checksums::BlockChecksums;
 
 /// The `cache` label of our metrics.
 const CACHE_LABEL: &str = "parquet_metadata";
@@ -37,6 +27,28 @@ pub struct FooterCache {
     hits: IntCounter,
     misses: IntCounter,
     bytes: IntGauge,
+}
+
+/// What the cache keeps of a segment: checked before it came here.
+#[derive(Debug, Clone)]
+pub(super) struct SegmentFooter {
+    pub metadata: Arc<ParquetMetaData>,
+    /// `None` for a segment from before checksums.
+    pub checksums: Option<BlockChecksums>,
+}
+
+impl FileMetadata for SegmentFooter {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn memory_size(&self) -> usize {
+        self.metadata.memory_size() + self.checksums.as_ref().map_or(0, BlockChecksums::memory_size)
+    }
+
+    fn extra_info(&self) -> HashMap<String, String> {
+        HashMap::new()
+    }
 }
 
 #[derive(Clone)]
@@ -137,73 +149,5 @@ impl Cache<Path, CachedFileMetadataEntry> for FooterCache {
             expires: None,
         };
         self.entries.iter().map(|(path, footer)| ((*path).clone(), info(footer))).collect()
-    }
-}
-
-/// Readers that get a segment's footer and page index through the cache: one request when cold, none when warm.
-#[derive(Debug)]
-pub(super) struct SegmentReaders {
-    pub store: Arc<dyn ObjectStore>,
-    pub footers: Arc<FileMetadataCache>,
-}
-
-impl ParquetFileReaderFactory for SegmentReaders {
-    fn create_reader(
-        &self,
-        partition: usize,
-        file: PartitionedFile,
-        hint: Option<usize>,
-        metrics: &ExecutionPlanMetricsSet,
-    ) -> Result<Box<dyn AsyncFileReader + Send>> {
-        let metrics = ParquetFileMetrics::new(partition, file.object_meta.location.as_ref(), metrics);
-        let (store, footers) = (self.store.clone(), self.footers.clone());
-        Ok(Box::new(SegmentReader { store, footers, object: file.object_meta, hint, metrics }))
-    }
-}
-
-struct SegmentReader {
-    store: Arc<dyn ObjectStore>,
-    footers: Arc<FileMetadataCache>,
-    object: ObjectMeta,
-    hint: Option<usize>,
-    metrics: ParquetFileMetrics,
-}
-
-fn external(error: impl std::error::Error + Send + Sync + 'static) -> ParquetError {
-    ParquetError::External(Box::new(error))
-}
-
-impl AsyncFileReader for SegmentReader {
-    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, datafusion::parquet::errors::Result<Bytes>> {
-        self.metrics.bytes_scanned.add((range.end - range.start) as usize);
-        async move { self.store.get_range(&self.object.location, range).await.map_err(external) }.boxed()
-    }
-
-    fn get_byte_ranges(
-        &mut self,
-        ranges: Vec<Range<u64>>,
-    ) -> BoxFuture<'_, datafusion::parquet::errors::Result<Vec<Bytes>>> {
-        let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
-        self.metrics.bytes_scanned.add(bytes as usize);
-        async move { self.store.get_ranges(&self.object.location, &ranges).await.map_err(external) }.boxed()
-    }
-
-    fn get_metadata<'a>(
-        &'a mut self,
-        _: Option<&'a ArrowReaderOptions>,
-    ) -> BoxFuture<'a, datafusion::parquet::errors::Result<Arc<ParquetMetaData>>> {
-        // Whoever asks says "without page index", to save a request. Ours costs none: it is in the bytes of the hint.
-        async move {
-            let footer = DFParquetMetadata::new(&self.store, &self.object)
-                .with_file_metadata_cache(Some(self.footers.clone()))
-                .with_metadata_size_hint(self.hint)
-                .with_page_index_policy(Some(PageIndexPolicy::Optional))
-                .fetch_metadata()
-                .await
-                .map_err(external)?;
-            check_format(footer.file_metadata())?;
-            Ok(footer)
-        }
-        .boxed()
     }
 }

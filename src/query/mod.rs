@@ -18,6 +18,7 @@ mod live;
 mod merge;
 mod names;
 mod provider;
+mod readers;
 pub mod running;
 pub mod scan;
 pub mod series;

@@ -41,6 +41,7 @@ use super::clusters::{Cluster, clusters, distribute};
 use super::columns::{ByColumnId, adapt_rows, file_schema};
 use super::live::{Folding, LiveRowsExec, apply};
 use super::merge::{RowMergeExec, key_order};
+use super::readers::SegmentFile;
 use super::source::Snapshot;
 use super::statistics::segment_statistics;
 
@@ -258,7 +259,7 @@ impl Scan<'_> {
         Arc::new(ParquetSource::new(table_schema).with_parquet_file_reader_factory(self.readers.clone()))
     }
 
-    fn file(&self, segment: &Segment) -> Result<PartitionedFile> {
+    fn file(&self, segment: &Arc<Segment>) -> Result<PartitionedFile> {
         let location = Path::parse(&segment.path).map_err(|e| DataFusionError::External(Box::new(e)))?;
         let meta = ObjectMeta {
             location,
@@ -267,7 +268,7 @@ impl Scan<'_> {
             e_tag: None,
             version: None,
         };
-        let file = PartitionedFile::new_from_meta(meta).with_metadata_size_hint(segment.footer_bytes as usize);
+        let file = PartitionedFile::new_from_meta(meta).with_extension(SegmentFile::new(segment.clone()));
         let table = self.snapshot.table.as_ref().map_or(self.table, |table| &table.schema);
         Ok(match file_schema(segment, table) {
             Some(schema) => file.with_arrow_schema(schema),

@@ -17,15 +17,17 @@ use object_store::ObjectStore;
 use prometheus::{HistogramOpts, HistogramVec, IntGauge, Registry};
 
 use crate::catalog::CatalogState;
+use crate::storage::damage::DamagedSegments;
 
 use super::answer::{RowStream, Running};
 use super::error::QueryError;
-use super::footers::{FooterCache, SegmentReaders};
+use super::footers::FooterCache;
 use super::functions::{self, ValueMemory, rows_beside_constants};
 use super::influxql::show::series::SeriesCache;
 use super::limits::{Admission, SharedMemory};
 use super::names::{Names, Tenants};
 use super::provider::Sources;
+use super::readers::SegmentReaders;
 use super::running::RunningQueries;
 use super::scan::register_store;
 use super::series::SeriesQueryPlanner;
@@ -115,6 +117,7 @@ impl QueryEngine {
         store: Arc<dyn ObjectStore>,
         tables: Arc<dyn Tables>,
         unflushed: Arc<dyn Unflushed>,
+        damaged: Arc<DamagedSegments>,
         registry: &Registry,
     ) -> Result<Self, QueryError> {
         let footers = Arc::new(FooterCache::new(options.metadata_cache_bytes, registry).map_err(metrics_error)?);
@@ -133,7 +136,7 @@ impl QueryEngine {
         Ok(QueryEngine {
             base: base_state(&runtime)?,
             memory: SharedMemory::new(options.memory_bytes),
-            sources: Sources { tables, unflushed, readers: Arc::new(SegmentReaders { store, footers }) },
+            sources: Sources { tables, unflushed, readers: Arc::new(SegmentReaders { store, footers, damaged }) },
             options,
             runtime,
             admission,

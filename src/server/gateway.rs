@@ -30,6 +30,7 @@ use crate::ingest::{Buffer, Ingest, IngestMetrics, writer};
 use crate::model::{Clock, TableBatch, TableId};
 use crate::protocol::Core;
 use crate::query::{QueryEngine, QueryError};
+use crate::storage::damage::DamagedSegments;
 use crate::storage::fs::{FileSystem, create_dir_durably};
 use crate::storage::identity::{self, IdentityError};
 use crate::storage::metered::MeteredStore;
@@ -142,6 +143,7 @@ impl Gateway {
             signal: ingest.flush_signal.clone(),
             round: tokio::sync::Mutex::new(()),
         });
+        let damaged = Arc::new(DamagedSegments::new(&with.registry)?);
         let mut background = vec![with.runtime.spawn(flusher.clone().run())];
         if settings.compaction.enabled {
             let compactor = Arc::new(Compactor {
@@ -149,6 +151,7 @@ impl Gateway {
                 store: store.clone(),
                 options: compaction_options(settings),
                 metrics: ingest.metrics.clone(),
+                damaged: damaged.clone(),
                 replaced: Mutex::new(VecDeque::new()),
             });
             background.push(with.runtime.spawn(compactor.run()));
@@ -156,7 +159,7 @@ impl Gateway {
         let grace = Duration::from_secs(settings.catalog.orphan_grace_secs);
         let orphans = OrphanCollector::new(catalog, store.clone(), grace, ingest.metrics.clone(), with.clock.clone());
         background.push(with.runtime.spawn(orphans.run()));
-        let (core, temp_dir) = open_core(settings, with, store, ingest, writer)?;
+        let (core, temp_dir) = open_core(settings, with, store, ingest, writer, damaged)?;
         Ok(Gateway { core, flusher: Some(flusher), background, temp_dir })
     }
 
@@ -168,7 +171,8 @@ impl Gateway {
         let options = catalog_options(settings, with.clock.clone(), CatalogMetrics::new(&with.registry)?);
         let catalog = Arc::new(Catalog::read(store.clone(), options).await?);
         let ingest = open_ingest(settings, &with, catalog, Arc::default(), None)?;
-        let (core, temp_dir) = open_core(settings, with, store, ingest, Uuid::new_v4())?;
+        let damaged = Arc::new(DamagedSegments::new(&with.registry)?);
+        let (core, temp_dir) = open_core(settings, with, store, ingest, Uuid::new_v4(), damaged)?;
         Ok(Gateway { core, flusher: None, background: Vec::new(), temp_dir })
     }
 
@@ -251,13 +255,14 @@ fn open_core(
     store: Arc<dyn ObjectStore>,
     ingest: Ingest,
     writer: Uuid,
+    damaged: Arc<DamagedSegments>,
 ) -> Result<(Core, PathBuf), StartError> {
     let temp_dir =
         fresh_temp_dir(settings, writer).map_err(folder_error("query.temp_dir", &settings.query.temp_dir))?;
     let (buffer, catalog) = (ingest.buffer.clone(), ingest.catalog.clone());
     let live = Arc::new(LiveTables { buffer, catalog: catalog.clone(), writer });
     let options = query_options(settings, temp_dir.clone());
-    let queries = Arc::new(QueryEngine::new(options, store, live.clone(), live, &with.registry)?);
+    let queries = Arc::new(QueryEngine::new(options, store, live.clone(), live, damaged, &with.registry)?);
     Ok((Core { ingest, catalog, queries, runtime: with.runtime }, temp_dir))
 }
 

@@ -30,7 +30,10 @@ pub struct StoreIdentity {
 /// Why a store's identity cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    #[error("the store has format {found}, this version reads up to {known}; use a newer tidegate")]
+    #[error(
+        "{} says that the store has format {found}, this version reads up to {known}; use a newer tidegate",
+        layout::identity_key()
+    )]
     NewerFormat { found: u64, known: u32 },
     #[error("{object} in the store is damaged: {what}; restore it from a copy, or point `storage.url` elsewhere")]
     Damaged { object: String, what: String },
@@ -94,8 +97,24 @@ async fn read(store: &dyn ObjectStore) -> Result<Option<Bytes>, IdentityError> {
     found.bytes().await.map(Some).map_err(store_error)
 }
 
+/// The object as it is stored: a flipped digit of the id would make it another store's.
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    #[serde(flatten)]
+    identity: StoreIdentity,
+    /// Hex digits; earlier versions did not write it.
+    #[serde(default)]
+    crc32: Option<String>,
+}
+
+fn checksum(identity: &StoreIdentity) -> String {
+    let StoreIdentity { format, store_id, created } = identity;
+    format!("{:08x}", crc32fast::hash(format!("{format} {store_id} {created}").as_bytes()))
+}
+
 fn encode(identity: &StoreIdentity) -> PutPayload {
-    let mut json = serde_json::to_vec(identity).expect("a number and two strings are always JSON");
+    let sealed = Sealed { crc32: Some(checksum(identity)), identity: identity.clone() };
+    let mut json = serde_json::to_vec(&sealed).expect("a number and some strings are always JSON");
     json.push(b'\n');
     json.into()
 }
@@ -113,7 +132,11 @@ fn decode(body: &[u8]) -> Result<StoreIdentity, IdentityError> {
     if format == 0 {
         return Err(damaged("format 0 does not exist".to_string()));
     }
-    serde_json::from_slice(body).map_err(|e| damaged(e.to_string()))
+    let Sealed { identity, crc32 } = serde_json::from_slice(body).map_err(|e| damaged(e.to_string()))?;
+    match crc32 {
+        Some(crc32) if crc32 != checksum(&identity) => Err(damaged("the checksum does not match".to_string())),
+        _ => Ok(identity),
+    }
 }
 
 fn damaged(what: String) -> IdentityError {
@@ -154,8 +177,31 @@ mod tests {
         assert_eq!(first, StoreIdentity { format: 1, store_id: Uuid::from_u128(1), created });
         assert_eq!(read_or_create(&store, Uuid::from_u128(2), at(9)).await.unwrap(), first);
         let body = store.get(&layout::identity_key()).await.unwrap().bytes().await.unwrap();
-        let text = r#"{"format":1,"store_id":"00000000-0000-0000-0000-000000000001","created":"1970-01-01T00:00:00Z"}"#;
+        let text = r#"{"format":1,"store_id":"00000000-0000-0000-0000-000000000001","created":"1970-01-01T00:00:00Z","crc32":"fd65b2df"}"#;
         assert_eq!(body, format!("{text}\n"));
+    }
+
+    #[tokio::test]
+    async fn a_flipped_byte_is_noticed_or_means_the_same() {
+        let store = InMemory::new();
+        let identity = read_or_create(&store, Uuid::from_u128(0x1f), at(0)).await.unwrap();
+        let body = store.get(&layout::identity_key()).await.unwrap().bytes().await.unwrap();
+        let mut noticed = 0;
+        for at_byte in 0..body.len() {
+            for bit in 0..8 {
+                let mut damaged = body.to_vec();
+                damaged[at_byte] ^= 1 << bit;
+                match decode(&damaged) {
+                    Ok(read) => assert_eq!(read, identity, "byte {at_byte}, bit {bit}"),
+                    Err(error) => {
+                        noticed += 1;
+                        let text = error.to_string();
+                        assert!(text.contains("tidegate.json"), "byte {at_byte}, bit {bit}: {text}");
+                    }
+                }
+            }
+        }
+        assert!(noticed > body.len() * 6, "{noticed} of {}", body.len() * 8);
     }
 
     #[tokio::test]

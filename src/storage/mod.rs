@@ -3,7 +3,10 @@
 
 mod aws;
 pub mod aws_profile;
+pub mod checked_read;
+pub mod checksums;
 pub mod create;
+pub mod damage;
 pub mod environment;
 pub mod fs;
 #[cfg(test)]

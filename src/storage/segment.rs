@@ -17,6 +17,8 @@ use uuid::Uuid;
 use crate::model::ColumnId;
 use crate::model::schema::{META_FIELD_ID, META_KIND};
 
+use super::checksums::{BLOCK_BYTES, SegmentChecks, seal};
+
 /// Version of the segment format, in each file's key-value metadata.
 pub const SEGMENT_FORMAT: u32 = 1;
 const FORMAT_KEY: &str = "tidegate.format";
@@ -66,8 +68,12 @@ pub struct Segment {
     pub published: u64,
     /// How often its rows have been compacted.
     pub level: u8,
-    /// Bytes from the first page index to the end of the object: one read of so much gets the whole footer.
+    /// Bytes from the first page index to the end of the object: one read of so much gets the whole footer, and the
+    /// checksums of what comes before.
     pub footer_bytes: u64,
+    /// `None`: written before segments had checksums.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<SegmentChecks>,
     /// Statistics of each column that the file has, `time` excepted.
     pub columns: Vec<ColumnStatistics>,
 }
@@ -117,6 +123,7 @@ pub struct SegmentLabel<'a> {
 pub struct EncodedSegment {
     pub bytes: Bytes,
     pub footer_bytes: u64,
+    pub checks: SegmentChecks,
     pub columns: Vec<ColumnStatistics>,
     pub time_min_ns: i64,
     pub time_max_ns: i64,
@@ -137,20 +144,23 @@ pub fn encode_segment(rows: &RecordBatch, label: &SegmentLabel<'_>) -> Result<En
     let mut writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties))?;
     writer.write(&rows)?;
     let metadata = writer.finish()?;
-    let bytes = Bytes::from(std::mem::take(writer.inner_mut()));
-    let index_start = metadata
+    let body_bytes = metadata
         .row_groups()
         .iter()
         .flat_map(|group| group.columns())
-        .filter_map(|column| column.column_index_offset())
+        .flat_map(|column| [column.column_index_offset(), column.offset_index_offset()])
+        .flatten()
         .min()
-        .map_or(0, |offset| offset as u64);
+        .ok_or_else(|| ParquetError::General("a segment has page indexes".to_string()))? as usize;
+    let sealed = seal(std::mem::take(writer.inner_mut()), body_bytes);
+    let (bytes, checks) = sealed.ok_or_else(|| ParquetError::General("a segment has a footer".to_string()))?;
     let time = rows.column(0).as_primitive::<datafusion::arrow::datatypes::TimestampNanosecondType>();
     let (time_min_ns, time_max_ns) = (min(time), max(time));
     let columns = (1..rows.num_columns()).filter_map(|i| statistics(&schema, i, rows.column(i))).collect();
     Ok(EncodedSegment {
-        footer_bytes: bytes.len() as u64 - index_start,
+        footer_bytes: (bytes.len() - body_bytes) as u64,
         bytes,
+        checks,
         columns,
         time_min_ns: time_min_ns.ok_or_else(|| ParquetError::General("a segment has rows".to_string()))?,
         time_max_ns: time_max_ns.ok_or_else(|| ParquetError::General("a segment has rows".to_string()))?,
@@ -188,6 +198,7 @@ fn writer_properties(schema: &SchemaRef, label: &SegmentLabel<'_>) -> Result<Wri
             note("table_id", label.table_id.to_string()),
             note("window_ns", label.window_ns.to_string()),
             note("sequence", format!("{}-{}", label.sequence.first, label.sequence.last)),
+            note("crc32_block_bytes", BLOCK_BYTES.to_string()),
             note("sort_key", serde_json::to_string(&names).map_err(|e| ParquetError::External(Box::new(e)))?),
         ]))
         .build())

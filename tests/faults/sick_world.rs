@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use tidegate::catalog::{Catalog, CatalogOptions};
 use tidegate::ingest::compaction::{CompactionOptions, Compactor};
 use tidegate::ingest::orphans::OrphanCollector;
+use tidegate::storage::damage::DamagedSegments;
 use tidegate::storage::fs::OsFileSystem;
 use tidegate::storage::layout;
 use tidegate::storage::patient::{Patience, PatientStore};
@@ -95,6 +96,7 @@ impl World {
             },
             metrics: core.ingest.metrics.clone(),
             replaced: Mutex::new(VecDeque::new()),
+            damaged: Arc::new(DamagedSegments::new(&prometheus::Registry::new()).unwrap()),
         });
         self.running = Some(running);
     }

@@ -152,7 +152,7 @@ impl Wal {
         recovery.files = scanned.files.len();
         recovery.torn = scanned.torn.clone();
         if let Some(TornTail { file, offset, bytes }) = &recovery.torn {
-            tracing::warn!(file = %file.display(), offset, bytes, "cutting off an interrupted write that was never acknowledged");
+            tracing::warn!(file = %file.display(), offset, bytes, "cutting off the last write, which cannot be read: it was interrupted before it was acknowledged, or is damaged");
         }
         let log = Log::resume(fs, dir.clone(), store_id, options.file_bytes, scanned, next_sequence_at_least)?;
         Ok(Wal { log, options, recovery, lock: folder.lock })

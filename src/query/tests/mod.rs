@@ -1,5 +1,6 @@
 //! Tables made of segments and live rows in every way, asked through the engine.
 
+mod damage;
 mod functions;
 mod limits;
 mod oracle;

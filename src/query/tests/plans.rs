@@ -72,7 +72,7 @@ async fn a_cold_segment_costs_one_read_for_its_footer_and_a_warm_one_none() {
     assert_eq!(reads("select usage from cpu where usage > 6").await, 2);
     assert_eq!(reads("select usage from cpu where usage > 6").await, 1);
     let requests = |result| world.metric("tidegate_cache_requests_total", &[("result", result)]);
-    assert_eq!((requests("miss"), requests("hit")), (1.0, 1.0));
+    assert_eq!((requests("miss"), requests("hit")), (1.0, 1.0), "one look-up a file");
     assert!(world.metric("tidegate_cache_bytes", &[("cache", "parquet_metadata")]) > 100.0);
 }
 

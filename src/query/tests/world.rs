@@ -21,6 +21,7 @@ use crate::query::sql::{SqlAnswer, SqlRequest};
 use crate::query::{
     LiveChunk, LiveRows, QueryEngine, QueryError, QueryOptions, Tables, Unflushed, key_columns, sort_and_fold,
 };
+use crate::storage::damage::DamagedSegments;
 use crate::storage::segment::{Segment, SegmentLabel, SequenceRange, encode_segment};
 
 pub(super) const TENANT: &str = "cnosdb";
@@ -107,7 +108,8 @@ impl World {
         let catalog = Arc::new(FakeCatalog(Mutex::new(Arc::new(CatalogState::initial()))));
         let buffer = Arc::new(FakeBuffer::default());
         let registry = prometheus::Registry::new();
-        let engine = QueryEngine::new(options, seen, catalog.clone(), buffer.clone(), &registry).unwrap();
+        let damaged = Arc::new(DamagedSegments::new(&registry).unwrap());
+        let engine = QueryEngine::new(options, seen, catalog.clone(), buffer.clone(), damaged, &registry).unwrap();
         World { store, catalog, buffer, registry, engine }
     }
 
@@ -182,6 +184,7 @@ impl World {
             published: 0,
             level: 0,
             footer_bytes: encoded.footer_bytes,
+            checks: Some(encoded.checks),
             columns: encoded.columns,
         }
     }

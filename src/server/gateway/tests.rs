@@ -9,11 +9,13 @@ use std::time::Instant;
 use datafusion::arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int32Type, TimestampNanosecondType};
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+
+mod damage;
 
 use super::options::compaction_options;
 use super::*;
@@ -70,10 +72,14 @@ async fn accept(gateway: &Gateway, lines: &str) -> Result<Receipt, IngestError> 
 }
 
 async fn select(gateway: &Gateway, text: &str) -> Vec<RecordBatch> {
+    ask(gateway, text).await.unwrap()
+}
+
+async fn ask(gateway: &Gateway, text: &str) -> Result<Vec<RecordBatch>, QueryError> {
     let request =
         SqlRequest { tenant: "cnosdb".into(), database: "d".into(), text: text.into(), target_partitions: Some(2) };
-    let SqlAnswer::Rows(rows) = gateway.core.queries.run(request).await.unwrap() else { panic!("{text}") };
-    rows.map(|batch| batch.unwrap()).collect().await
+    let SqlAnswer::Rows(rows) = gateway.core.queries.run(request).await? else { panic!("{text}") };
+    rows.try_collect().await
 }
 
 async fn count(gateway: &Gateway, text: &str) -> i64 {
@@ -82,16 +88,21 @@ async fn count(gateway: &Gateway, text: &str) -> i64 {
 
 impl House {
     async fn open(store: Arc<dyn ObjectStore>, folder: tempfile::TempDir) -> House {
+        House::try_open(store, folder).await.unwrap()
+    }
+
+    async fn try_open(store: Arc<dyn ObjectStore>, folder: tempfile::TempDir) -> Result<House, StartError> {
         let settings = settings(&folder);
-        let gateway = Gateway::open(&settings, surroundings(&store)).await.unwrap();
+        let gateway = Gateway::open(&settings, surroundings(&store)).await?;
         let compactor = Compactor {
             catalog: gateway.core.catalog.clone(),
             store: store.clone(),
             options: CompactionOptions { keep_replaced: Duration::ZERO, ..compaction_options(&settings) },
             metrics: gateway.core.ingest.metrics.clone(),
+            damaged: Arc::new(DamagedSegments::new(&Registry::new()).unwrap()),
             replaced: Mutex::new(VecDeque::new()),
         };
-        House { store, folder, gateway, compactor }
+        Ok(House { store, folder, gateway, compactor })
     }
 
     async fn new() -> House {
@@ -107,12 +118,16 @@ impl House {
 
     /// Stops without flushing: what the log holds is replayed.
     async fn restart(self) -> House {
+        self.stop().await;
+        House::open(self.store, self.folder).await
+    }
+
+    async fn stop(&self) {
         for task in &self.gateway.background {
             task.abort();
         }
         self.gateway.core.ingest.wal.as_ref().unwrap().shutdown().await;
         self.gateway.core.catalog.close().await;
-        House::open(self.store, self.folder).await
     }
 
     async fn accept(&self, lines: &str) -> Result<Receipt, IngestError> {
@@ -121,10 +136,6 @@ impl House {
 
     async fn write(&self, lines: &str) {
         assert_eq!(self.accept(lines).await.unwrap().rejected.points, 0, "{lines}");
-    }
-
-    async fn select(&self, text: &str) -> Vec<RecordBatch> {
-        select(&self.gateway, text).await
     }
 
     async fn count(&self, text: &str) -> i64 {
@@ -168,8 +179,12 @@ fn strings(array: &dyn Array) -> Vec<Option<String>> {
 }
 
 async fn rows(house: &House) -> Model {
+    rows_where(house, "true").await.unwrap()
+}
+
+async fn rows_where(house: &House, filter: &str) -> Result<Model, QueryError> {
     let mut model = Model::new();
-    for batch in house.select("select host, dc, time, a, b from m").await {
+    for batch in house.ask(&format!("select host, dc, time, a, b from m where {filter}")).await? {
         let (hosts, dcs, bs) = (strings(batch.column(0)), strings(batch.column(1)), strings(batch.column(4)));
         let times = batch.column(2).as_primitive::<TimestampNanosecondType>();
         let a = batch.column(3).as_primitive::<Float64Type>();
@@ -179,7 +194,7 @@ async fn rows(house: &House) -> Model {
             assert_eq!(model.insert(key.clone(), value), None, "{key:?} twice");
         }
     }
-    model
+    Ok(model)
 }
 
 /// Random lines, and what they do to the model.

@@ -106,11 +106,16 @@ mod tests {
     use datafusion::parquet::arrow::ArrowWriter;
     use datafusion::parquet::file::metadata::KeyValue;
     use datafusion::parquet::file::properties::WriterProperties;
+    use object_store::ObjectStore;
+    use object_store::memory::InMemory;
+    use prometheus::Registry;
 
     use super::*;
     use crate::model::{FieldType, RowIdentity};
+    use crate::storage::checked_read::SegmentObject;
+    use crate::storage::damage::DamagedSegments;
     use crate::storage::rows::sort_into_windows;
-    use crate::storage::segment::{Bound, SegmentLabel, encode_segment};
+    use crate::storage::segment::{Bound, EncodedSegment, Segment, SegmentLabel, encode_segment};
 
     /// Two tags (one missing in a row), every field type with nulls, times on both sides of the epoch.
     fn example() -> (TableSchema, Chunk, SeriesSet) {
@@ -136,20 +141,17 @@ mod tests {
         (schema, chunk, series)
     }
 
-    /// Files that a released version wrote must stay readable. `UPDATE_FIXTURES=1` writes those of a new version.
+    fn fixture(name: &str) -> std::path::PathBuf {
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1/segment").join(name)
+    }
+
+    /// Files that a released version wrote must stay readable. These are from before checksums.
     #[test]
     fn version_1_of_segments_is_readable() {
         let (schema, chunk, series) = example();
         let windows = sort_into_windows(&chunk, &series, &schema, i64::MAX).unwrap();
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1/segment");
         for (number, window) in windows.iter().enumerate() {
-            let file = path.join(format!("{number}.parquet"));
-            if std::env::var_os("UPDATE_FIXTURES").is_some() {
-                let label =
-                    SegmentLabel { table: "t", table_id: 1, window_ns: window.window_ns, sequence: chunk.sequence };
-                std::fs::create_dir_all(&path).unwrap();
-                std::fs::write(&file, encode_segment(&window.rows, &label).unwrap().bytes).unwrap();
-            }
+            let file = fixture(&format!("{number}.parquet"));
             let bytes = Bytes::from(std::fs::read(&file).unwrap());
             let mut again = SeriesSet::default();
             let chunks = decode_segment(bytes, &schema, chunk.sequence, &mut again).unwrap();
@@ -157,6 +159,59 @@ mod tests {
             assert_eq!(rows.columns(), window.rows.columns(), "{}", file.display());
         }
         assert_eq!(windows.len(), 2, "before and after the epoch");
+    }
+
+    /// The same with checksums, each beside its catalog entry. `UPDATE_FIXTURES=1` writes what is not there yet.
+    #[tokio::test]
+    async fn version_1_of_segments_with_checksums_is_readable_and_checked() {
+        let (schema, chunk, series) = example();
+        let windows = sort_into_windows(&chunk, &series, &schema, i64::MAX).unwrap();
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        for (number, window) in windows.iter().enumerate() {
+            let (file, entry) =
+                (fixture(&format!("checked-{number}.parquet")), fixture(&format!("checked-{number}.json")));
+            if std::env::var_os("UPDATE_FIXTURES").is_some() && !file.exists() {
+                let label =
+                    SegmentLabel { table: "t", table_id: 1, window_ns: window.window_ns, sequence: chunk.sequence };
+                let encoded = encode_segment(&window.rows, &label).unwrap();
+                let segment = entry_of(&encoded, window.rows.num_rows() as u64, chunk.sequence);
+                std::fs::write(&file, &encoded.bytes).unwrap();
+                std::fs::write(&entry, serde_json::to_vec(&segment).unwrap()).unwrap();
+            }
+            let segment: Segment = serde_json::from_slice(&std::fs::read(&entry).unwrap()).unwrap();
+            assert!(segment.checks.is_some());
+            let whole = std::fs::read(&file).unwrap();
+            let damaged = Arc::new(DamagedSegments::new(&Registry::new()).unwrap());
+            let object = SegmentObject::new(store.clone(), Arc::new(segment), damaged).unwrap();
+            object.check_whole(&Bytes::from(whole.clone())).unwrap();
+            let mut again = SeriesSet::default();
+            let chunks = decode_segment(whole.clone().into(), &schema, chunk.sequence, &mut again).unwrap();
+            let rows = chunks[0].to_sql_batch(&schema, &again).unwrap();
+            assert_eq!(rows.columns(), window.rows.columns(), "{}", file.display());
+            for at in 0..whole.len() {
+                let mut flipped = whole.clone();
+                flipped[at] ^= 0x10;
+                object.check_whole(&flipped.into()).unwrap_err();
+            }
+        }
+    }
+
+    fn entry_of(encoded: &EncodedSegment, rows: u64, sequence: SequenceRange) -> Segment {
+        Segment {
+            id: uuid::Uuid::nil(),
+            path: "data/fixture.parquet".to_string(),
+            size_bytes: encoded.bytes.len() as u64,
+            rows,
+            window_ns: 0,
+            time_min_ns: encoded.time_min_ns,
+            time_max_ns: encoded.time_max_ns,
+            sequence,
+            published: 0,
+            level: 0,
+            footer_bytes: encoded.footer_bytes,
+            checks: Some(encoded.checks),
+            columns: encoded.columns.clone(),
+        }
     }
 
     #[test]
