@@ -15,4 +15,5 @@ mod credentials;
 mod cycle;
 mod kinds;
 mod objects;
+mod readme;
 mod servers;
