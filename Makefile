@@ -55,9 +55,20 @@ lint: ## format, clippy, documentation links, licences and advisories, the check
 	python3 -B -m unittest discover -s tools
 	python3 -B -m unittest discover -s tests/conformance
 
+# Installed before the tests that ask for them, which would say nothing for minutes.
+.PHONY: servers
+servers:
+	@tools/need.sh 'curl --version' curl
+	tools/object_store.sh minio
+	tools/object_store.sh azure
+
 .PHONY: rust
-rust: ## unit and integration tests, layering and a short crash test among them
+rust: servers ## unit and integration tests, layering and a short crash test among them
 	TIDEGATE_CRASH_KILLS=$(KILLS) cargo test --locked --no-fail-fast
+
+.PHONY: stores
+stores: servers ## the suite over every kind of object store
+	cargo test --locked --test stores
 
 .PHONY: build
 build: ## the binary that the black-box tests start
@@ -68,7 +79,7 @@ conformance: build ## the shared suites; fails when fewer cases pass than before
 	python3 -B tests/conformance/run.py $(ARGS)
 
 .PHONY: crash
-crash: ## kill the gateway 30 times while it is written to (KILLS=n)
+crash: servers ## kill the gateway 30 times while it is written to (KILLS=n)
 	TIDEGATE_CRASH_KILLS=$(KILLS) cargo test --locked --test faults -- --nocapture
 
 .PHONY: processes
@@ -80,8 +91,8 @@ damage: ## gateways over damaged stores and logs, CASES of them
 	TIDEGATE_DAMAGE_SEEDS=$(CASES) cargo test --locked --lib gateway::tests::damage -- --nocapture
 
 .PHONY: faults
-faults: ## the long form: 300 kills; SEEDS=1000 histories over a sick store and every failure; 2,000 cases of damage; MINUTES=10 of several gateways
-	TIDEGATE_FAULT_SEEDS=$(SEEDS) TIDEGATE_FAULTS_ALL=1 $(MAKE) crash KILLS=300
+faults: ## the long form: 300 kills; a minute without a store; SEEDS=1000 histories over a sick store and every failure; 2,000 cases of damage; MINUTES=10 of several gateways
+	TIDEGATE_FAULT_SEEDS=$(SEEDS) TIDEGATE_FAULTS_ALL=1 TIDEGATE_OUTAGE_SECONDS=60 $(MAKE) crash KILLS=300
 	$(MAKE) damage CASES=2000
 	$(MAKE) processes MINUTES=$(MINUTES)
 

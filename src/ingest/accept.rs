@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalog::{Catalog, CatalogError, CatalogState, Change, Database};
 use crate::model::{Clock, Points, RowIdentity, TableBatch, TablePoints, TableSchema};
@@ -32,6 +33,10 @@ pub struct IngestLimits {
     /// Width of a window, nanoseconds.
     pub window_ns: i64,
 }
+
+/// How long a request waits for the commit of new tables and columns. A store that is away holds commits up for longer than
+/// any client waits; one that is made after all does no harm.
+const SCHEMA_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where points go.
 #[derive(Debug, Clone)]
@@ -159,7 +164,8 @@ impl Ingest {
             }
             check_column_counts(&needed, |name| state.table_named(database, policy, name).map(|t| &*t.schema))?;
             let target = target.clone();
-            state = self.catalog.update(move |state| schema_changes(state, &target, &needed)).await?;
+            let commit = self.catalog.update(move |state| schema_changes(state, &target, &needed));
+            state = tokio::time::timeout(SCHEMA_PATIENCE, commit).await.map_err(|_| IngestError::SchemaWaits)??;
         }
         Err(IngestError::SchemaRace)
     }

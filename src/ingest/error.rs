@@ -27,6 +27,8 @@ pub enum IngestError {
     TooManyCells { cells: usize, max: usize },
     #[error("a batch of points could not be built: {0}")]
     Arrow(#[from] datafusion::arrow::error::ArrowError),
+    #[error("the object store does not answer, and new tables and columns wait for it; try again later")]
+    SchemaWaits,
     #[error("the table's schema kept changing while the points were checked; try again")]
     SchemaRace,
 }
@@ -37,6 +39,7 @@ impl Classify for IngestError {
             IngestError::Catalog(error) => error.kind(),
             IngestError::Wal(error) => error.kind(),
             IngestError::Rejected { .. } => Kind::Conflict,
+            IngestError::SchemaWaits => Kind::Unavailable,
             IngestError::BufferFull { .. } | IngestError::SchemaRace => Kind::Overloaded,
             IngestError::TooManyWindows { .. }
             | IngestError::TooManyColumns { .. }

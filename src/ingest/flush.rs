@@ -30,8 +30,9 @@ use super::wal::WalHandle;
 
 /// How often the flusher looks for tables that are due.
 const TICK: Duration = Duration::from_millis(200);
-/// Pauses after failed rounds double from the first to the last of these.
-const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(15));
+/// Pauses after failed rounds double from the first to the last of these. A store that is back must not find its writers
+/// sent away for long.
+const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
 /// When tables are flushed, and into what.
 #[derive(Debug, Clone)]

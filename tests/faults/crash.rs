@@ -2,16 +2,18 @@
 //! copies on disk, and in an append table, where doubles would show. A request is stored whole or not at all.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use object_store::ObjectStore;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 
 use super::physical;
 use super::process::{Connection, Process};
+use crate::minio::Minio;
 
 const DATABASE: &str = "crash";
 /// The last one is the append table.
@@ -39,9 +41,42 @@ struct Ledger {
     open: Vec<Batch>,
 }
 
+/// Where gateways live and die: a folder, and a store that is in it or elsewhere.
+struct Home {
+    folder: TempDir,
+    elsewhere: Option<(Arc<dyn ObjectStore>, Vec<(String, String)>)>,
+}
+
+impl Home {
+    fn start(&self) -> Process {
+        let environment = self.elsewhere.as_ref().map_or(&[][..], |(_, environment)| environment);
+        Process::start_with(self.folder.path(), environment)
+    }
+
+    fn store(&self) -> Arc<dyn ObjectStore> {
+        match &self.elsewhere {
+            Some((store, _)) => store.clone(),
+            None => physical::store_in(self.folder.path()),
+        }
+    }
+}
+
 #[test]
 fn acknowledged_points_survive_being_killed_exactly_once() {
-    let kills = number("TIDEGATE_CRASH_KILLS", 30);
+    survive(number("TIDEGATE_CRASH_KILLS", 30), |_| None);
+}
+
+/// A fifth of the kills: each takes longer.
+#[test]
+fn acknowledged_points_survive_being_killed_over_minio_exactly_once() {
+    let minio = Minio::start();
+    survive(number("TIDEGATE_CRASH_KILLS", 30).div_ceil(5), |lot| {
+        let prefix = format!("lot-{lot}");
+        Some((minio.store(&prefix), minio.environment(&prefix)))
+    });
+}
+
+fn survive(kills: u64, store_of: impl Fn(usize) -> Option<(Arc<dyn ObjectStore>, Vec<(String, String)>)>) {
     let seed = number("TIDEGATE_CRASH_SEED", 1);
     eprintln!("{kills} kills, seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
@@ -49,36 +84,35 @@ fn acknowledged_points_survive_being_killed_exactly_once() {
         (0..kills).step_by(KILLS_A_FOLDER as usize).map(|done| KILLS_A_FOLDER.min(kills - done)).collect();
     for (lot, kills) in lots.into_iter().enumerate() {
         eprintln!("folder {lot}: {kills} kills");
-        live_and_die(kills, &mut random);
+        live_and_die(&Home { folder: TempDir::new().unwrap(), elsewhere: store_of(lot) }, kills, &mut random);
     }
 }
 
-/// One folder through so many kills.
-fn live_and_die(kills: u64, random: &mut StdRng) {
-    let folder = TempDir::new().unwrap();
-    prepare(folder.path());
+/// One home through so many kills.
+fn live_and_die(home: &Home, kills: u64, random: &mut StdRng) {
+    prepare(home);
     let mut ledger = Ledger::default();
     let mut next: Vec<i64> = vec![0; WRITERS];
     for kill in 1..=kills {
-        let mut process = Process::start(folder.path());
+        let mut process = home.start();
         if random.random_bool(0.2) {
             // While it starts: the log is being replayed, or the catalog read.
             std::thread::sleep(Duration::from_millis(random.random_range(0..60)));
             process.kill();
-            process = Process::start(folder.path());
+            process = home.start();
         }
         process.wait_until_ready();
         check_by_query(&process, &mut ledger, kill);
         write_until_killed(process, random, &mut next, &mut ledger);
         if kill % COUNT_EVERY == 0 {
-            check_on_disk(folder.path(), &ledger, kill);
+            check_on_disk(home, &ledger, kill);
         }
     }
-    let mut process = Process::start(folder.path());
+    let mut process = home.start();
     process.wait_until_ready();
     check_by_query(&process, &mut ledger, kills);
     assert!(process.stop().success());
-    check_on_disk(folder.path(), &ledger, kills);
+    check_on_disk(home, &ledger, kills);
     let points: i64 = ledger.acknowledged.iter().map(|b| b.to - b.from).sum();
     eprintln!("{} acknowledged requests with {points} points, all there once", ledger.acknowledged.len());
     assert!(ledger.acknowledged.len() as u64 > kills, "hardly anything was written");
@@ -89,13 +123,13 @@ fn number(variable: &str, default: u64) -> u64 {
 }
 
 /// A database with an append table in it.
-fn prepare(folder: &Path) {
-    let mut process = Process::start(folder);
+fn prepare(home: &Home) {
+    let mut process = home.start();
     process.wait_until_ready();
     let path = format!("/query?q=CREATE%20DATABASE%20{DATABASE}");
     assert_eq!(Connection::open(process.influxdb).unwrap().ask("POST", &path, "").unwrap().0, 200);
     assert!(process.stop().success());
-    physical::create_append_table(folder, DATABASE, TABLES[3]);
+    physical::create_append_table(home.store(), DATABASE, TABLES[3]);
 }
 
 /// Lets all writers write and kills the gateway under them.
@@ -197,8 +231,8 @@ fn check_by_query(process: &Process, ledger: &mut Ledger, kill: u64) {
 }
 
 /// Counts copies in log and segments while no gateway runs.
-fn check_on_disk(folder: &Path, ledger: &Ledger, kill: u64) {
-    let copies = physical::copies(folder, DATABASE);
+fn check_on_disk(home: &Home, ledger: &Ledger, kill: u64) {
+    let copies = physical::copies(home.folder.path(), home.store(), DATABASE);
     for batch in &ledger.acknowledged {
         for n in batch.from..batch.to {
             let found = copies.get(&(batch.table.to_string(), batch.host.clone(), n)).copied().unwrap_or(0);

@@ -89,7 +89,8 @@ impl Machine {
     /// What lies on the disk, while no gateway runs.
     #[track_caller]
     pub fn check_disk(&self, writers: &mut [Writer], context: &str) {
-        check_copies(writers, physical::copies(self.folder.path(), DATABASE), context);
+        let copies = physical::copies(self.folder.path(), physical::store_in(self.folder.path()), DATABASE);
+        check_copies(writers, copies, context);
     }
 
     pub fn store_folder(&self) -> PathBuf {

@@ -8,6 +8,8 @@ mod fake_s3;
 mod http_gate;
 #[path = "../support/lossy_fs.rs"]
 mod lossy_fs;
+#[path = "../support/minio.rs"]
+mod minio;
 #[path = "../support/sick_store.rs"]
 mod sick_store;
 
@@ -17,6 +19,7 @@ mod ledger;
 mod local_store;
 mod log_damage;
 mod machine;
+mod outage;
 mod physical;
 mod power_cut;
 mod process;

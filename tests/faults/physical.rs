@@ -19,7 +19,8 @@ use uuid::Uuid;
 /// Table, tag `host`, field `n`: how many copies there are.
 pub type Copies = HashMap<(String, String, i64), u32>;
 
-fn store(folder: &Path) -> Arc<dyn ObjectStore> {
+/// The store that a gateway over `folder` has if nothing else is said.
+pub fn store_in(folder: &Path) -> Arc<dyn ObjectStore> {
     Arc::new(DurableLocal::open(&folder.join("store"), Arc::new(OsFileSystem)).unwrap())
 }
 
@@ -32,10 +33,9 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Makes an append table, for which no door exists yet: its rows have no identity, so a row stored twice is seen twice.
-pub fn create_append_table(folder: &Path, database: &str, table: &str) {
-    std::fs::create_dir_all(folder.join("store")).unwrap();
+pub fn create_append_table(store: Arc<dyn ObjectStore>, database: &str, table: &str) {
     runtime().block_on(async {
-        let catalog = Catalog::open(store(folder), Uuid::from_u128(99), options()).await.unwrap();
+        let catalog = Catalog::open(store, Uuid::from_u128(99), options()).await.unwrap();
         let (database, table) = (database.to_string(), table.to_string());
         let mut schema = TableSchema::new(RowIdentity::Append);
         schema.add("host", ColumnKind::Tag, None);
@@ -62,10 +62,10 @@ pub fn create_append_table(folder: &Path, database: &str, table: &str) {
     });
 }
 
-/// Every copy of every row of `database`. A row of the log does not count once its table is flushed beyond it.
-pub fn copies(folder: &Path, database: &str) -> Copies {
+/// Every copy of every row of `database`, in `store` and in the log in `folder`. A row of the log does not count once its
+/// table is flushed beyond it.
+pub fn copies(folder: &Path, store: Arc<dyn ObjectStore>, database: &str) -> Copies {
     runtime().block_on(async {
-        let store = store(folder);
         let state = state(&store).await;
         let mut copies = Copies::new();
         count_log(folder, &state, &mut copies);

@@ -29,12 +29,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it without waiting.
-    pub fn start(folder: &Path) -> Process {
-        Process::start_with(folder, &[])
-    }
-
-    /// The same with variables over what is set here.
+    /// Starts it without waiting, over a store in `folder`; variables of `environment` outweigh what is set here.
     pub fn start_with(folder: &Path, environment: &[(String, String)]) -> Process {
         let [influxdb, cnosdb] = free_addresses();
         let log = folder.join("log");

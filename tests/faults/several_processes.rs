@@ -16,6 +16,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 use tidegate::catalog::{Catalog, CatalogOptions};
+use tidegate::storage::environment::Environment;
 use tidegate::storage::fs::OsFileSystem;
 use tidegate::storage::open::{StoreOptions, StoreUrl, open_store};
 use uuid::Uuid;
@@ -135,6 +136,7 @@ impl Place {
         let options = StoreOptions {
             endpoint: setting("ENDPOINT"),
             allow_http: setting("ALLOW_HTTP").is_some_and(|allow| allow == "true"),
+            environment: Environment::of_process(),
             ..StoreOptions::default()
         };
         let url = StoreUrl::parse(&setting("URL").unwrap()).unwrap();

@@ -28,7 +28,7 @@ fn a_stop_under_load_leaves_every_acknowledged_row_in_segments() {
         gate.create_database(DATABASE);
         gate.ask_to_stop();
         gate.wait_for_exit();
-        physical::create_append_table(gate.folder(), DATABASE, JOURNAL);
+        physical::create_append_table(physical::store_in(gate.folder()), DATABASE, JOURNAL);
         gate.start_again();
         let context = format!("stopped after {milliseconds} ms");
         let mut writers = Writer::several(WRITERS, milliseconds);
@@ -45,10 +45,11 @@ fn a_stop_under_load_leaves_every_acknowledged_row_in_segments() {
         let acknowledged: usize = writers.iter().map(Writer::acknowledged_batches).sum();
         assert!(acknowledged >= WRITERS, "{context}: only {acknowledged} batches were acknowledged");
 
-        check_copies(&mut writers, physical::copies(gate.folder(), DATABASE), &context);
+        let copies = || physical::copies(gate.folder(), physical::store_in(gate.folder()), DATABASE);
+        check_copies(&mut writers, copies(), &context);
         fs::remove_dir_all(gate.folder().join("wal")).unwrap();
         let context = format!("{context}, without the log");
-        check_copies(&mut writers, physical::copies(gate.folder(), DATABASE), &context);
+        check_copies(&mut writers, copies(), &context);
         gate.start_again();
         check_visible(&mut writers, Settle::Yes, &context, |text| cells(&gate.sql(DATABASE, text)));
     }

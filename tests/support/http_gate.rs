@@ -54,15 +54,25 @@ impl Gate {
 
     /// Kills the process as a power switch would, and starts it again over the same folder.
     pub fn kill_and_restart(&mut self) {
+        self.kill();
+        self.start_again();
+    }
+
+    /// Kills the process as a power switch would.
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.start_again();
     }
 
     /// Starts a gateway that was stopped again over the same folder.
     pub fn start_again(&mut self) {
-        (self.ports, self.child) = spawn_listening(self.folder.path(), &self.settings, &self.environment);
+        self.start_again_not_ready();
         self.wait_until_ready();
+    }
+
+    /// The same, waiting only until the listeners answer.
+    pub fn start_again_not_ready(&mut self) {
+        (self.ports, self.child) = spawn_listening(self.folder.path(), &self.settings, &self.environment);
     }
 
     pub fn wait_until_ready(&self) {
@@ -79,6 +89,13 @@ impl Gate {
     #[track_caller]
     pub fn wait_for_exit(&mut self) -> ExitStatus {
         wait_for_exit(&mut self.child).unwrap_or_else(|| panic!("the gateway does not end; log:\n{}", self.log()))
+    }
+
+    /// Bytes of memory that the process holds now.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
     pub fn process_id(&self) -> u32 {
