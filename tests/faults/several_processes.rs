@@ -2,13 +2,12 @@
 //! only reads. No writer loses what the other one did, what sleeps cannot undo anything, and the reader sees what is
 //! flushed soon, and whole.
 //!
-//! The store is a folder, or what `TIDEGATE_TEST_STORE_…` variables name (the rest of a variable's name is that of a
-//! setting, such as `TIDEGATE_TEST_STORE_STORAGE__URL`; credentials are found where the gateway finds them).
+//! The store is a folder, and MinIO.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use object_store::ObjectStore;
@@ -16,13 +15,10 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 use tidegate::catalog::{Catalog, CatalogOptions};
-use tidegate::storage::environment::Environment;
-use tidegate::storage::fs::OsFileSystem;
-use tidegate::storage::open::{StoreOptions, StoreUrl, open_store};
-use uuid::Uuid;
 
 use super::physical;
 use super::process::{Connection, Process};
+use crate::minio::Minio;
 
 const DATABASE: &str = "several";
 const WRITERS: usize = 2;
@@ -64,15 +60,29 @@ struct Ledger {
 /// Rows and the sum of their numbers, by table, host and batch.
 type Seen = BTreeMap<(String, String, i64), (i64, i64)>;
 
+/// The machine is busy enough with one of them.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 #[test]
-fn several_processes_share_a_store_and_lose_nothing() {
+fn several_processes_share_a_folder_and_lose_nothing() {
+    check_rounds(|| Place::of(None));
+}
+
+#[test]
+fn several_processes_share_a_bucket_and_lose_nothing() {
+    check_rounds(|| Place::of(Some(Minio::start())));
+}
+
+fn check_rounds(place: fn() -> Place) {
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let (minutes, seed) = (number("TIDEGATE_PROCESSES_MINUTES", 0), number("TIDEGATE_PROCESSES_SEED", 1));
-    let until = Instant::now() + Duration::from_secs(60 * minutes);
+    // The minutes are those of both tests together.
+    let until = Instant::now() + Duration::from_secs(30 * minutes);
     let mut seen_after = Vec::new();
     for round in 0.. {
         eprintln!("round {round}, seed {}", seed + round);
-        seen_after.extend(share_a_store(seed + round));
+        seen_after.extend(share_a_store(&place(), seed + round));
         if Instant::now() >= until {
             break;
         }
@@ -87,22 +97,22 @@ fn several_processes_share_a_store_and_lose_nothing() {
 /// Where the processes of a round keep things.
 struct Place {
     folder: TempDir,
+    /// The store, unless it is in the folder.
+    minio: Option<Minio>,
     environment: Vec<(String, String)>,
 }
 
 impl Place {
-    fn new() -> Place {
+    fn of(minio: Option<Minio>) -> Place {
         let folder = TempDir::new().unwrap();
-        let url = ("TIDEGATE__STORAGE__URL".to_string(), format!("file://{}", folder.path().join("store").display()));
-        let mut environment = vec![url];
-        let other = |(name, value): (String, String)| {
-            Some((format!("TIDEGATE__{}", name.strip_prefix("TIDEGATE_TEST_STORE_")?), value))
+        let environment = match &minio {
+            Some(minio) => minio.environment("several"),
+            None => {
+                let url = format!("file://{}", folder.path().join("store").display());
+                vec![("TIDEGATE__STORAGE__URL".to_string(), url)]
+            }
         };
-        environment.extend(std::env::vars().filter_map(other).map(|(name, value)| match name.as_str() {
-            "TIDEGATE__STORAGE__URL" => (name, format!("{value}/{}", Uuid::new_v4())),
-            _ => (name, value),
-        }));
-        Place { folder, environment }
+        Place { folder, minio, environment }
     }
 
     fn writer(&self, index: usize) -> Process {
@@ -129,18 +139,10 @@ impl Place {
     }
 
     fn store(&self) -> Arc<dyn ObjectStore> {
-        let setting = |name: &str| {
-            let name = format!("TIDEGATE__STORAGE__{name}");
-            self.environment.iter().rev().find(|(found, _)| *found == name).map(|(_, value)| value.clone())
-        };
-        let options = StoreOptions {
-            endpoint: setting("ENDPOINT"),
-            allow_http: setting("ALLOW_HTTP").is_some_and(|allow| allow == "true"),
-            environment: Environment::of_process(),
-            ..StoreOptions::default()
-        };
-        let url = StoreUrl::parse(&setting("URL").unwrap()).unwrap();
-        open_store(&url, &options, Arc::new(OsFileSystem)).unwrap()
+        match &self.minio {
+            Some(minio) => minio.store("several"),
+            None => physical::store_in(self.folder.path()),
+        }
     }
 }
 
@@ -150,8 +152,7 @@ struct Seat {
     address: Mutex<SocketAddr>,
 }
 
-fn share_a_store(seed: u64) -> Vec<Duration> {
-    let place = Place::new();
+fn share_a_store(place: &Place, seed: u64) -> Vec<Duration> {
     let seats: Vec<Seat> = (0..WRITERS)
         .map(|index| {
             let process = place.writer(index);
@@ -169,9 +170,9 @@ fn share_a_store(seed: u64) -> Vec<Duration> {
             })
             .collect();
         let beacon = scope.spawn(|| shine(&seats, &over));
-        let watched = scope.spawn(|| watch(&place, &reader, &over));
+        let watched = scope.spawn(|| watch(place, &reader, &over));
         let checked = scope.spawn(|| look_for_torn_batches(&reader, &over));
-        disturb(&place, &seats, &mut StdRng::seed_from_u64(seed), started);
+        disturb(place, &seats, &mut StdRng::seed_from_u64(seed), started);
         over.store(true, Ordering::Relaxed);
         beacon.join().unwrap();
         checked.join().unwrap();
@@ -188,9 +189,9 @@ fn share_a_store(seed: u64) -> Vec<Duration> {
         let log = process.log_file();
         assert!(process.stop().success(), "{}", std::fs::read_to_string(log).unwrap());
     }
-    wait_until_followed(&place, &reader);
+    wait_until_followed(place, &reader);
     check_all(&ledgers, &rows_of(&reader, ""), "the reader");
-    check_in_segments(&place, &ledgers);
+    check_in_segments(place, &ledgers);
     seen_after
 }
 
