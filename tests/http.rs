@@ -16,6 +16,7 @@ mod http {
     mod connections;
     mod influxdb_write;
     mod influxql_databases;
+    mod influxql_show;
     mod logs;
     mod merge;
     mod metrics;

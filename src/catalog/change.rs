@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::model::{Precision, TableId, TableSchema};
+use crate::model::{Precision, TableId, TableSchema, Tombstone};
 use crate::storage::segment::Segment;
 
 use super::state::RetentionPolicy;
@@ -48,6 +48,16 @@ pub enum Change {
     /// Drops a table and all its rows.
     DropTable {
         table: TableId,
+    },
+    /// Rows of a table are gone.
+    AddTombstone {
+        table: TableId,
+        tombstone: Tombstone,
+    },
+    /// Deletes that no segment needs any more.
+    DropTombstones {
+        table: TableId,
+        ids: Vec<Uuid>,
     },
     /// Replaces the schema of a table by one with more columns.
     SetSchema {

@@ -14,6 +14,8 @@ pub enum CatalogError {
     PolicyConflict,
     #[error("retention policy not found: {policy}")]
     PolicyNotFound { policy: String },
+    #[error("{table} has {max} deletes that are not made physical yet, try again later")]
+    TooManyDeletes { table: TableName, max: usize },
     #[error("retention policy already exists")]
     PolicyExists,
     #[error("retention policy duration must be at least 1h0m0s")]
@@ -71,6 +73,7 @@ impl Classify for CatalogError {
             | CatalogError::ContinuousQueryExists
             | CatalogError::SubscriptionExists => Kind::AlreadyExists,
             CatalogError::PolicyConflict | CatalogError::Stale { .. } => Kind::Conflict,
+            CatalogError::TooManyDeletes { .. } => Kind::Overloaded,
             CatalogError::InvalidName { .. }
             | CatalogError::PolicyDuration
             | CatalogError::ShardDuration

@@ -13,6 +13,7 @@ pub mod change;
 mod committer;
 pub mod continuous;
 pub mod databases;
+pub mod deletes;
 pub mod error;
 mod handle;
 mod head;
@@ -28,6 +29,7 @@ mod tests;
 pub mod users;
 
 pub use change::Change;
+pub use deletes::Delete;
 pub use error::CatalogError;
 pub use handle::Catalog;
 pub use metrics::CatalogMetrics;

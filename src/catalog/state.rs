@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::model::names::{DEFAULT_POLICY, DEFAULT_TENANT, PUBLIC_DATABASE};
-use crate::model::{Precision, TableId, TableName, TableSchema};
+use crate::model::{Precision, TableId, TableName, TableSchema, Tombstone};
 use crate::storage::segment::Segment;
 use crate::storage::upload::uploaded_ms;
 
@@ -59,6 +59,8 @@ pub struct Table {
     pub segments: Vec<Arc<Segment>>,
     /// A writer's rows up to this sequence number are in segments (or were deleted).
     pub flushed: BTreeMap<Uuid, u64>,
+    /// Deletes that some segment may still hold rows of.
+    pub tombstones: Vec<Arc<Tombstone>>,
     pub folder_with_id: bool,
 }
 
@@ -245,9 +247,22 @@ impl CatalogState {
                         schema: Arc::new(schema.clone()),
                         segments: Vec::new(),
                         flushed: BTreeMap::new(),
+                        tombstones: Vec::new(),
                         folder_with_id: *folder_with_id,
                     })
                 });
+            }
+            Change::AddTombstone { table, tombstone } => {
+                if let Some(table) = self.tables.get_mut(table)
+                    && table.tombstones.iter().all(|known| known.id != tombstone.id)
+                {
+                    Arc::make_mut(table).tombstones.push(Arc::new(tombstone.clone()));
+                }
+            }
+            Change::DropTombstones { table, ids } => {
+                if let Some(table) = self.tables.get_mut(table) {
+                    Arc::make_mut(table).tombstones.retain(|tombstone| !ids.contains(&tombstone.id));
+                }
             }
             Change::SetSchema { table, schema } => {
                 if let Some(table) = self.tables.get_mut(table) {
@@ -332,6 +347,9 @@ impl CatalogState {
             if !table.segments.is_empty() {
                 let segments = table.segments.iter().map(|s| (**s).clone()).collect();
                 changes.push(Change::AddSegments { table: table.id, segments });
+            }
+            for tombstone in &table.tombstones {
+                changes.push(Change::AddTombstone { table: table.id, tombstone: (**tombstone).clone() });
             }
             for (writer, through) in &table.flushed {
                 changes.push(Change::Flushed { table: table.id, writer: *writer, through: *through });

@@ -249,6 +249,7 @@ fn full_state() -> CatalogState {
                 time_max_ns: -1,
                 sequence: SequenceRange { first: 3, last: 9 },
                 published: 0,
+                tombstones_applied: 0,
                 level: 1,
                 footer_bytes: 300,
                 checks: None,

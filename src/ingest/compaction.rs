@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use object_store::{ObjectStore, ObjectStoreExt};
 use tracing::{debug, warn};
 
-use crate::catalog::{Catalog, CatalogError, Change, Table};
+use crate::catalog::{Catalog, CatalogError, CatalogState, Change, Table};
+use crate::model::{DeletedRows, TableId};
 use crate::storage::checked_read::SegmentObject;
 use crate::storage::damage::DamagedSegments;
 use crate::storage::rows::{Chunk, SeriesSet, decode_segment};
@@ -71,18 +72,40 @@ impl Compactor {
         let mut merges = 0;
         for table in state.tables() {
             for inputs in choose(&table.segments, &self.options, |segment| self.damaged.is_recent(&segment.path)) {
-                match self.merge(table, &inputs).await {
-                    Ok(merged) => merges += usize::from(merged),
-                    // Named in the log already. The next round goes around it.
-                    Err(FlushError::Damaged(_)) => {}
-                    Err(error @ (FlushError::Encode(_) | FlushError::Sort(_) | FlushError::Task(_))) => {
-                        warn!(%error, table = %table.name, "segments were not merged");
-                    }
-                    Err(error) => return Err(error),
-                }
+                merges += usize::from(self.merge_or_leave(table, &inputs).await?);
+            }
+            // Segments that were merged meanwhile are refused and come again if they must.
+            let outdated = |s: &&Arc<Segment>| !table.tombstones_of(s).is_empty() && !self.damaged.is_recent(&s.path);
+            for segment in table.segments.iter().filter(outdated) {
+                merges += usize::from(self.merge_or_leave(table, std::slice::from_ref(segment)).await?);
+            }
+            if !table.tombstones.is_empty() {
+                self.drop_spent_tombstones(table.id).await?;
             }
         }
         Ok(merges)
+    }
+
+    /// Merges what can be merged. What is wrong with these inputs alone does not keep others from their turn.
+    async fn merge_or_leave(&self, table: &Arc<Table>, inputs: &[Arc<Segment>]) -> Result<bool, FlushError> {
+        match self.merge(table, inputs).await {
+            // Named in the log already. The next round goes around it.
+            Err(FlushError::Damaged(_)) => Ok(false),
+            Err(error @ (FlushError::Encode(_) | FlushError::Sort(_) | FlushError::Task(_))) => {
+                warn!(%error, table = %table.name, "segments were not merged");
+                Ok(false)
+            }
+            done => done,
+        }
+    }
+
+    async fn drop_spent_tombstones(&self, id: TableId) -> Result<(), FlushError> {
+        let plan = move |state: &CatalogState| {
+            let ids = state.table(id).map(|table| table.spent_tombstones()).unwrap_or_default();
+            Ok(if ids.is_empty() { Vec::new() } else { vec![Change::DropTombstones { table: id, ids }] })
+        };
+        self.catalog.update(plan).await?;
+        Ok(())
     }
 
     /// Merges `inputs`, all of one window. `false`: they changed meanwhile.
@@ -106,15 +129,20 @@ impl Compactor {
             last: inputs.iter().map(|s| s.sequence.last).max().unwrap_or(0),
         };
         let (of, window_ns) = (table.clone(), self.options.window_ns);
+        let deleted = inputs.iter().map(|segment| DeletedRows::of(table.tombstones_of(segment)));
+        let deleted = deleted.collect::<Result<Vec<_>, _>>()?;
         let encoded = tokio::task::spawn_blocking(move || {
             let mut series = SeriesSet::default();
             let mut chunks = Vec::new();
-            for (object, bytes) in objects {
+            for ((object, bytes), deleted) in objects.into_iter().zip(&deleted) {
                 object.check_whole(&bytes)?;
-                chunks.extend(decode_segment(bytes, &of.schema, sequence, &mut series)?);
+                chunks.extend(decode_segment(bytes, &of.schema, sequence, deleted, &mut series)?);
             }
             let chunk = Chunk::concat(&chunks)?;
             drop(chunks);
+            if chunk.rows() == 0 {
+                return Ok(Vec::new()); // all of them were deleted
+            }
             encode_windows(&chunk, &series, &of, window_ns)
         })
         .await??;
@@ -124,7 +152,7 @@ impl Compactor {
         for (window_ns, rows, encoded) in encoded {
             let id = fresh_upload_id(self.catalog.state().horizon_ms);
             let entry = segment_entry(id, table, window_ns, rows, sequence, level, &encoded);
-            let segment = Segment { published, ..entry };
+            let segment = Segment { published, tombstones_applied: table.last_tombstone(), ..entry };
             put_segment(&*self.store, &segment, encoded).await?;
             outputs.push(segment);
         }
@@ -148,7 +176,7 @@ impl Compactor {
             .catalog
             .update(move |state| {
                 let live = |id| state.table(table).is_some_and(|t| t.segments.iter().any(|s| s.id == id));
-                if new.iter().all(|id| live(*id)) {
+                if !new.is_empty() && new.iter().all(|id| live(*id)) {
                     return Ok(Vec::new()); // an answer was lost: the commit is there already
                 }
                 if !ids.iter().all(|id| live(*id)) {
@@ -254,6 +282,7 @@ mod tests {
             time_max_ns: 0,
             published: 0,
             sequence: SequenceRange { first: sequence, last: sequence },
+            tombstones_applied: 0,
             level: 0,
             footer_bytes: 0,
             checks: None,

@@ -226,8 +226,10 @@ impl Flusher {
                         continue; // an answer was lost: the commit is there already
                     }
                     check_uploads(state, segments)?;
-                    let published = state.version + 1;
-                    let segments = segments.iter().map(|s| Segment { published, ..s.clone() }).collect();
+                    // Deletes that are recorded by now came before: they are about what was in segments then.
+                    let (published, tombstones_applied) = (state.version + 1, known.last_tombstone());
+                    let publish = |s: &Segment| Segment { published, tombstones_applied, ..s.clone() };
+                    let segments = segments.iter().map(publish).collect();
                     changes.push(Change::AddSegments { table: *table, segments });
                     changes.push(Change::Flushed { table: *table, writer, through: *through });
                 }
@@ -329,6 +331,7 @@ pub(super) fn segment_entry(
         time_max_ns: encoded.time_max_ns,
         sequence,
         published: 0,
+        tombstones_applied: 0,
         level,
         footer_bytes: encoded.footer_bytes,
         checks: Some(encoded.checks),

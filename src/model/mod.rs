@@ -6,6 +6,7 @@ pub mod names;
 pub mod points;
 pub mod schema;
 pub mod time;
+pub mod tombstone;
 
 pub use batch::{SeriesKey, SeriesKeys, TableBatch};
 pub use error::{Classify, Kind};
@@ -13,3 +14,4 @@ pub use names::TableName;
 pub use points::{FieldColumn, FieldValues, Points, TablePoints};
 pub use schema::{Column, ColumnId, ColumnKind, FieldType, RowIdentity, TableId, TableSchema};
 pub use time::{Clock, Precision};
+pub use tombstone::{DeletedRows, SeriesFilter, Tombstone};

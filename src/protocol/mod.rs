@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::catalog::Catalog;
 use crate::ingest::Ingest;
+use crate::ingest::flush::Flusher;
 use crate::query::QueryEngine;
 
 /// What handlers work with once the gateway is open.
@@ -25,6 +26,8 @@ pub struct Core {
     pub ingest: Ingest,
     pub catalog: Arc<Catalog>,
     pub queries: Arc<QueryEngine>,
+    /// Puts rows into segments now; `None` where nothing is written.
+    pub flusher: Option<Arc<Flusher>>,
     /// Queries run here, not on the HTTP workers.
     pub runtime: tokio::runtime::Handle,
 }

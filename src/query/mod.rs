@@ -8,6 +8,7 @@ pub mod answer;
 mod chain;
 mod clusters;
 mod columns;
+mod deleted;
 pub mod error;
 pub mod fold;
 pub mod footers;

@@ -33,12 +33,13 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 
 use crate::model::names::unique_name;
-use crate::model::{ColumnKind, RowIdentity, TableSchema};
+use crate::model::{ColumnKind, DeletedRows, RowIdentity, TableSchema};
 use crate::storage::segment::Segment;
 
 use super::chain::ChainExec;
 use super::clusters::{Cluster, clusters, distribute};
 use super::columns::{ByColumnId, adapt_rows, file_schema};
+use super::deleted::without_deleted;
 use super::live::{Folding, LiveRowsExec, apply};
 use super::merge::{RowMergeExec, key_order};
 use super::readers::SegmentFile;
@@ -89,8 +90,7 @@ impl Scan<'_> {
     }
 
     fn plain_parts(&self, segments: Vec<Arc<Segment>>) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
-        let mut parts = Vec::new();
-        parts.extend(self.plain_scan(self.prune(segments, self.filters)?)?);
+        let mut parts = self.plain_scan(self.prune(segments, self.filters)?)?;
         if !self.snapshot.live.is_empty() {
             let schema: SchemaRef = Arc::new(self.schema.project(&self.projection)?);
             parts.push(Arc::new(LiveRowsExec::new(self.live_rows(&schema)?, schema.clone(), schema, Folding::None)));
@@ -114,8 +114,7 @@ impl Scan<'_> {
         let free = distribute(live, layout.time, &mut clusters)?;
         let (plain, overlapping): (Vec<_>, Vec<_>) = clusters.into_iter().partition(Cluster::is_plain);
         let plain = plain.into_iter().flat_map(|cluster| cluster.segments).collect();
-        let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        parts.extend(self.plain_scan(self.prune(plain, self.filters)?)?);
+        let mut parts = self.plain_scan(self.prune(plain, self.filters)?)?;
         let merges = overlapping.into_iter().map(|c| self.merge(c, &layout)).collect::<Result<Vec<_>>>()?;
         parts.extend(self.in_few_partitions(merges));
         if !free.is_empty() {
@@ -160,8 +159,45 @@ impl Scan<'_> {
         }
     }
 
-    /// Segments that need no merge, spread over as many partitions as the session wants, newest first in each.
-    fn plain_scan(&self, mut segments: Vec<Arc<Segment>>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    /// Segments that need no merge.
+    fn plain_scan(&self, segments: Vec<Arc<Segment>>) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
+        let mut parts = Vec::new();
+        let mut untouched = Vec::with_capacity(segments.len());
+        for segment in segments {
+            match self.deleted_from(&segment)? {
+                None => untouched.push(segment),
+                Some(deleted) => {
+                    let layout = MergeLayout::new(self.schema, &key_columns(self.table), &self.projection)?;
+                    let rows = self.scan_without(0, &segment, deleted, &layout.columns)?;
+                    parts.push(layout.project(rows, self)?);
+                }
+            }
+        }
+        parts.extend(self.untouched_scan(untouched)?);
+        Ok(parts)
+    }
+
+    /// Deletes that hold for a segment.
+    fn deleted_from(&self, segment: &Segment) -> Result<Option<Arc<DeletedRows>>> {
+        let tombstones = self.snapshot.table.as_ref().map(|table| table.tombstones_of(segment)).unwrap_or_default();
+        Ok(if tombstones.is_empty() { None } else { Some(Arc::new(DeletedRows::of(tombstones)?)) })
+    }
+
+    /// One segment's rows without those that are deleted. `columns` (of the table, and its sequence behind them) hold the
+    /// keys, which is what deletes speak of.
+    fn scan_without(
+        &self,
+        place: u64,
+        segment: &Arc<Segment>,
+        deleted: Arc<DeletedRows>,
+        columns: &[usize],
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let rows = self.segments_scan(&[(place, segment.clone())], columns.to_vec())?;
+        without_deleted(rows, deleted, self.table)
+    }
+
+    /// Segments as they are, spread over as many partitions as the session wants, newest first in each.
+    fn untouched_scan(&self, mut segments: Vec<Arc<Segment>>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         if segments.is_empty() {
             return Ok(None);
         }
@@ -194,13 +230,17 @@ impl Scan<'_> {
         let mut segments = cluster.segments;
         segments.sort_by_key(|s| s.age());
         let mut inputs: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        for (at, files) in segments.chunks(MERGE_INPUTS_MAX).enumerate() {
-            inputs.push(self.merge_scan(files, at * MERGE_INPUTS_MAX, layout)?);
-        }
         // Neighbours in age are merged first, so a row of a lower level stands for a stretch of ages that no other input
         // reaches into.
-        if inputs.len() > 1 {
-            inputs = inputs.into_iter().map(|input| layout.merge(vec![input])).collect::<Result<_>>()?;
+        let has_levels = segments.len() > MERGE_INPUTS_MAX;
+        let placed: Vec<(u64, Arc<Segment>)> = (0..).zip(segments).collect();
+        for files in placed.chunks(MERGE_INPUTS_MAX) {
+            let scans = self.merge_scans(files, layout)?;
+            if has_levels {
+                inputs.push(layout.merge(scans)?);
+            } else {
+                inputs.extend(scans);
+            }
         }
         while inputs.len() > MERGE_INPUTS_MAX {
             let level: Vec<_> = inputs.chunks(MERGE_INPUTS_MAX).map(|group| layout.merge(group.to_vec())).collect();
@@ -214,29 +254,43 @@ impl Scan<'_> {
         layout.project(layout.merge(inputs)?, self)
     }
 
-    /// Segments as inputs of a merge: a partition each. Their places in order of age, which start at `first`, are what the
-    /// merge tells older rows from newer ones by.
-    fn merge_scan(
+    /// Segments as inputs of a merge. Their places in order of age are what the merge tells older rows from newer ones by.
+    fn merge_scans(
         &self,
-        segments: &[Arc<Segment>],
-        first: usize,
+        segments: &[(u64, Arc<Segment>)],
         layout: &MergeLayout,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let sequence = layout.merged.field(layout.sequence()).clone();
+    ) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
+        let mut columns = layout.columns.clone();
+        columns.push(self.schema.fields().len());
+        let mut scans = Vec::new();
+        let mut untouched = Vec::with_capacity(segments.len());
+        for (place, segment) in segments {
+            match self.deleted_from(segment)? {
+                None => untouched.push((*place, segment.clone())),
+                Some(deleted) => scans.push(self.scan_without(*place, segment, deleted, &columns)?),
+            }
+        }
+        if !untouched.is_empty() {
+            scans.push(self.segments_scan(&untouched, columns)?);
+        }
+        Ok(scans)
+    }
+
+    /// Segments with a partition each. `columns` are the table's, and behind them the segment's place in order of age.
+    fn segments_scan(&self, segments: &[(u64, Arc<Segment>)], columns: Vec<usize>) -> Result<Arc<dyn ExecutionPlan>> {
+        let sequence = Arc::new(sequence_field(self.schema));
         let table_schema =
-            FileTableSchema::builder(self.schema.clone()).with_table_partition_cols(vec![Arc::new(sequence)]).build();
+            FileTableSchema::builder(self.schema.clone()).with_table_partition_cols(vec![sequence]).build();
         let order = key_order(self.schema, &key_columns(self.table));
         let mut groups = Vec::with_capacity(segments.len());
-        for (place, segment) in (first as u64..).zip(segments) {
+        for (place, segment) in segments {
             let file = self
                 .file(segment)?
-                .with_partition_values(vec![ScalarValue::UInt64(Some(place))])
+                .with_partition_values(vec![ScalarValue::UInt64(Some(*place))])
                 .with_statistics(Arc::new(segment_statistics(segment, self.table)))
                 .with_ordering(order.clone());
             groups.push(FileGroup::new(vec![file]));
         }
-        let mut columns = layout.columns.clone();
-        columns.push(self.schema.fields().len());
         let config = FileScanConfigBuilder::new(store_url()?, self.source(table_schema))
             .with_file_groups(groups)
             .with_output_ordering(order.into_iter().collect())
@@ -290,6 +344,12 @@ pub(super) fn register_store(
     Ok(())
 }
 
+/// The column behind those of a table that says how new a row is.
+fn sequence_field(schema: &SchemaRef) -> Field {
+    let name = unique_name("sequence", |name| schema.field_with_name(name).is_ok());
+    Field::new(name, DataType::UInt64, false)
+}
+
 /// The columns a merge works on: keys and what was asked for, in the order of the table, and the sequence last.
 struct MergeLayout {
     /// Positions in the table's schema.
@@ -310,8 +370,7 @@ impl MergeLayout {
         columns.sort_unstable();
         columns.dedup();
         let rows: SchemaRef = Arc::new(schema.project(&columns)?);
-        let name = unique_name("sequence", |name| schema.field_with_name(name).is_ok());
-        let sequence = Arc::new(Field::new(name, DataType::UInt64, false));
+        let sequence = Arc::new(sequence_field(schema));
         let fields: Vec<_> = rows.fields().iter().cloned().chain([sequence]).collect();
         let merged = Arc::new(datafusion::arrow::datatypes::Schema::new(fields));
         let keys: Vec<usize> = keys.iter().filter_map(|key| columns.binary_search(key).ok()).collect();

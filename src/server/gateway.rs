@@ -159,7 +159,8 @@ impl Gateway {
         let grace = Duration::from_secs(settings.catalog.orphan_grace_secs);
         let orphans = OrphanCollector::new(catalog, store.clone(), grace, ingest.metrics.clone(), with.clock.clone());
         background.push(with.runtime.spawn(orphans.run()));
-        let (core, temp_dir) = open_core(settings, with, store, ingest, writer, damaged)?;
+        let (mut core, temp_dir) = open_core(settings, with, store, ingest, writer, damaged)?;
+        core.flusher = Some(flusher.clone());
         Ok(Gateway { core, flusher: Some(flusher), background, temp_dir })
     }
 
@@ -263,7 +264,7 @@ fn open_core(
     let live = Arc::new(LiveTables { buffer, catalog: catalog.clone(), writer });
     let options = query_options(settings, temp_dir.clone());
     let queries = Arc::new(QueryEngine::new(options, store, live.clone(), live, damaged, &with.registry)?);
-    Ok((Core { ingest, catalog, queries, runtime: with.runtime }, temp_dir))
+    Ok((Core { ingest, catalog, queries, flusher: None, runtime: with.runtime }, temp_dir))
 }
 
 /// Recovers the log into the buffer: all rows but those that segments hold already.

@@ -66,6 +66,10 @@ pub struct Segment {
     /// Number of the commit that published the rows; of merged ones the highest. See [`Segment::age`].
     #[serde(default)]
     pub published: u64,
+    /// Deletes of its table up to this number have nothing to say about it: they came before its rows, or were made
+    /// physical when it was written.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tombstones_applied: u64,
     /// How often its rows have been compacted.
     pub level: u8,
     /// Bytes from the first page index to the end of the object: one read of so much gets the whole footer, and the
@@ -85,6 +89,10 @@ impl Segment {
     pub fn age(&self) -> (u64, u64) {
         (self.published, self.sequence.last)
     }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Exact statistics of one column in one segment.

@@ -10,7 +10,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tidegate::catalog::{Catalog, CatalogOptions, CatalogState, Change};
 use tidegate::ingest::wal;
 use tidegate::model::batch::tags_of;
-use tidegate::model::{ColumnId, ColumnKind, FieldType, RowIdentity, TableSchema};
+use tidegate::model::{ColumnId, ColumnKind, DeletedRows, FieldType, RowIdentity, TableSchema};
 use tidegate::storage::fs::OsFileSystem;
 use tidegate::storage::local::DurableLocal;
 use tidegate::storage::rows::{SeriesSet, decode_segment};
@@ -88,7 +88,8 @@ pub async fn count_segments(store: &Arc<dyn ObjectStore>, state: &CatalogState, 
             let path = object_store::path::Path::parse(&segment.path).unwrap();
             let bytes = store.get(&path).await.unwrap().bytes().await.unwrap();
             let mut series = SeriesSet::default();
-            let chunks = decode_segment(bytes, &table.schema, segment.sequence, &mut series).unwrap();
+            let chunks =
+                decode_segment(bytes, &table.schema, segment.sequence, &DeletedRows::default(), &mut series).unwrap();
             let rows: usize = chunks.iter().map(|c| c.rows()).sum();
             assert_eq!(rows as u64, segment.rows, "{}", segment.path);
             for chunk in chunks {

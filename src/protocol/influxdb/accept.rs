@@ -1,5 +1,8 @@
 //! `Accept` of a query: the form of its answer, and of its errors.
 
+use actix_web::HttpRequest;
+use actix_web::http::header;
+
 use super::answer::Form;
 use super::error::ErrorForm;
 
@@ -13,11 +16,16 @@ const OFFERED: [(&str, &str, Form); 4] = [
 
 /// The form for this `Accept` header: of what is listed the one with the highest weight, then the most exact, then the
 /// first that we make; JSON if there is none.
-pub(super) fn negotiate(accept: Option<&str>) -> Form {
+fn negotiate(accept: Option<&str>) -> Form {
     let mut ranges: Vec<Range<'_>> = accept.unwrap_or_default().split(',').filter_map(Range::parse).collect();
     ranges.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.wildcards().cmp(&b.wildcards())));
     let offered = |range: &Range<'_>| OFFERED.iter().find(|(kind, subtype, _)| range.takes(kind, subtype));
     ranges.iter().find_map(offered).map_or(Form::Json, |(_, _, form)| *form)
+}
+
+/// The form that a request's answer has.
+pub(super) fn form_of(request: &HttpRequest) -> Form {
+    negotiate(request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()))
 }
 
 impl Form {

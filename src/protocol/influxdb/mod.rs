@@ -1,7 +1,7 @@
 //! InfluxDB 1.8's HTTP API (and of 2.x the write endpoint, as 1.8 has it).
 //!
-//! Spec: InfluxDB 1.8 API reference; behaviour as its server's. Left out for now: every InfluxQL statement but CREATE, DROP and SHOW
-//! DATABASES (which say so), Prometheus remote read and write, Flux.
+//! Spec: InfluxDB 1.8 API reference; behaviour as its server's. Left out for now: SELECT, EXPLAIN, SHOW STATS and SHOW DIAGNOSTICS in InfluxQL
+//! (which say so), Prometheus remote read and write, Flux.
 
 mod accept;
 mod answer;

@@ -43,7 +43,7 @@ pub(super) async fn query(
     gate: Data<Gate>,
     limits: Data<RequestLimits>,
 ) -> HttpResponse {
-    let form = match accept::negotiate(header_text(&request, header::ACCEPT)) {
+    let form = match accept::form_of(&request) {
         Form::Json if params.text("pretty") == "true" => Form::PrettyJson,
         form => form,
     };

@@ -11,8 +11,8 @@ use crate::protocol::format::line_protocol::{Dialect, Options, parse};
 use crate::protocol::params::Params;
 use crate::protocol::{Core, Gate, RequestLimits};
 
-use super::error::{ErrorForm, WireError};
-use super::{refusal, stamped};
+use super::error::WireError;
+use super::{accept, refusal, stamped};
 
 const RULES: Rules = Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true };
 
@@ -67,7 +67,7 @@ pub(super) async fn write_v2(
 fn answer(request: &HttpRequest, written: Result<(), WireError>) -> HttpResponse {
     let response = match written {
         Ok(()) => HttpResponse::NoContent().content_type("application/json").finish(),
-        Err(error) => error.into_response(ErrorForm::Json),
+        Err(error) => error.into_response(accept::form_of(request).of_errors()),
     };
     stamped(request, response)
 }

@@ -18,6 +18,7 @@
 //! | [`ident`], [`duration`], [`regex`], [`zone`] | the smallest pieces, parsed and printed |
 //! | [`error`] | what was wrong, said as the server says it |
 //! | [`qualify`] | names in full |
+//! | [`deletion`] | which rows DELETE and its like mean |
 //! | [`show`] | SHOW, answered |
 //! | [`answer`] | what a statement answers: series of rows, or why not |
 //!
@@ -32,6 +33,7 @@ pub mod clauses;
 pub mod continuous;
 pub mod database;
 pub mod delete;
+pub mod deletion;
 pub mod duration;
 pub mod error;
 pub mod expr;

@@ -28,7 +28,10 @@ pub fn statement(
     match &mut full {
         Statement::Select(inner) => select(inner, state, defaults)?,
         Statement::Explain(explain) => select(&mut explain.select, state, defaults)?,
-        Statement::CreateContinuousQuery(create) => select(&mut create.select, state, defaults)?,
+        Statement::CreateContinuousQuery(create) => {
+            let own = Defaults { database: &create.database.0, ..*defaults };
+            select(&mut create.select, state, if defaults.database.is_empty() { &own } else { defaults })?;
+        }
         _ => {}
     }
     Ok(full)

@@ -6,8 +6,9 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::model::{ColumnKind, FieldType, RowIdentity, TableSchema};
-use crate::query::QueryOptions;
+use crate::catalog::Change;
+use crate::model::{ColumnKind, FieldType, RowIdentity, SeriesFilter, TableSchema, Tombstone};
+use crate::query::{QueryOptions, Tables};
 
 use super::world::{Row, Value, World};
 
@@ -113,6 +114,34 @@ fn random_condition(random: &mut StdRng, times: i64) -> (String, Test) {
     }
 }
 
+/// A delete for the catalog and for the model. A tag that a row lacks is empty.
+fn random_delete(random: &mut StdRng, ordinal: u64, times: i64) -> (Tombstone, Test) {
+    let [a, b] = [0, 0].map(|_| random.random_range(-times..times));
+    let (time_min_ns, time_max_ns) = (a.min(b), a.max(b));
+    let value = ["a", "b", "", "é"].choose(random).unwrap().to_string();
+    let (tag, place) = *[("host", 1), ("x", 2)].choose(random).unwrap();
+    let tag = tag.to_string();
+    let of_row = move |row: &Row| match row.values.get(place) {
+        Some(Some(Value::Text(text))) => text.clone(),
+        _ => String::new(),
+    };
+    let (series, is_meant): (SeriesFilter, Test) = match random.random_range(0..4) {
+        0 => (SeriesFilter::All, Box::new(|_| true)),
+        1 => (SeriesFilter::Equal { tag, value: value.clone() }, Box::new(move |row| of_row(row) == value)),
+        2 => {
+            let equal = SeriesFilter::Equal { tag, value: value.clone() };
+            (SeriesFilter::Not(Box::new(equal)), Box::new(move |row| of_row(row) != value))
+        }
+        _ => {
+            let pattern = "^[ab]?$".to_string();
+            (SeriesFilter::Matches { tag, pattern }, Box::new(move |row| ["a", "b", ""].contains(&&*of_row(row))))
+        }
+    };
+    let tombstone = Tombstone { id: uuid::Uuid::new_v4(), ordinal, time_min_ns, time_max_ns, series };
+    let is_deleted = move |row: &Row| (time_min_ns..=time_max_ns).contains(&row.time) && is_meant(row);
+    (tombstone, Box::new(is_deleted))
+}
+
 fn value_text(row: &Row, column: usize) -> String {
     if column == 0 {
         let nanos = chrono::DateTime::from_timestamp_nanos(row.time).naive_utc();
@@ -170,6 +199,12 @@ async fn fill(world: &World, random: &mut StdRng, identity: RowIdentity, writes:
             }
             world.flushed(table, sequence);
             first = sequence + 1;
+            if random.random_bool(0.4) {
+                let ordinal = world.catalog.state().table(table).unwrap().last_tombstone() + 1;
+                let (tombstone, is_deleted) = random_delete(random, ordinal, times);
+                world.catalog.apply(&Change::AddTombstone { table, tombstone });
+                all.iter_mut().for_each(|rows| rows.retain(|row| !is_deleted(row)));
+            }
         }
     }
     world.set_schema(table, &schemas[2]);
@@ -193,7 +228,7 @@ async fn check(seed: u64, identity: RowIdentity, writes: usize) {
     let ask = async |text: &str| world.rows(text).await.unwrap_or_else(|e| panic!("seed {seed}: {text}: {e}"));
     assert_eq!(sorted(ask("select * from t").await), sorted(expected(&all, &every)), "seed {seed}: select *");
     assert_eq!(ask("select count(*) from t").await, [all.len().to_string()], "seed {seed}: count(*)");
-    let latest = all.iter().map(|r| r.time).max().unwrap();
+    let Some(latest) = all.iter().map(|r| r.time).max() else { return };
     let text = "select max(cast(time as bigint)), min(time) is null, count(x), count(x_1) from t";
     let counted = |at: usize| all.iter().filter(|r| r.values[at].is_some()).count();
     assert_eq!(ask(text).await, [format!("{latest}|false|{}|{}", counted(0), counted(2))], "seed {seed}: {text}");

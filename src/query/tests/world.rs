@@ -133,7 +133,8 @@ impl World {
 
     /// Writes rows (in order of writing) as a segment and publishes it.
     pub(super) async fn add_segment(&self, table: TableId, schema: &TableSchema, rows: &[Row], sequence: (u64, u64)) {
-        let segment = self.put_segment(table, schema, rows, sequence).await;
+        let mut segment = self.put_segment(table, schema, rows, sequence).await;
+        segment.tombstones_applied = self.catalog.state().table(table).unwrap().last_tombstone();
         self.catalog.apply(&Change::AddSegments { table, segments: vec![segment] });
     }
 
@@ -182,6 +183,7 @@ impl World {
             time_max_ns: encoded.time_max_ns,
             sequence,
             published: 0,
+            tombstones_applied: 0,
             level: 0,
             footer_bytes: encoded.footer_bytes,
             checks: Some(encoded.checks),

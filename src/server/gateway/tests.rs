@@ -138,6 +138,10 @@ impl House {
         assert_eq!(self.accept(lines).await.unwrap().rejected.points, 0, "{lines}");
     }
 
+    async fn ask(&self, text: &str) -> Result<Vec<RecordBatch>, QueryError> {
+        ask(&self.gateway, text).await
+    }
+
     async fn count(&self, text: &str) -> i64 {
         count(&self.gateway, text).await
     }

@@ -126,6 +126,7 @@ impl Case {
             time_max_ns: 0,
             sequence: SequenceRange { first: 1, last: 1 },
             published: 0,
+            tombstones_applied: 0,
             level: 0,
             footer_bytes: sound.len() as u64 - BODY,
             checks: checked.then_some(checks),

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::arrow::datatypes::{Int32Type, TimestampNanosecondType};
+use datafusion::arrow::datatypes::{FieldRef, Int32Type, TimestampNanosecondType};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::parquet::errors::ParquetError;
 
 use crate::model::schema::META_FIELD_ID;
-use crate::model::{Column, ColumnId, ColumnKind, SeriesKeys, TableSchema};
+use crate::model::{Column, ColumnId, ColumnKind, DeletedRows, SeriesKeys, TableSchema};
 use crate::storage::segment::{SequenceRange, check_format};
 
 use super::chunk::Chunk;
@@ -17,11 +17,12 @@ use super::series::SeriesSet;
 const BATCH_ROWS: usize = 64 * 1024;
 
 /// Reads all rows of a segment of a table with `schema`, in the segment's order; their series are numbered in `series`.
-/// Columns that the schema no longer has are left out.
+/// Columns that the schema no longer has are left out, and so are rows that `deleted` says are gone.
 pub fn decode_segment(
     object: Bytes,
     schema: &TableSchema,
     sequence: SequenceRange,
+    deleted: &DeletedRows,
     series: &mut SeriesSet,
 ) -> Result<Vec<Chunk>, ParquetError> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(object)?;
@@ -29,9 +30,25 @@ pub fn decode_segment(
     let reader = reader.with_batch_size(BATCH_ROWS).build()?;
     let mut chunks = Vec::new();
     for batch in reader {
-        chunks.push(decode_batch(&batch?, schema, sequence, series)?);
+        let batch = batch?;
+        let batch = if deleted.is_empty() { batch } else { without_deleted(&batch, schema, deleted)? };
+        chunks.push(decode_batch(&batch, schema, sequence, series)?);
     }
     Ok(chunks)
+}
+
+fn without_deleted(
+    batch: &RecordBatch,
+    schema: &TableSchema,
+    deleted: &DeletedRows,
+) -> Result<RecordBatch, ParquetError> {
+    let tag = |name: &str| {
+        let id = schema.find(name, ColumnKind::Tag)?.id.0.to_string();
+        let is_it = |field: &FieldRef| field.metadata().get(META_FIELD_ID) == Some(&id);
+        let at = batch.schema_ref().fields().iter().position(is_it)?;
+        Some(batch.column(at).clone())
+    };
+    Ok(deleted.without(batch, batch.column(0), &tag)?)
 }
 
 fn decode_batch(
@@ -154,7 +171,7 @@ mod tests {
             let file = fixture(&format!("{number}.parquet"));
             let bytes = Bytes::from(std::fs::read(&file).unwrap());
             let mut again = SeriesSet::default();
-            let chunks = decode_segment(bytes, &schema, chunk.sequence, &mut again).unwrap();
+            let chunks = decode_segment(bytes, &schema, chunk.sequence, &DeletedRows::default(), &mut again).unwrap();
             let rows = chunks[0].to_sql_batch(&schema, &again).unwrap();
             assert_eq!(rows.columns(), window.rows.columns(), "{}", file.display());
         }
@@ -185,7 +202,9 @@ mod tests {
             let object = SegmentObject::new(store.clone(), Arc::new(segment), damaged).unwrap();
             object.check_whole(&Bytes::from(whole.clone())).unwrap();
             let mut again = SeriesSet::default();
-            let chunks = decode_segment(whole.clone().into(), &schema, chunk.sequence, &mut again).unwrap();
+            let chunks =
+                decode_segment(whole.clone().into(), &schema, chunk.sequence, &DeletedRows::default(), &mut again)
+                    .unwrap();
             let rows = chunks[0].to_sql_batch(&schema, &again).unwrap();
             assert_eq!(rows.columns(), window.rows.columns(), "{}", file.display());
             for at in 0..whole.len() {
@@ -207,6 +226,7 @@ mod tests {
             time_max_ns: encoded.time_max_ns,
             sequence,
             published: 0,
+            tombstones_applied: 0,
             level: 0,
             footer_bytes: encoded.footer_bytes,
             checks: Some(encoded.checks),
@@ -224,7 +244,9 @@ mod tests {
             let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties)).unwrap();
             writer.write(rows).unwrap();
             let bytes = Bytes::from(writer.into_inner().unwrap());
-            let error = decode_segment(bytes, &schema, chunk.sequence, &mut SeriesSet::default()).unwrap_err();
+            let error =
+                decode_segment(bytes, &schema, chunk.sequence, &DeletedRows::default(), &mut SeriesSet::default())
+                    .unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
         }
     }
@@ -263,7 +285,7 @@ mod tests {
         assert_eq!(encoded.columns[2].range, Some((Bound::Float((-0.0f64).to_bits()), Bound::Float(1.5f64.to_bits()))));
 
         let mut again = SeriesSet::default();
-        let chunks = decode_segment(encoded.bytes, &schema, sequence, &mut again).unwrap();
+        let chunks = decode_segment(encoded.bytes, &schema, sequence, &DeletedRows::default(), &mut again).unwrap();
         let rows = chunks[0].to_sql_batch(&schema, &again).unwrap();
         assert_eq!(rows.columns(), windows[0].rows.columns());
     }

@@ -1,6 +1,7 @@
 //! What one statement does: the change it asks for, or the rows that answer it. One file a family of changes.
 
 mod databases;
+mod deletes;
 mod stored;
 mod users;
 
@@ -51,7 +52,11 @@ fn warning(core: &Core, request: &Request, statement: &Statement) -> Option<Mess
 }
 
 async fn run(core: &Core, request: &Request, statement: &Statement) -> Result<SeriesStream, StatementError> {
-    let scope = ShowScope { tenant: request.tenant.to_string(), database: request.database.clone() };
+    let scope = ShowScope {
+        tenant: request.tenant.to_string(),
+        database: request.database.clone(),
+        now_ns: (core.ingest.clock)(),
+    };
     if let Some(answer) = core.queries.show(&scope, statement).await? {
         return Ok(answer);
     }
@@ -70,6 +75,9 @@ async fn run(core: &Core, request: &Request, statement: &Statement) -> Result<Se
         Statement::SetPassword(set) => users::set_password(core, set).await,
         Statement::Grant(grant) => users::grant(core, request, grant).await,
         Statement::Revoke(revoke) => users::revoke(core, request, revoke).await,
+        Statement::Delete(delete) => deletes::delete(core, request, delete).await,
+        Statement::DropSeries(drop) => deletes::drop_series(core, request, drop).await,
+        Statement::DropMeasurement(drop) => deletes::drop_measurement(core, request, drop).await,
         Statement::KillQuery(kill) => kill_query(core, kill),
         Statement::DropShard(drop) => drop_shard(drop),
         other => Err(StatementError::NotSupported(other.words().to_string())),

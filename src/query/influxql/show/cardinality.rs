@@ -9,7 +9,7 @@ use crate::query::influxql::answer::{SeriesPiece, StatementError};
 use crate::query::influxql::cardinality::{Counted, ShowCardinality};
 
 use super::condition::speaks_of_time;
-use super::series::TagSets;
+use super::series::{Bounds, TagSets};
 use super::tables::Measurements;
 use super::{Pieces, Show, page};
 
@@ -34,7 +34,7 @@ impl Show<'_> {
         let mut session = self.session(name).await?;
         let mut counts = Vec::new();
         for (measurement, tables) in &measurements {
-            let sets = self.sets_that_count(&mut session, measurement, tables, condition).await?;
+            let sets = self.sets_that_count(&mut session, measurement, tables, condition, Bounds::ALL).await?;
             let count = match &statement.of {
                 _ if sets.rows == 0 => 0,
                 Counted::Series => sets.keys(measurement).len(),
@@ -78,7 +78,7 @@ impl Show<'_> {
         let mut session = self.session(name).await?;
         let mut count = 0;
         for (measurement, tables) in measurements {
-            let sets = self.sets_that_count(&mut session, measurement, tables, None).await?;
+            let sets = self.sets_that_count(&mut session, measurement, tables, None, Bounds::ALL).await?;
             count += if *of == Counted::Series { sets.keys(measurement).len() } else { usize::from(sets.rows > 0) };
         }
         Ok(count)

@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::catalog::Table;
 use crate::query::influxql::answer::{SeriesPiece, StatementError};
+use crate::query::influxql::check::fold::Environment;
+use crate::query::influxql::check::time_range;
 use crate::query::influxql::expr::{Binary, BinaryOp, Expr, Literal, Logic};
 use crate::query::influxql::schema::{ShowMeasurements, ShowSeries};
 use crate::query::session::QuerySession;
 
 use super::condition::{check_operators, speaks_of_time, verdicts};
-use super::series::{TagSets, tag_sets};
+use super::series::{Bounds, TagSets, tag_sets};
 use super::{Pieces, Show, page};
 
 type Names = BTreeSet<Arc<str>>;
@@ -27,7 +30,7 @@ impl Show<'_> {
         let mut session = self.session(name).await?;
         let mut found = Names::new();
         for (measurement, tables) in &measurements {
-            let sets = tag_sets(&mut session, self.engine.sources(), self.engine.series_cache(), tables).await?;
+            let sets = tag_sets(&mut session, self.engine, tables, Bounds::ALL).await?;
             let counts = match condition {
                 Some(condition) => holds(condition, measurement, &sets)?,
                 None => true,
@@ -52,10 +55,11 @@ impl Show<'_> {
             _ => self.under_all_policies(self.database(name)?, &statement.sources),
         };
         condition.map_or(Ok(()), check_operators)?;
+        let bounds = self.bounds(condition)?;
         let mut session = self.session(name).await?;
         let mut keys = Vec::new();
         for (measurement, tables) in &measurements {
-            let sets = self.sets_that_count(&mut session, measurement, tables, condition).await?;
+            let sets = self.sets_that_count(&mut session, measurement, tables, condition, bounds).await?;
             keys.extend(sets.keys(measurement));
         }
         let keys = page(keys, statement.rows);
@@ -65,18 +69,27 @@ impl Show<'_> {
         Ok(vec![SeriesPiece::of_texts(None, "key", keys)])
     }
 
-    /// The tag sets of a measurement that a condition accepts.
+    /// The tag sets of a measurement that a condition accepts, of rows within bounds.
     pub(super) async fn sets_that_count(
         &self,
         session: &mut QuerySession,
         measurement: &str,
-        tables: &[Arc<crate::catalog::Table>],
+        tables: &[Arc<Table>],
         condition: Option<&Expr>,
+        bounds: Bounds,
     ) -> Result<TagSets, StatementError> {
-        let sets = tag_sets(session, self.engine.sources(), self.engine.series_cache(), tables).await?;
+        let sets = tag_sets(session, self.engine, tables, bounds).await?;
         let Some(condition) = condition else { return Ok(sets) };
         let keep = verdicts(condition, measurement, tables, &sets)?;
         Ok(sets.filtered(&keep)?)
+    }
+
+    /// The bounds on time in a condition.
+    pub(super) fn bounds(&self, condition: Option<&Expr>) -> Result<Bounds, StatementError> {
+        let environment = Environment { now: Some(self.scope.now_ns), ..Environment::default() };
+        let (_, range) = time_range::split(condition.filter(|condition| speaks_of_time(condition)), &environment)
+            .map_err(|error| StatementError::Refused(error.to_string()))?;
+        Ok(Bounds { min_ns: range.min.unwrap_or(i64::MIN), max_ns: range.max.unwrap_or(i64::MAX) })
     }
 }
 

@@ -42,6 +42,8 @@ pub struct ShowScope {
     pub tenant: String,
     /// For statements without ON; empty: none.
     pub database: String,
+    /// What `now()` means, nanoseconds since 1970.
+    pub now_ns: i64,
 }
 
 impl QueryEngine {
@@ -59,7 +61,9 @@ impl QueryEngine {
             Statement::ShowShards => show.shards(),
             Statement::ShowShardGroups => show.shard_groups(),
             Statement::ShowMeasurements(statement) => show.measurements(statement).await?,
-            Statement::ShowFieldKeys(statement) => return Ok(Some(SeriesStream::of(show.field_keys(statement)?))),
+            Statement::ShowFieldKeys(statement) => {
+                return Ok(Some(SeriesStream::of(show.field_keys(statement).await?)));
+            }
             Statement::ShowSeries(statement) => return Ok(Some(SeriesStream::of(show.series(statement).await?))),
             Statement::ShowTagKeys(statement) => {
                 let pieces = show.tag_keys(statement).await?;

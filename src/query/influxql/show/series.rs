@@ -16,8 +16,9 @@ use datafusion::common::{Column, DataFusionError, Result, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::physical_plan::collect;
+use datafusion::scalar::ScalarValue;
 use futures::{StreamExt, TryStreamExt, stream};
 use uuid::Uuid;
 
@@ -26,19 +27,23 @@ use crate::model::ColumnId;
 use crate::model::schema::{META_FIELD_ID, TIME_COLUMN, tag_type};
 use crate::query::QueryError;
 use crate::query::provider::{Sources, TableRows};
-use crate::query::session::QuerySession;
+use crate::query::session::{QueryEngine, QuerySession};
 use crate::query::source::Snapshot;
+use crate::storage::segment::Segment;
 
 /// Segments that are looked through at once.
 const SEGMENTS_AT_ONCE: usize = 4;
 
 /// Tag sets of segments, by segment; the least used go when they take too much.
 #[derive(Debug, Clone)]
-pub(in crate::query) struct SeriesCache(moka::sync::Cache<Uuid, RecordBatch>);
+pub(in crate::query) struct SeriesCache(moka::sync::Cache<Key, RecordBatch>);
+
+/// A segment, and the numbers of the deletes that hold for it.
+type Key = (Uuid, Vec<u64>);
 
 impl SeriesCache {
     pub(in crate::query) fn new(bytes_max: u64) -> Self {
-        let weigh = |_: &Uuid, sets: &RecordBatch| u32::try_from(sets.get_array_memory_size()).unwrap_or(u32::MAX);
+        let weigh = |_: &Key, sets: &RecordBatch| u32::try_from(sets.get_array_memory_size()).unwrap_or(u32::MAX);
         SeriesCache(moka::sync::Cache::builder().max_capacity(bytes_max).weigher(weigh).build())
     }
 }
@@ -52,19 +57,43 @@ pub(super) struct TagSets {
     _memory: MemoryReservation,
 }
 
+/// First and last instant of the rows that count, both included, nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bounds {
+    pub min_ns: i64,
+    pub max_ns: i64,
+}
+
+impl Bounds {
+    pub(super) const ALL: Bounds = Bounds { min_ns: i64::MIN, max_ns: i64::MAX };
+
+    /// Widened to whole stretches of `width_ns`, counted from 1970.
+    pub(super) fn widened(self, width_ns: i64) -> Bounds {
+        let width = width_ns.max(1);
+        let after = (self.max_ns.div_euclid(width)).saturating_add(1).saturating_mul(width);
+        Bounds { min_ns: self.min_ns.div_euclid(width).saturating_mul(width), max_ns: after.saturating_sub(1) }
+    }
+
+    fn filter(self) -> Expr {
+        let time = || Expr::Column(Column::from_name(TIME_COLUMN));
+        let instant = |ns| lit(ScalarValue::TimestampNanosecond(Some(ns), None));
+        time().gt_eq(instant(self.min_ns)).and(time().lt_eq(instant(self.max_ns)))
+    }
+}
+
 /// Looks for the tag sets of a measurement in all of its tables.
 pub(super) async fn tag_sets(
     session: &mut QuerySession,
-    sources: &Sources,
-    cache: &SeriesCache,
+    engine: &QueryEngine,
     tables: &[Arc<Table>],
+    bounds: Bounds,
 ) -> Result<TagSets, QueryError> {
     session
         .within(async |state| {
             let memory = MemoryConsumer::new("series").register(&state.runtime_env().memory_pool);
             let mut parts = Vec::new();
             for table in tables {
-                parts.extend(parts_of(state, sources, cache, table, &memory).await?);
+                parts.extend(parts_of(state, engine, table, bounds, &memory).await?);
             }
             merge(parts, memory)
         })
@@ -74,32 +103,40 @@ pub(super) async fn tag_sets(
 /// Tag sets of each segment of a table and of its live rows, under their written names.
 async fn parts_of(
     state: &SessionState,
-    sources: &Sources,
-    cache: &SeriesCache,
+    engine: &QueryEngine,
     table: &Table,
+    bounds: Bounds,
     memory: &MemoryReservation,
 ) -> Result<Vec<RecordBatch>> {
+    let (sources, cache) = (engine.sources(), engine.series_cache());
     let snapshot = Snapshot::take(sources.tables.as_ref(), sources.unflushed.as_ref(), table.id)?;
     let Some(table) = &snapshot.table else { return Ok(Vec::new()) };
-    let of_segment = |segment: &Arc<crate::storage::segment::Segment>| {
+    let of_segment = |segment: &Arc<Segment>| {
         let part = Table { segments: vec![segment.clone()], ..(**table).clone() };
         let part = Snapshot { table: Some(Arc::new(part)), live: Vec::new() };
-        let id = segment.id;
+        let deletes = table.tombstones_of(segment).iter().map(|tombstone| tombstone.ordinal).collect();
+        let key = (segment.id, deletes);
+        let is_whole = bounds.min_ns <= segment.time_min_ns && segment.time_max_ns <= bounds.max_ns;
         async move {
-            if let Some(known) = cache.0.get(&id) {
+            if !is_whole {
+                return distinct(state, sources, part, bounds).await;
+            }
+            if let Some(known) = cache.0.get(&key) {
                 return Ok(known);
             }
-            let found = distinct(state, sources, part).await?;
-            cache.0.insert(id, found.clone());
+            let found = distinct(state, sources, part, Bounds::ALL).await?;
+            cache.0.insert(key, found.clone());
             Ok::<_, DataFusionError>(found)
         }
     };
-    let looking: Vec<_> = snapshot.segments().iter().map(of_segment).collect();
+    let reaches_in =
+        |segment: &&Arc<Segment>| segment.time_min_ns <= bounds.max_ns && bounds.min_ns <= segment.time_max_ns;
+    let looking: Vec<_> = snapshot.segments().iter().filter(reaches_in).map(of_segment).collect();
     let mut parts: Vec<RecordBatch> = stream::iter(looking).buffer_unordered(SEGMENTS_AT_ONCE).try_collect().await?;
     if !snapshot.live.is_empty() {
         let part = Table { segments: Vec::new(), ..(**table).clone() };
         let part = Snapshot { table: Some(Arc::new(part)), live: snapshot.live.clone() };
-        parts.push(distinct(state, sources, part).await?);
+        parts.push(distinct(state, sources, part, bounds).await?);
     }
     let mut named = Vec::with_capacity(parts.len());
     for part in parts {
@@ -110,10 +147,11 @@ async fn parts_of(
 }
 
 /// Distinct tag sets of some rows of a table. Columns keep their ids; a table without tags has one empty set, or no row.
-async fn distinct(state: &SessionState, sources: &Sources, part: Snapshot) -> Result<RecordBatch> {
+async fn distinct(state: &SessionState, sources: &Sources, part: Snapshot, bounds: Bounds) -> Result<RecordBatch> {
     let Some(table) = part.table.clone() else { return Ok(RecordBatch::new_empty(Arc::new(Schema::empty()))) };
     let rows = provider_as_source(Arc::new(TableRows::of_part(table.clone(), sources.clone(), part)));
     let plan = LogicalPlanBuilder::scan(TableReference::bare("rows"), rows, None)?;
+    let plan = if bounds == Bounds::ALL { plan } else { plan.filter(bounds.filter())? };
     let tags: Vec<Expr> = table.schema.tags().map(|tag| Expr::Column(Column::from_name(&tag.sql_name))).collect();
     if tags.is_empty() {
         let time = Expr::Column(Column::from_name(TIME_COLUMN));

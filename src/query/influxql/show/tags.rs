@@ -1,8 +1,14 @@
 //! SHOW TAG KEYS, SHOW TAG VALUES.
 
-use crate::query::influxql::answer::{SeriesPiece, StatementError, texts_array};
-use crate::query::influxql::schema::{ShowTagKeys, ShowTagValues, TagKeys};
+use std::sync::Arc;
 
+use crate::catalog::Table;
+use crate::query::influxql::answer::{SeriesPiece, StatementError, texts_array};
+use crate::query::influxql::expr::Expr;
+use crate::query::influxql::schema::{ShowTagKeys, ShowTagValues, TagKeys};
+use crate::query::session::QuerySession;
+
+use super::series::{Bounds, TagSets};
 use super::{Pieces, Show, page};
 
 impl Show<'_> {
@@ -13,7 +19,7 @@ impl Show<'_> {
         let mut session = self.session(name).await?;
         let mut pieces = Vec::new();
         for (measurement, tables) in &measurements {
-            let sets = self.sets_that_count(&mut session, measurement, tables, statement.condition.as_ref()).await?;
+            let sets = self.sets_of_stretches(&mut session, measurement, tables, statement.condition.as_ref()).await?;
             let keys = sets.columns.keys().filter(|key| !sets.values(key).is_empty()).cloned().collect();
             let keys = page(keys, statement.rows);
             if !keys.is_empty() {
@@ -30,7 +36,7 @@ impl Show<'_> {
         let mut session = self.session(name).await?;
         let mut pieces = Vec::new();
         for (measurement, tables) in &measurements {
-            let sets = self.sets_that_count(&mut session, measurement, tables, statement.condition.as_ref()).await?;
+            let sets = self.sets_of_stretches(&mut session, measurement, tables, statement.condition.as_ref()).await?;
             let mut rows = Vec::new();
             for key in sets.columns.keys().filter(|key| statement.keys.mean(key)) {
                 rows.extend(sets.values(key).into_iter().map(|value| (key.clone(), value)));
@@ -44,6 +50,25 @@ impl Show<'_> {
             pieces.push(SeriesPiece::of(Some(measurement), &["key", "value"], vec![keys, values]));
         }
         Ok(pieces)
+    }
+
+    /// Bounds on time pick the stretches of time that a policy's shards are to cover, not points.
+    async fn sets_of_stretches(
+        &self,
+        session: &mut QuerySession,
+        measurement: &str,
+        tables: &[Arc<Table>],
+        condition: Option<&Expr>,
+    ) -> Result<TagSets, StatementError> {
+        let width_ns = tables.iter().filter_map(|table| {
+            let database = self.state.database(&table.name.tenant, &table.name.database)?;
+            Some(database.policy(&table.name.policy)?.shard_duration_ns)
+        });
+        let bounds = match self.bounds(condition)? {
+            Bounds::ALL => Bounds::ALL,
+            bounds => bounds.widened(width_ns.max().unwrap_or(1)),
+        };
+        self.sets_that_count(session, measurement, tables, condition, bounds).await
     }
 }
 

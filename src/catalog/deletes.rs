@@ -1,0 +1,102 @@
+//! Deletes: tables dropped whole, and tombstones for rows.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::model::{SeriesFilter, TableId, Tombstone};
+use crate::storage::segment::Segment;
+
+use super::change::Change;
+use super::error::CatalogError;
+use super::handle::Catalog;
+use super::state::{CatalogState, Table};
+
+/// Deletes of one table that compaction has not made physical yet; more are refused.
+const TOMBSTONES_MAX: usize = 1000;
+
+/// Rows to be deleted of one table.
+#[derive(Debug, Clone)]
+pub struct Delete {
+    pub table: TableId,
+    /// Both included, nanoseconds.
+    pub time_min_ns: i64,
+    pub time_max_ns: i64,
+    pub series: SeriesFilter,
+}
+
+impl Catalog {
+    /// Records deletes of rows that are in segments now; durable, and seen by every later query, on `Ok`.
+    ///
+    /// Rows that are in no segment yet are untouched: who wants them gone as well flushes first. Of tables that are gone
+    /// there is nothing to delete.
+    pub async fn delete_rows(&self, deletes: Vec<Delete>) -> Result<Arc<CatalogState>, CatalogError> {
+        let ids: Vec<Uuid> = deletes.iter().map(|_| Uuid::now_v7()).collect();
+        self.update(move |state| {
+            let mut changes = Vec::new();
+            for (delete, id) in deletes.iter().zip(&ids) {
+                let Some(table) = state.table(delete.table) else { continue };
+                if table.tombstones.iter().any(|known| known.id == *id) {
+                    continue; // an answer was lost: the commit is there already
+                }
+                if table.segments.is_empty() {
+                    continue;
+                }
+                if table.tombstones.len() >= TOMBSTONES_MAX {
+                    return Err(CatalogError::TooManyDeletes { table: table.name.clone(), max: TOMBSTONES_MAX });
+                }
+                let ordinal = table.last_tombstone() + 1;
+                let Delete { time_min_ns, time_max_ns, ref series, .. } = *delete;
+                let series = series.clone();
+                let tombstone = Tombstone { id: *id, ordinal, time_min_ns, time_max_ns, series };
+                changes.push(Change::AddTombstone { table: delete.table, tombstone });
+            }
+            Ok(changes)
+        })
+        .await
+    }
+
+    /// Drops a measurement under every policy of a database, with its columns. A missing one is fine.
+    pub async fn drop_measurement(
+        &self,
+        tenant: &str,
+        database: &str,
+        name: &str,
+    ) -> Result<Arc<CatalogState>, CatalogError> {
+        let (tenant, database, name) = (tenant.to_string(), database.to_string(), name.to_string());
+        self.update(move |state| {
+            let not_found = || CatalogError::DatabaseNotFound { database: database.clone() };
+            let owner = state.database(&tenant, &database).ok_or_else(not_found)?;
+            let tables = owner.policies.iter().filter_map(|policy| state.table_named(owner, &policy.name, &name));
+            Ok(tables.map(|table| Change::DropTable { table: table.id }).collect())
+        })
+        .await
+    }
+}
+
+impl Table {
+    /// Deletes that hold for rows of a segment and were not made physical when it was written.
+    pub fn tombstones_of(&self, segment: &Segment) -> Vec<Tombstone> {
+        let held = self.tombstones.iter().filter(|tombstone| holds(tombstone, segment));
+        held.map(|tombstone| (**tombstone).clone()).collect()
+    }
+
+    /// Number of the newest delete that segments may know of.
+    pub fn last_tombstone(&self) -> u64 {
+        let known = self.tombstones.iter().map(|tombstone| tombstone.ordinal);
+        let applied = self.segments.iter().map(|segment| segment.tombstones_applied);
+        known.chain(applied).max().unwrap_or(0)
+    }
+
+    /// Deletes that hold for no segment any more.
+    pub fn spent_tombstones(&self) -> Vec<Uuid> {
+        let is_spent = |tombstone: &&Arc<Tombstone>| !self.segments.iter().any(|segment| holds(tombstone, segment));
+        self.tombstones.iter().filter(is_spent).map(|tombstone| tombstone.id).collect()
+    }
+}
+
+fn holds(tombstone: &Tombstone, segment: &Segment) -> bool {
+    segment.tombstones_applied < tombstone.ordinal
+        && segment.time_min_ns <= tombstone.time_max_ns
+        && segment.time_max_ns >= tombstone.time_min_ns
+}

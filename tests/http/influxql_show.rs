@@ -1,0 +1,138 @@
+//! SHOW and DELETE over `/query`: what is stored, from rows that are flushed and rows that are not.
+
+use crate::http_gate::{Gate, encoded};
+
+/// The results of `q`, sent by POST.
+#[track_caller]
+fn ask(gate: &Gate, q: &str) -> serde_json::Value {
+    let body = format!("db=d&q={}", encoded(q));
+    let answer = gate.post("/query", body).header("Content-Type", "application/x-www-form-urlencoded").send();
+    answer.expect(200).json()["results"].clone()
+}
+
+/// The answer of one statement: `name: row, row; name: …`, values of a row separated by blanks.
+#[track_caller]
+fn shown(gate: &Gate, q: &str) -> String {
+    let results = ask(gate, q);
+    if let Some(error) = results[0]["error"].as_str() {
+        return format!("error: {error}");
+    }
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
+    let row = |row: &serde_json::Value| row.as_array().unwrap().iter().map(text).collect::<Vec<_>>().join(" ");
+    let series = results[0]["series"].as_array().cloned().unwrap_or_default();
+    let shown = series.iter().map(|series| {
+        let rows = series["values"].as_array().cloned().unwrap_or_default();
+        let rows = rows.iter().map(row).collect::<Vec<_>>().join(", ");
+        series["name"].as_str().map_or_else(|| rows.clone(), |name| format!("{name}: {rows}"))
+    });
+    shown.collect::<Vec<_>>().join("; ")
+}
+
+fn filled() -> Gate {
+    let gate = Gate::start();
+    gate.create_database("d");
+    gate.write("d", "cpu,host=a,dc=x v=1 1\ncpu,host=b v=1i 2\nmem v=1 1");
+    gate.write("d", "cpu,host=a,dc=x v=2 3\ncpu,host=c,dc=y w=\"t\" 4");
+    gate
+}
+
+#[test]
+fn what_is_stored_is_shown_before_and_after_a_flush() {
+    let mut gate = filled();
+    for again in [true, false] {
+        for (q, expected) in [
+            ("SHOW MEASUREMENTS", "measurements: cpu, mem"),
+            ("SHOW MEASUREMENTS WHERE dc = 'y'", "measurements: cpu"),
+            ("SHOW SERIES", "cpu,dc=x,host=a, cpu,dc=y,host=c, cpu,host=b, mem"),
+            ("SHOW SERIES WHERE dc = ''", "cpu,host=b, mem"),
+            ("SHOW SERIES FROM cpu WHERE host =~ /[ab]/ AND dc != 'x'", "cpu,host=b"),
+            ("SHOW SERIES WHERE v > 1", "error: invalid tag comparison operator"),
+            ("SHOW SERIES WHERE time > 2", "cpu,dc=x,host=a, cpu,dc=y,host=c"),
+            ("SHOW TAG KEYS", "cpu: dc, host"),
+            ("SHOW TAG KEYS WHERE host = 'b'", "cpu: host"),
+            ("SHOW TAG VALUES WITH KEY = host", "cpu: host a, host b, host c"),
+            ("SHOW TAG VALUES WITH KEY IN (dc, host) WHERE dc = 'y'", "cpu: dc y, host c"),
+            ("SHOW TAG VALUES WITH KEY =~ /./ LIMIT 1 OFFSET 1", "cpu: dc y"),
+            ("SHOW FIELD KEYS", "cpu: v float, w string; mem: v float"),
+            ("SHOW SERIES EXACT CARDINALITY", "cpu: 3; mem: 1"),
+            ("SHOW TAG VALUES CARDINALITY WITH KEY = host", "cpu: 3"),
+            ("SHOW SERIES CARDINALITY ON none", "0"),
+            ("SHOW TAG KEYS ON none", "error: database not found: none"),
+        ] {
+            assert_eq!(shown(&gate, q), expected, "{q}");
+        }
+        if again {
+            gate.ask_to_stop();
+            gate.wait_for_exit();
+            gate.start_again();
+        }
+    }
+}
+
+#[test]
+fn deleted_rows_are_gone_and_later_ones_stay() {
+    let mut gate = filled();
+    assert_eq!(shown(&gate, "DELETE FROM cpu WHERE host = 'a' AND time <= 1"), "");
+    assert_eq!(gate.sql("d", "select count(*) from cpu"), "count(*)\n3\n");
+    assert_eq!(shown(&gate, "SHOW SERIES FROM cpu WHERE host = 'a'"), "cpu,dc=x,host=a");
+    gate.write("d", "cpu,host=a,dc=x v=9 1");
+    assert_eq!(gate.sql("d", "select v from cpu where time = to_timestamp_nanos(1)"), "v\n9.0\n");
+    assert_eq!(shown(&gate, "DROP SERIES WHERE dc = 'x'"), "");
+    assert_eq!(shown(&gate, "SHOW SERIES"), "cpu,dc=y,host=c, cpu,host=b, mem");
+    assert_eq!(
+        shown(&gate, "DELETE WHERE v = 1"),
+        "error: shard N: fields not supported in WHERE clause during deletion".replace('N', &field_shard(&gate))
+    );
+    gate.kill_and_restart();
+    assert_eq!(shown(&gate, "SHOW SERIES"), "cpu,dc=y,host=c, cpu,host=b, mem");
+    assert_eq!(shown(&gate, "DELETE FROM mem"), "");
+    assert_eq!(shown(&gate, "SHOW MEASUREMENTS; SHOW FIELD KEYS FROM mem"), "measurements: cpu");
+    gate.post("/write?db=d", "mem v=\"text\" 1").send().expect(400);
+    assert_eq!(shown(&gate, "DROP MEASUREMENT mem"), "");
+    gate.post("/write?db=d", "mem v=\"text\" 1").send().expect(204);
+    assert_eq!(shown(&gate, "SHOW FIELD KEYS FROM mem"), "mem: v string");
+}
+
+/// The number that the server names in its refusal.
+fn field_shard(gate: &Gate) -> String {
+    let text = shown(gate, "DELETE WHERE v = 1");
+    text.trim_start_matches("error: shard ").split(':').next().unwrap().to_string()
+}
+
+#[test]
+fn policies_come_change_and_go_with_their_rows() {
+    let gate = filled();
+    assert_eq!(shown(&gate, "CREATE RETENTION POLICY p ON d DURATION 1d REPLICATION 1 DEFAULT"), "");
+    assert_eq!(shown(&gate, "SHOW RETENTION POLICIES ON d"), "autogen 0s 168h0m0s 1 false, p 24h0m0s 1h0m0s 1 true");
+    assert_eq!(shown(&gate, "ALTER RETENTION POLICY p ON d DURATION INF"), "");
+    gate.write("d", "other v=1 1");
+    assert_eq!(shown(&gate, "SHOW MEASUREMENTS"), "measurements: cpu, mem, other");
+    assert_eq!(shown(&gate, "DROP RETENTION POLICY p ON d"), "");
+    assert_eq!(shown(&gate, "SHOW MEASUREMENTS"), "measurements: cpu, mem");
+    gate.post("/write?db=d", "other v=1 1").send().expect(500);
+}
+
+#[test]
+fn users_and_stored_queries_outlive_the_process() {
+    let mut gate = filled();
+    for q in [
+        "CREATE USER ann WITH PASSWORD 'secret' WITH ALL PRIVILEGES",
+        "CREATE USER bob WITH PASSWORD 'b'",
+        "GRANT ALL ON d TO bob",
+        "REVOKE READ ON d FROM bob",
+        "CREATE CONTINUOUS QUERY cq ON d BEGIN SELECT mean(v) INTO m FROM cpu GROUP BY time(1h) END",
+        "CREATE SUBSCRIPTION s ON d.autogen DESTINATIONS ALL 'http://h:1'",
+    ] {
+        assert_eq!(shown(&gate, q), "", "{q}");
+    }
+    gate.kill_and_restart();
+    assert_eq!(shown(&gate, "SHOW USERS"), "ann true, bob false");
+    assert_eq!(shown(&gate, "SHOW GRANTS FOR bob"), "d WRITE");
+    let cq = "cq CREATE CONTINUOUS QUERY cq ON d BEGIN SELECT mean(v) INTO d.autogen.m FROM d.autogen.cpu GROUP BY time(1h) END";
+    assert!(shown(&gate, "SHOW CONTINUOUS QUERIES").ends_with(&format!("d: {cq}")));
+    assert_eq!(shown(&gate, "SHOW SUBSCRIPTIONS"), "d: autogen s ALL [\"http://h:1\"]");
+    assert!(!gate.log().contains("secret"));
+    assert_eq!(shown(&gate, "CREATE USER bob WITH PASSWORD 'x'"), "error: user already exists");
+    assert_eq!(shown(&gate, "DROP DATABASE d"), "");
+    assert_eq!(shown(&gate, "SHOW GRANTS FOR bob"), "");
+}
