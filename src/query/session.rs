@@ -6,17 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::common::DataFusionError;
+use datafusion::datasource::provider_as_source;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{LogicalPlan, TableSource};
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::SessionConfig;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStore;
 use prometheus::{HistogramOpts, HistogramVec, IntGauge, Registry};
 
-use crate::catalog::CatalogState;
+use crate::catalog::{CatalogState, Table};
 use crate::storage::damage::DamagedSegments;
 
 use super::answer::{RowStream, Running};
@@ -26,7 +31,7 @@ use super::functions::{self, ValueMemory, rows_beside_constants};
 use super::influxql::show::series::SeriesCache;
 use super::limits::{Admission, SharedMemory};
 use super::names::{Names, Tenants};
-use super::provider::Sources;
+use super::provider::{Sources, TableRows};
 use super::readers::SegmentReaders;
 use super::running::RunningQueries;
 use super::scan::register_store;
@@ -196,7 +201,7 @@ impl QueryEngine {
             .build();
         // The one moment that `now()` means throughout the query.
         state.mark_start_execution();
-        Ok(QuerySession { names, state, running })
+        Ok(QuerySession { names, sources: self.sources.clone(), state, running })
     }
 
     fn config(&self, scope: &QueryScope) -> SessionConfig {
@@ -219,19 +224,75 @@ impl QueryEngine {
 
     /// Runs a plan that was made with `session`; rows come as the answer is polled.
     pub async fn execute(&self, session: QuerySession, plan: LogicalPlan) -> Result<RowStream, QueryError> {
-        let QuerySession { mut state, mut running, .. } = session;
-        let planned = async {
-            let plan = state.optimize(&plan)?;
-            let batch_rows = rows_beside_constants(&plan, state.config().batch_size())?;
-            *state.config_mut() = state.config().clone().with_batch_size(batch_rows);
-            let plan = state.query_planner().create_physical_plan(&plan, &state).await?;
-            execute_stream(plan, state.task_ctx())
-        };
-        match within(&mut running, planned).await {
+        let QuerySession { state, mut running, .. } = session;
+        match within(&mut running, start(state, plan)).await {
             Ok(rows) => Ok(RowStream::new(rows, running)),
             Err(error) => Err(error),
         }
     }
+
+    /// Runs plans that were made with `session` one after the other: each is started when the one before it has no more
+    /// rows. There is at least one, and all have the same columns.
+    pub(super) async fn execute_all(
+        &self,
+        session: QuerySession,
+        plans: Vec<LogicalPlan>,
+    ) -> Result<RowStream, QueryError> {
+        let QuerySession { state, mut running, .. } = session;
+        let mut plans = plans.into_iter();
+        let Some(first) = plans.next() else { return Err(QueryError::internal("no plan to run")) };
+        let first = within(&mut running, start(state.clone(), first)).await?;
+        let schema = first.schema();
+        let others = stream::iter(plans).then(move |plan| start(state.clone(), plan)).try_flatten();
+        let rows = RecordBatchStreamAdapter::new(schema, first.chain(others));
+        Ok(RowStream::new(Box::pin(rows), running))
+    }
+
+    /// Plans as text, a line an operator. `run`: they are run first, and each line says what it came to.
+    pub(super) async fn describe_all(
+        &self,
+        session: QuerySession,
+        plans: Vec<LogicalPlan>,
+        run: bool,
+    ) -> Result<Vec<String>, QueryError> {
+        let QuerySession { state, mut running, .. } = session;
+        let mut lines = Vec::new();
+        for plan in plans {
+            let text = within(&mut running, described(state.clone(), plan, run)).await?;
+            lines.extend(text.lines().map(str::to_string));
+        }
+        running.finish();
+        Ok(lines)
+    }
+}
+
+/// Starts a plan.
+async fn start(state: SessionState, plan: LogicalPlan) -> Result<SendableRecordBatchStream, DataFusionError> {
+    let (plan, task) = physical(state, &plan).await?;
+    execute_stream(plan, task)
+}
+
+/// A plan as it runs, and what it runs with. Its batches are as short as its constants want them.
+async fn physical(
+    mut state: SessionState,
+    plan: &LogicalPlan,
+) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>), DataFusionError> {
+    let plan = state.optimize(plan)?;
+    let batch_rows = rows_beside_constants(&plan, state.config().batch_size())?;
+    *state.config_mut() = state.config().clone().with_batch_size(batch_rows);
+    let plan = state.query_planner().create_physical_plan(&plan, &state).await?;
+    Ok((plan, state.task_ctx()))
+}
+
+/// A plan as text, a line an operator. `run`: it is run first, its rows go nowhere, and each line says what it came to.
+async fn described(state: SessionState, plan: LogicalPlan, run: bool) -> Result<String, DataFusionError> {
+    let (plan, task) = physical(state, &plan).await?;
+    if !run {
+        return Ok(displayable(plan.as_ref()).indent(false).to_string());
+    }
+    let mut rows = execute_stream(plan.clone(), task)?;
+    while rows.try_next().await?.is_some() {}
+    Ok(DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(false).to_string())
 }
 
 /// Most partitions a request may ask for.
@@ -240,6 +301,7 @@ const MAX_PARTITIONS: usize = 256;
 /// One query's view: names, functions, limits. It holds the query's turn.
 pub struct QuerySession {
     names: Names,
+    sources: Sources,
     state: SessionState,
     running: Running,
 }
@@ -252,6 +314,11 @@ impl QuerySession {
 
     pub(super) fn names(&self) -> &Names {
         &self.names
+    }
+
+    /// A table of the session's version of the catalog, for a plan to read.
+    pub(super) fn table(&self, table: &Arc<Table>) -> Arc<dyn TableSource> {
+        provider_as_source(Arc::new(TableRows::new(table.clone(), self.sources.clone())))
     }
 
     /// Does a part of the work under the query's time limit.

@@ -8,6 +8,7 @@ mod answer;
 mod bind;
 pub mod error;
 pub mod headers;
+mod into;
 mod ping;
 mod query;
 mod refusal;

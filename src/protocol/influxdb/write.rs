@@ -14,7 +14,7 @@ use crate::protocol::{Core, Gate, RequestLimits};
 use super::error::WireError;
 use super::{accept, refusal, stamped};
 
-const RULES: Rules = Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true };
+pub(super) const RULES: Rules = Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true };
 
 /// `POST /write`: line protocol into one database.
 ///

@@ -20,6 +20,7 @@
 //! | [`qualify`] | names in full |
 //! | [`deletion`] | which rows DELETE and its like mean |
 //! | [`show`] | SHOW, answered |
+//! | [`plan`] | SELECT: what it means, how it is computed |
 //! | [`answer`] | what a statement answers: series of rows, or why not |
 //!
 //! Grammar: InfluxDB 1.8, "Influx Query Language (InfluxQL) reference". Printing and parsing are inverse:
@@ -42,6 +43,7 @@ pub mod language;
 pub mod lexer;
 pub mod params;
 pub mod parser;
+pub mod plan;
 pub mod policy;
 mod print;
 pub mod qualify;

@@ -2,6 +2,7 @@
 
 mod damage;
 mod functions;
+mod influxql;
 mod limits;
 mod oracle;
 mod plans;

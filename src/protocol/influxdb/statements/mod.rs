@@ -8,10 +8,13 @@ mod users;
 use crate::catalog::CatalogError;
 use crate::protocol::Core;
 use crate::query::influxql::answer::{Message, SeriesStream, StatementError};
+use crate::query::influxql::plan::execute::Asker;
 use crate::query::influxql::qualify::Defaults;
 use crate::query::influxql::server::{DropShard, KillQuery};
 use crate::query::influxql::show::ShowScope;
 use crate::query::influxql::{Statement, qualify};
+
+use super::into::IngestSink;
 
 /// What a statement means beyond its text.
 #[derive(Debug, Clone)]
@@ -28,6 +31,17 @@ pub(super) struct Request {
 impl Request {
     fn defaults(&self) -> Defaults<'_> {
         Defaults { tenant: self.tenant, database: &self.database, policy: &self.policy }
+    }
+
+    /// For whom queries run, and that they run now.
+    fn asker(&self, core: &Core) -> Asker {
+        let given = |name: &str| Some(name.to_string()).filter(|name| !name.is_empty());
+        Asker {
+            tenant: self.tenant.to_string(),
+            database: given(&self.database),
+            policy: given(&self.policy),
+            now: (core.ingest.clock)(),
+        }
     }
 }
 
@@ -78,6 +92,14 @@ async fn run(core: &Core, request: &Request, statement: &Statement) -> Result<Se
         Statement::Delete(delete) => deletes::delete(core, request, delete).await,
         Statement::DropSeries(drop) => deletes::drop_series(core, request, drop).await,
         Statement::DropMeasurement(drop) => deletes::drop_measurement(core, request, drop).await,
+        Statement::Explain(explain) => core.queries.explain(&request.asker(core), explain).await,
+        Statement::Select(select) => match &select.target {
+            None => core.queries.select(&request.asker(core), select).await,
+            Some(target) => {
+                let sink = IngestSink(&core.ingest);
+                core.queries.select_into(&request.asker(core), select, target, &sink).await
+            }
+        },
         Statement::KillQuery(kill) => kill_query(core, kill),
         Statement::DropShard(drop) => drop_shard(drop),
         other => Err(StatementError::NotSupported(other.words().to_string())),

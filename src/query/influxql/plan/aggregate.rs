@@ -1,0 +1,273 @@
+//! Selects with calls that make one value of a group: mean, max, percentile and the like, over everything or in windows.
+//!
+//! The rows of a group are the points of one output series, in one window if there are windows. All calls are computed
+//! side by side; what a call has no point for is null.
+
+use datafusion::common::{Column, Result, ScalarValue};
+use datafusion::functions::core::expr_fn::{get_field, nullif};
+use datafusion::functions_aggregate::expr_fn::{avg, count, count_distinct, max, min, sum};
+use datafusion::logical_expr::utils::disjunction;
+use datafusion::logical_expr::{Expr as Plan, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, cast, lit};
+
+use crate::query::functions::series::{Choice, Kind, collected, mean_of_integers, selector, window_start};
+use crate::query::influxql::answer::StatementError;
+use crate::query::influxql::clauses::Direction;
+use crate::query::influxql::expr::VarRef;
+use crate::query::influxql::select::Fill;
+use crate::query::series::{Fill as Windowed, FillRule, SeriesOperation, Windows, series_plan};
+
+use super::calls::{Aggregate, Function, Planned};
+use super::fields::Parts;
+use super::read::{Read, Wanted, planning};
+use super::resolve::Query;
+use super::rows::{TIME, call_column, column, timestamp, value_column};
+use super::select::{Planner, series_order};
+use super::sequence::over_windows;
+use super::types::Type;
+use super::typing::type_of_ref;
+
+/// One aggregate of a group and what it is called until all are there.
+struct Computed {
+    aggregates: Vec<Plan>,
+    /// The value, over the columns of `aggregates`.
+    value: Plan,
+    /// Whether there is one, over the same columns, and no more than a glance at one of them.
+    present: Plan,
+    /// Of a selector: the point, whose members are its value, its time, and what stands beside it.
+    point: Option<Plan>,
+}
+
+impl Planner<'_> {
+    /// Calls that make one value of each group: keys, [`TIME`], and a column for each call and each reference beside one.
+    pub(super) fn aggregates(
+        &self,
+        query: &Query,
+        parts: &Parts,
+        calls: &[Planned],
+    ) -> Result<Option<Read>, StatementError> {
+        let refs = fields_read(calls, &parts.refs);
+        let drivers = drivers(calls, &refs);
+        let wanted =
+            Wanted { query, refs: &refs, drivers: &drivers, drivers_decide_inner: true, range: query.read_range() };
+        let Some(read) = wanted.read(self.sources(query)?)? else { return Ok(None) };
+        let plan = || {
+            let grouped = grouped(query, parts, calls, &refs, read)?;
+            over_windows(query, parts, calls, filled(query, parts, calls, grouped)?)
+        };
+        plan().map(Some).map_err(planning)
+    }
+}
+
+/// The references that calls are about, then those that stand beside calls; each once.
+pub(super) fn fields_read(calls: &[Planned], beside: &[VarRef]) -> Vec<VarRef> {
+    let mut refs: Vec<VarRef> = Vec::new();
+    for reference in calls.iter().map(|call| &call.field).chain(beside) {
+        if !refs.contains(reference) {
+            refs.push(reference.clone());
+        }
+    }
+    refs
+}
+
+/// Positions of the fields that calls are about.
+pub(super) fn drivers(calls: &[Planned], refs: &[VarRef]) -> Vec<usize> {
+    let known = calls.iter().filter(|call| call.kind() != Type::Unknown);
+    let mut positions: Vec<usize> =
+        known.filter_map(|call| refs.iter().position(|reference| *reference == call.field)).collect();
+    positions.sort_unstable();
+    positions.dedup();
+    positions
+}
+
+/// The column of a reference among `refs`.
+pub(super) fn value_of(reference: &VarRef, refs: &[VarRef]) -> Plan {
+    let position = refs.iter().position(|known| known == reference);
+    position.map_or_else(|| lit(ScalarValue::Null), |i| column(value_column(i)))
+}
+
+/// The column of a reference beside a call. Tags are texts there: a dictionary is of no use to a single value.
+pub(super) fn aside(reference: &VarRef, refs: &[VarRef]) -> Plan {
+    let value = value_of(reference, refs);
+    if type_of_ref(reference) == Type::Tag { cast(value, Type::String.arrow()) } else { value }
+}
+
+/// A row a group, with a column for each call and each reference beside a call.
+fn grouped(query: &Query, parts: &Parts, calls: &[Planned], refs: &[VarRef], read: Read) -> Result<Read> {
+    let keeps_time = calls.len() == 1 && calls[0].is_selector() && query.windows.is_none();
+    let mut groups = read.keys.columns();
+    if let Some(windows) = &query.windows {
+        groups.push(window_start(column(TIME), windows).alias(TIME));
+    }
+    let mut aggregates = Vec::new();
+    let mut computed = Vec::with_capacity(calls.len());
+    for (i, call) in calls.iter().enumerate() {
+        let aggregate = match &call.function {
+            Function::Aggregate(aggregate) | Function::OverWindows(_, aggregate) => *aggregate,
+            Function::Several(_) | Function::Sequence(_) => continue,
+        };
+        let has_company = calls.len() > 1;
+        let in_range = plain_range(query, call).filter(|_| query.read_range() != query.range);
+        let beside: &[VarRef] = if has_company { &[] } else { &parts.refs };
+        let with_point = !has_company && (keeps_time || !beside.is_empty());
+        let beside: Vec<Plan> = beside.iter().map(|reference| aside(reference, refs)).collect();
+        let value = (call.kind() != Type::Unknown).then(|| value_of(&call.field, refs));
+        let one = compute(aggregate, call.kind(), value, &beside, in_range, with_point, i)?;
+        aggregates.extend(one.aggregates.iter().cloned());
+        computed.push(one);
+    }
+    let builder = LogicalPlanBuilder::from(read.plan.clone()).aggregate(groups, aggregates)?;
+
+    let mut columns = read.keys.columns();
+    let only_point = computed.first().and_then(|one| one.point.clone()).filter(|_| keeps_time);
+    columns.push(match (&query.windows, only_point) {
+        (Some(_), _) => column(TIME),
+        (None, Some(point)) => get_field(point, "time").alias(TIME),
+        (None, None) => timestamp(query.range.start_or_zero()).alias(TIME),
+    });
+    let point = computed.first().and_then(|one| one.point.clone());
+    let has_value = disjunction(computed.iter().map(|one| one.present.clone())).unwrap_or_else(|| lit(false));
+    columns.extend(computed.iter().enumerate().map(|(i, one)| one.value.clone().alias(call_column(i))));
+    for (i, reference) in parts.refs.iter().enumerate() {
+        let beside = match &point {
+            Some(point) => cast(get_field(point.clone(), format!("aux_{i}")), type_of_ref(reference).arrow()),
+            None => super::values::null(type_of_ref(reference)),
+        };
+        columns.push(beside.alias(value_column(i)));
+    }
+    let plan = builder.filter(has_value)?.project(columns)?.build()?;
+    let tags = read.keys.names();
+    let order = match query.windows {
+        Some(_) => [TIME.to_string()].into_iter().chain(tags).collect(),
+        None => tags.into_iter().chain([TIME.to_string()]).collect(),
+    };
+    Ok(Read { plan, order, ..read })
+}
+
+/// The condition for rows that a call without a look back takes.
+fn plain_range(query: &Query, call: &Planned) -> Option<Plan> {
+    if matches!(call.function, Function::OverWindows(..)) {
+        return None;
+    }
+    let filters = query.range.filters(&column(TIME));
+    datafusion::logical_expr::utils::conjunction(filters)
+}
+
+fn compute(
+    aggregate: Aggregate,
+    kind: Type,
+    value: Option<Plan>,
+    beside: &[Plan],
+    in_range: Option<Plan>,
+    with_point: bool,
+    number: usize,
+) -> Result<Computed> {
+    let result = match aggregate {
+        Aggregate::Count | Aggregate::CountDistinct => Type::Integer,
+        Aggregate::Mean | Aggregate::Median | Aggregate::Stddev => Type::Float,
+        _ => kind,
+    };
+    let Some(value) = value else {
+        let value = super::values::null(result);
+        return Ok(Computed { aggregates: Vec::new(), value, present: lit(false), point: None });
+    };
+    let name = |part: usize| format!("aggregate_{number}_{part}");
+    let mut aggregates = Vec::new();
+    let mut add = |plan: Plan| -> Result<Plan> {
+        let plan = match &in_range {
+            Some(condition) => plan.filter(condition.clone()).build()?,
+            None => plan,
+        };
+        let name = name(aggregates.len());
+        aggregates.push(plan.alias(&name));
+        Ok(column(name))
+    };
+    let point_args = |first: Option<Plan>| {
+        let args = first.into_iter().chain([value.clone(), column(TIME)]);
+        args.chain(beside.iter().cloned()).collect::<Vec<_>>()
+    };
+    let mut point = None;
+    let value = match aggregate {
+        Aggregate::Count => nullif(add(count(value))?, lit(0i64)),
+        Aggregate::CountDistinct => nullif(add(count_distinct(value))?, lit(0i64)),
+        Aggregate::Sum => add(sum(value))?,
+        Aggregate::Mean if kind == Type::Float => add(avg(value))?,
+        Aggregate::Mean => {
+            let total = add(sum(value.clone()))?;
+            mean_of_integers(total, add(count(value))?)
+        }
+        Aggregate::Spread => {
+            let most = add(max(value.clone()))?;
+            most - add(min(value))?
+        }
+        Aggregate::Median => add(collected(Kind::Median).call(vec![value]))?,
+        Aggregate::Stddev => add(collected(Kind::Stddev).call(vec![value]))?,
+        Aggregate::Mode => add(collected(Kind::Mode).call(vec![value, column(TIME)]))?,
+        Aggregate::Selector(Choice::Min) if !with_point => add(min(value))?,
+        Aggregate::Selector(Choice::Max) if !with_point => add(max(value))?,
+        Aggregate::Selector(choice) => {
+            let chosen = add(selector(choice).call(point_args(None)))?;
+            point = Some(chosen.clone());
+            get_field(chosen, "value")
+        }
+        Aggregate::Percentile(rank) => {
+            let chosen = add(collected(Kind::Percentile).call(point_args(Some(lit(rank)))))?;
+            point = Some(chosen.clone());
+            get_field(chosen, "value")
+        }
+    };
+    let first = column(name(0));
+    let present = match aggregate {
+        Aggregate::Count | Aggregate::CountDistinct => first.gt(lit(0i64)),
+        _ => first.is_not_null(),
+    };
+    Ok(Computed { aggregates, value, present, point })
+}
+
+/// With rows for windows in which there was nothing, and what is missing replaced.
+fn filled(query: &Query, parts: &Parts, calls: &[Planned], read: Read) -> Result<Read> {
+    let plan = match (&query.windows, query.fill) {
+        (Some(_), Fill::None) | (None, _) => read.plan.clone(),
+        (Some(windows), _) => with_windows(query, parts, calls, windows, &read)?,
+    };
+    Ok(Read { plan, ..read })
+}
+
+fn with_windows(
+    query: &Query,
+    parts: &Parts,
+    calls: &[Planned],
+    windows: &Windows,
+    read: &Read,
+) -> Result<LogicalPlan> {
+    let range = query.read_range();
+    let below = (!range.is_unbounded_below()).then_some(range.start);
+    let above = (!range.is_unbounded_above()).then_some(range.end);
+    let (from, to) = match query.direction {
+        Direction::Ascending => (below, above),
+        Direction::Descending => (above, below),
+    };
+    let schema = read.plan.schema().clone();
+    let mut rules = Vec::new();
+    for (i, call) in calls.iter().enumerate() {
+        let name = call_column(i);
+        let data_type = schema.field_with_unqualified_name(&name)?.data_type();
+        let counts = matches!(
+            call.function,
+            Function::Aggregate(Aggregate::Count | Aggregate::CountDistinct)
+                | Function::OverWindows(_, Aggregate::Count | Aggregate::CountDistinct)
+        );
+        let rule = match query.fill {
+            Fill::Null if counts => FillRule::number(0.0, data_type),
+            Fill::Null | Fill::None => FillRule::Null,
+            Fill::Integer(number) => FillRule::number(number as f64, data_type),
+            Fill::Number(number) => FillRule::number(number, data_type),
+            Fill::Previous => FillRule::Previous,
+            Fill::Linear => FillRule::Linear,
+        };
+        rules.push((Column::new_unqualified(name), rule));
+    }
+    let beside = if query.fill == Fill::Previous { FillRule::Previous } else { FillRule::Null };
+    rules.extend((0..parts.refs.len()).map(|i| (Column::new_unqualified(value_column(i)), beside.clone())));
+    let fill = Windowed { windows: windows.clone(), from, to, rules };
+    series_plan(read.plan.clone(), series_order(&read.keys, query.direction), SeriesOperation::Fill(fill))
+}

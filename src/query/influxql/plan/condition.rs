@@ -1,0 +1,98 @@
+//! WHERE, without what it says about time: an expression that is true for the rows wanted.
+
+use datafusion::common::ScalarValue;
+use datafusion::functions::core::expr_fn::coalesce;
+use datafusion::logical_expr::utils::{conjunction, disjunction};
+use datafusion::logical_expr::{Expr as Plan, lit};
+
+use crate::query::influxql::answer::StatementError;
+use crate::query::influxql::expr::{Binary, BinaryOp, Expr, Literal, Logic, VarRef};
+
+use super::fields::arithmetic_of;
+use super::types::Type;
+use super::values::{Comparison, Division, Value, arithmetic, compare, match_pattern, math_call};
+
+/// The condition over a source's rows, whose columns `column` finds. Null and false both mean no.
+pub(super) fn condition(expr: &Expr, column: &dyn Fn(&VarRef) -> Value) -> Result<Plan, StatementError> {
+    let value = Conditions { column }.value(expr)?;
+    Ok(as_condition(value))
+}
+
+/// What is no boolean is never true.
+fn as_condition(value: Value) -> Plan {
+    if value.kind == Type::Boolean { value.expr } else { lit(false) }
+}
+
+struct Conditions<'a> {
+    column: &'a dyn Fn(&VarRef) -> Value,
+}
+
+impl Conditions<'_> {
+    fn value(&self, expr: &Expr) -> Result<Value, StatementError> {
+        Ok(match expr {
+            Expr::Ref(reference) => (self.column)(reference),
+            Expr::Paren(inner) => self.value(inner)?,
+            Expr::Literal(literal) => literal_value(literal),
+            Expr::Logic(logic, terms) => {
+                let terms = terms.iter().map(|term| Ok(as_condition(self.value(term)?)));
+                let terms = terms.collect::<Result<Vec<_>, StatementError>>()?;
+                let all = match logic {
+                    Logic::And => conjunction(terms),
+                    Logic::Or => disjunction(terms),
+                };
+                Value::of(all.unwrap_or_else(|| lit(true)), Type::Boolean)
+            }
+            Expr::Call(call) => {
+                let args = call.args.iter().map(|arg| self.value(arg)).collect::<Result<Vec<_>, _>>()?;
+                math_call(&call.name, &args).unwrap_or_else(|| Value::null(Type::Unknown))
+            }
+            Expr::Binary(binary) => self.binary(binary)?,
+            Expr::Distinct(_) | Expr::Wildcard(_) => Value::null(Type::Unknown),
+        })
+    }
+
+    fn binary(&self, binary: &Binary) -> Result<Value, StatementError> {
+        let left = self.value(&binary.left)?;
+        if let (BinaryOp::EqRegex | BinaryOp::NotEqRegex, Expr::Literal(Literal::Regex(regex))) =
+            (binary.op, &binary.right)
+        {
+            let negated = binary.op == BinaryOp::NotEqRegex;
+            let matches = match_pattern(&left, regex.pattern(), regex.is_match(""), negated);
+            return Ok(Value::of(matches, Type::Boolean));
+        }
+        let right = self.value(&binary.right)?;
+        let op = match binary.op {
+            BinaryOp::Eq => Comparison::Equal,
+            BinaryOp::NotEq => Comparison::NotEqual,
+            BinaryOp::Less => Comparison::Less,
+            BinaryOp::LessEq => Comparison::LessOrEqual,
+            BinaryOp::Greater => Comparison::Greater,
+            BinaryOp::GreaterEq => Comparison::GreaterOrEqual,
+            other => {
+                let Some(op) = arithmetic_of(other) else { return Ok(Value::null(Type::Unknown)) };
+                return Ok(arithmetic(op, left, right, Division::Integer));
+            }
+        };
+        // The outcome of a comparison is never missing to another one.
+        let decided = |value: Value, of: &Expr| {
+            if value.kind == Type::Boolean && !matches!(of, Expr::Ref(_) | Expr::Literal(_)) {
+                return Value::of(coalesce(vec![value.expr, lit(false)]), Type::Boolean);
+            }
+            value
+        };
+        let (left, right) = (decided(left, &binary.left), decided(right, &binary.right));
+        Ok(Value::of(compare(op, &left, &right), Type::Boolean))
+    }
+}
+
+/// A literal as a value. Durations and moments outside of bounds on time compare with nothing.
+pub(super) fn literal_value(literal: &Literal) -> Value {
+    match literal {
+        Literal::Number(number) => Value::float(*number),
+        Literal::Integer(number) => Value::integer(*number),
+        Literal::Unsigned(number) => Value::literal(ScalarValue::UInt64(Some(*number)), Type::Unsigned),
+        Literal::String(text) => Value::literal(ScalarValue::Utf8(Some(text.clone())), Type::String),
+        Literal::Boolean(value) => Value::literal(ScalarValue::Boolean(Some(*value)), Type::Boolean),
+        Literal::Duration(_) | Literal::Regex(_) | Literal::Time(_) | Literal::Nil => Value::null(Type::Unknown),
+    }
+}

@@ -1,0 +1,83 @@
+//! When: the bounds on time in a condition, and the windows that a select groups by.
+
+use crate::query::influxql::check::{Interval, Offset, TimeRange};
+use crate::query::influxql::clauses::Direction;
+use crate::query::influxql::expr::Expr;
+use crate::query::influxql::zone::TimeZone;
+use crate::query::series::{TIME_MAX, TIME_MIN, Windows};
+
+use super::resolve::{Query, is_aggregate_call};
+
+/// Times from and to, both included, nanoseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Range {
+    pub start: i64,
+    pub end: i64,
+}
+
+impl Range {
+    pub(super) fn intersect(self, other: Range) -> Range {
+        Range { start: self.start.max(other.start), end: self.end.min(other.end) }
+    }
+
+    /// The time of what has no time of its own.
+    pub(super) fn start_or_zero(self) -> i64 {
+        if self.is_unbounded_below() { 0 } else { self.start }
+    }
+
+    pub(super) fn is_unbounded_below(self) -> bool {
+        self.start <= TIME_MIN
+    }
+
+    pub(super) fn is_unbounded_above(self) -> bool {
+        self.end >= TIME_MAX
+    }
+}
+
+impl Query {
+    /// The times of the points that are read: before the first window there is one more for calls over windows, so that
+    /// the first one of the range has one before it.
+    pub(super) fn read_range(&self) -> Range {
+        let Some(windows) = &self.windows else { return self.range };
+        let looks_back = self.fields.iter().any(|field| field.expr.any(&mut |part| is_over_windows(part)));
+        if !looks_back {
+            return self.range;
+        }
+        match self.direction {
+            Direction::Ascending if !self.range.is_unbounded_below() => {
+                Range { start: self.range.start.saturating_sub(windows.interval()).max(TIME_MIN), ..self.range }
+            }
+            Direction::Descending if !self.range.is_unbounded_above() => {
+                Range { end: self.range.end.saturating_add(windows.interval()).min(TIME_MAX), ..self.range }
+            }
+            _ => self.range,
+        }
+    }
+}
+
+/// Whether it is a call over what another call makes of the windows, and looks at more than one.
+fn is_over_windows(expr: &Expr) -> bool {
+    match expr {
+        Expr::Call(call) if is_aggregate_call(expr) => {
+            let looks_back = !matches!(call.name.as_str(), "cumulative_sum" | "holt_winters" | "holt_winters_with_fit");
+            let is_sequence = !matches!(call.name.as_str(), "count");
+            looks_back && is_sequence && matches!(call.args.first(), Some(Expr::Call(_)))
+        }
+        _ => false,
+    }
+}
+
+/// The times that a select's own condition allows; with windows, nothing is later than now.
+pub(super) fn of(range: TimeRange, has_windows: bool, now: i64) -> Range {
+    let latest = if has_windows { now } else { TIME_MAX };
+    Range { start: range.min.map_or(TIME_MIN, |min| min.max(TIME_MIN)), end: range.max.unwrap_or(latest).min(TIME_MAX) }
+}
+
+/// `time(length, offset)` as windows; none when the length is negative.
+pub(super) fn windows(interval: &Interval, zone: Option<TimeZone>) -> Option<Windows> {
+    let offset = match interval.offset {
+        Offset::Nanoseconds(offset) => offset,
+        Offset::Text(_) => 0,
+    };
+    Windows::new(interval.length, offset, zone.map(|zone| zone.rules))
+}

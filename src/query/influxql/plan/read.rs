@@ -1,0 +1,193 @@
+//! What a select reads: the rows of all its sources, with one column for each thing it asks for.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::logical_expr::utils::{conjunction, disjunction};
+use datafusion::logical_expr::{Expr as Plan, LogicalPlan, LogicalPlanBuilder, lit};
+
+use crate::catalog::Table;
+use crate::query::influxql::answer::StatementError;
+use crate::query::influxql::expr::VarRef;
+use crate::query::session::QuerySession;
+
+use super::condition::condition;
+use super::range::Range;
+use super::resolve::{Origin, Query};
+use super::rows::{
+    Keys, Known, NAME, Rows, TIME, column, is_rank, no_tag, order_column, rank_column, tag_column, tag_text, text_tag,
+    timestamp, value_column,
+};
+use super::types::Type;
+use super::typing::type_of_ref;
+use super::values::Value;
+
+/// Rows of a select's sources: [`NAME`] unless all are of one measurement, the grouped tags, [`TIME`], the references
+/// asked for, and what tells their order.
+#[derive(Debug, Clone)]
+pub(super) struct Read {
+    pub plan: LogicalPlan,
+    pub measurement: Option<Arc<str>>,
+    pub keys: Keys,
+    /// By what rows follow each other within a series.
+    pub order: Vec<String>,
+}
+
+/// What is to be read.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    pub query: &'a Query,
+    /// Columns to make, in this order.
+    pub refs: &'a [VarRef],
+    /// Rows of a table are wanted where one of these (positions in `refs`) has a value.
+    pub drivers: &'a [usize],
+    /// Rows of an inner select too.
+    pub drivers_decide_inner: bool,
+    pub range: Range,
+}
+
+/// The rows of a table. References to what it lacks are null.
+pub(super) fn table_rows(session: &QuerySession, table: &Arc<Table>) -> Result<Rows> {
+    let plan = LogicalPlanBuilder::scan("rows", session.table(table), None)?.build()?;
+    let known = |column: &crate::model::Column| Known {
+        name: column.name.as_str().into(),
+        column: column.sql_name.clone(),
+        kind: column.field_type.map_or(Type::Tag, Type::from),
+    };
+    Ok(Rows {
+        plan,
+        measurement: Some(table.name.table.clone()),
+        tags: table.schema.tags().map(known).collect(),
+        fields: table.schema.fields().map(known).collect(),
+        order: vec![TIME.to_string()],
+    })
+}
+
+impl Wanted<'_> {
+    /// All sources together; `None` when there are none.
+    pub(super) fn read(&self, sources: Vec<(&Origin, Rows)>) -> Result<Option<Read>, StatementError> {
+        let names: BTreeSet<Option<Arc<str>>> = sources.iter().map(|(_, rows)| rows.measurement.clone()).collect();
+        let measurement = match names.iter().next() {
+            Some(Some(only)) if names.len() == 1 => Some(only.clone()),
+            _ => None,
+        };
+        let order = match &sources[..] {
+            [] => return Ok(None),
+            [(_, rows)] => rows.order.clone(),
+            _ => vec![TIME.to_string()],
+        };
+        let keys = Keys { has_name: measurement.is_none(), tags: self.query.dimensions.len() };
+        let mut parts = Vec::with_capacity(sources.len());
+        for (origin, rows) in sources {
+            parts.push(self.part(origin, rows, &keys, &order)?);
+        }
+        let mut parts = parts.into_iter();
+        let Some(mut plan) = parts.next() else { return Ok(None) };
+        for part in parts {
+            plan = LogicalPlanBuilder::from(plan).union(part).and_then(LogicalPlanBuilder::build).map_err(planning)?;
+        }
+        let order = order.into_iter().enumerate().map(|(i, name)| hidden(i, &name)).collect();
+        Ok(Some(Read { plan, measurement, keys, order }))
+    }
+
+    fn part(&self, origin: &Origin, rows: Rows, keys: &Keys, order: &[String]) -> Result<LogicalPlan, StatementError> {
+        let is_table = matches!(origin, Origin::Table(_));
+        let values: Vec<Plan> =
+            self.refs.iter().map(|reference| reference_in(reference, &rows, is_table).expr).collect();
+        let mut filters = Vec::new();
+        if is_table {
+            filters.extend(self.range.filters(&column(TIME)));
+        }
+        if let Some(wanted) = &self.query.condition {
+            filters.push(condition(wanted, &|reference| visible_in(reference, &rows, is_table))?);
+        }
+        if is_table || self.drivers_decide_inner {
+            let has_value = self.drivers.iter().map(|&i| values[i].clone().is_not_null());
+            filters.push(disjunction(has_value).unwrap_or_else(|| lit(false)));
+        }
+        let mut columns: Vec<Plan> = Vec::new();
+        if keys.has_name {
+            let name = rows.measurement.as_deref().map_or_else(|| column(NAME), lit);
+            columns.push(name.alias(NAME));
+        }
+        for (i, key) in self.query.dimensions.iter().enumerate() {
+            let tag = rows.tag(key).map(|known| column(&known.column));
+            let text = tag.map_or_else(|| lit(""), |tag| if is_table { tag_text(tag) } else { tag });
+            columns.push(text.alias(tag_column(i)));
+        }
+        for (i, name) in order.iter().enumerate().filter(|(_, name)| *name != TIME) {
+            columns.push(column(name).alias(hidden(i, name)));
+        }
+        columns.push(column(TIME).alias(TIME));
+        columns.extend(values.into_iter().enumerate().map(|(i, value)| value.alias(value_column(i))));
+        let mut plan = LogicalPlanBuilder::from(rows.plan);
+        if let Some(filter) = conjunction(filters) {
+            plan = plan.filter(filter).map_err(planning)?;
+        }
+        plan.project(columns).and_then(LogicalPlanBuilder::build).map_err(planning)
+    }
+}
+
+/// What the `i`-th column of an order is called further on.
+fn hidden(i: usize, name: &str) -> String {
+    match name {
+        TIME => name.to_string(),
+        rank if is_rank(rank) => rank_column(i),
+        _ => order_column(i),
+    }
+}
+
+/// What a reference of the fields is in a source: the field of the name, else its tag, as the type it has been given.
+fn reference_in(reference: &VarRef, rows: &Rows, is_table: bool) -> Value {
+    let name = reference.name.0.as_str();
+    let kind = type_of_ref(reference);
+    let field = rows.field(name).map(|known| Value::of(column(&known.column), known.kind));
+    let tag = || {
+        let known = column(&rows.tag(name)?.column);
+        Some(Value::of(if is_table { known } else { text_tag(known) }, Type::Tag))
+    };
+    let found = if kind == Type::Tag { tag().or(field) } else { field.or_else(tag) };
+    match found {
+        Some(value) if kind != Type::Unknown && (value.kind == Type::Tag) == (kind == Type::Tag) => value.cast_to(kind),
+        // A text that an inner select made of a tag is both.
+        Some(value) if !is_table && value.kind.is_text() && kind.is_text() => value.cast_to(kind),
+        _ => Value::null(kind),
+    }
+}
+
+/// What a reference of the condition is. In a table, a name that stands for nothing is a tag that is absent.
+fn visible_in(reference: &VarRef, rows: &Rows, is_table: bool) -> Value {
+    let name = reference.name.0.as_str();
+    let kind = type_of_ref(reference);
+    let found = reference_in(reference, rows, is_table);
+    if kind != Type::Unknown && (rows.field(name).is_some() || rows.tag(name).is_some()) {
+        return found;
+    }
+    if is_table && rows.field(name).is_none() {
+        return match rows.tag(name) {
+            Some(known) => Value::of(column(&known.column), Type::Tag),
+            None => Value::of(no_tag(), Type::Tag),
+        };
+    }
+    Value::null(Type::Unknown)
+}
+
+/// What the planner cannot plan is a fault of ours, or asks too much.
+pub(super) fn planning(error: datafusion::common::DataFusionError) -> StatementError {
+    StatementError::Query(error.into())
+}
+
+impl Range {
+    /// What a row's time must fulfil. A bound that holds for all times is left out.
+    pub(super) fn filters(self, time: &Plan) -> Vec<Plan> {
+        let mut filters = Vec::new();
+        if !self.is_unbounded_below() {
+            filters.push(time.clone().gt_eq(timestamp(self.start)));
+        }
+        if !self.is_unbounded_above() {
+            filters.push(time.clone().lt_eq(timestamp(self.end)));
+        }
+        filters
+    }
+}

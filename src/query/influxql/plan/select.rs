@@ -1,0 +1,300 @@
+//! A select as a plan: what it reads, what becomes of the rows, in which order they leave.
+//!
+//! Three kinds of selects: rows as they are (here), calls ([`super::aggregate`]), and calls that give several rows
+//! ([`super::points`]).
+
+use std::sync::Arc;
+
+use datafusion::common::{Column, DataFusionError};
+use datafusion::functions::core::expr_fn::coalesce;
+use datafusion::logical_expr::{Expr as Plan, LogicalPlan, LogicalPlanBuilder, lit};
+
+use crate::query::influxql::answer::StatementError;
+use crate::query::influxql::clauses::{Direction, Page};
+use crate::query::influxql::select::Fill;
+use crate::query::series::{Limit, SeriesOperation, SeriesOrder, series_plan};
+use crate::query::session::QuerySession;
+
+use super::calls::{Function, Planned, check_types, planned};
+use super::fields::{Parts, filler};
+use super::read::{Read, Wanted, planning, table_rows};
+use super::resolve::{Origin, Query};
+use super::rows::{
+    Keys, Known, Rows, TIME, call_column, column, field_column, is_rank, sorted_by, tag_column, value_column,
+};
+use super::together::{joined, limited, limits_each_call, renamed};
+use super::types::{Type, type_of_arrow};
+use super::typing::type_of_ref;
+
+/// Rows that a select gives: [`NAME`] or one measurement, grouped tags, [`TIME`], a [`field_column`] for each column, and
+/// what tells their order.
+#[derive(Debug, Clone)]
+pub(super) struct Selected {
+    pub read: Read,
+    pub kinds: Vec<Type>,
+}
+
+/// Plans selects with the tables and functions of a session.
+pub(super) struct Planner<'a> {
+    pub session: &'a QuerySession,
+    /// What random samples are drawn by.
+    pub seed: u64,
+}
+
+impl Planner<'_> {
+    /// The rows of a whole statement, in their order. `None` when there cannot be any.
+    pub(super) fn statement(&self, query: &Query) -> Result<Option<Selected>, StatementError> {
+        let Some(selected) = self.select(query)? else { return Ok(None) };
+        self.in_order(query, selected, series_page(query)).map(Some)
+    }
+
+    /// The rows of a select, in no order. `None` when there cannot be any.
+    fn select(&self, query: &Query) -> Result<Option<Selected>, StatementError> {
+        let parts = Parts::of(&query.fields);
+        if parts.calls.is_empty() { self.raw(query, &parts) } else { self.calls(query, &parts) }
+    }
+
+    fn raw(&self, query: &Query, parts: &Parts) -> Result<Option<Selected>, StatementError> {
+        if parts.refs.iter().all(|reference| type_of_ref(reference) == Type::Unknown) {
+            return Ok(None);
+        }
+        let drivers = positions(parts, |kind| kind != Type::Unknown && kind != Type::Tag);
+        let Some(read) = self.read(query, parts, &drivers, false)? else { return Ok(None) };
+        let plan = with_filled_refs(read.plan.clone(), &read, query, parts)?;
+        fields_of(Read { plan, ..read }, parts).map(Some)
+    }
+
+    fn calls(&self, query: &Query, parts: &Parts) -> Result<Option<Selected>, StatementError> {
+        let mut calls = Vec::with_capacity(parts.calls.len());
+        for call in &parts.calls {
+            let planned = planned(call)?;
+            check_types(call, &planned)?;
+            calls.push(planned);
+        }
+        if calls.iter().all(|call| call.kind() == Type::Unknown) {
+            return Ok(None);
+        }
+        let Some(read) = self.computed(query, parts, &calls)? else { return Ok(None) };
+        let read = if limits_each_call(query) { limited(read, query, parts).map_err(planning)? } else { read };
+        let plan = with_numbers(&read, query, parts, calls.len()).map_err(planning)?;
+        fields_of(Read { plan, ..read }, parts).map(Some)
+    }
+
+    /// Keys, [`TIME`], a column for each call and each reference beside one.
+    fn computed(&self, query: &Query, parts: &Parts, calls: &[Planned]) -> Result<Option<Read>, StatementError> {
+        let is_aggregate = |call: &Planned| matches!(call.function, Function::Aggregate(_) | Function::OverWindows(..));
+        if calls.iter().all(is_aggregate) {
+            return self.aggregates(query, parts, calls);
+        }
+        let mut reads: Vec<(Vec<usize>, Read)> = Vec::new();
+        let known = |call: &Planned| call.kind() != Type::Unknown;
+        let of = |wanted: &dyn Fn(&Planned) -> bool| -> Vec<(usize, Planned)> {
+            let numbered = calls.iter().cloned().enumerate();
+            numbered.filter(|(_, call)| known(call) && wanted(call)).collect()
+        };
+        let sequences = of(&|call| matches!(call.function, Function::Sequence(_)));
+        if !sequences.is_empty() {
+            let read = self.sequences(query, &sequences)?;
+            reads.extend(read.map(|read| (sequences.iter().map(|(i, _)| *i).collect(), read)));
+        }
+        for (i, call) in of(&|call| matches!(call.function, Function::Several(_))) {
+            let Function::Several(several) = call.function else { continue };
+            let read = self.several(query, parts, i, &call, several)?;
+            reads.extend(read.map(|read| (vec![i], read)));
+        }
+        let aggregates = of(&is_aggregate);
+        if !aggregates.is_empty() {
+            let numbers: Vec<usize> = aggregates.iter().map(|(i, _)| *i).collect();
+            let calls: Vec<Planned> = aggregates.into_iter().map(|(_, call)| call).collect();
+            let alone = Parts { refs: Vec::new(), ..parts.clone() };
+            if let Some(read) = self.aggregates(query, &alone, &calls)? {
+                let renamed = renamed(read, &numbers).map_err(planning)?;
+                reads.push((numbers, renamed));
+            }
+        }
+        joined(query, parts, calls, reads).map_err(planning)
+    }
+
+    /// The rows of all sources with a column for each reference of the fields.
+    fn read(
+        &self,
+        query: &Query,
+        parts: &Parts,
+        drivers: &[usize],
+        drivers_decide_inner: bool,
+    ) -> Result<Option<Read>, StatementError> {
+        let wanted = Wanted { query, refs: &parts.refs, drivers, drivers_decide_inner, range: query.read_range() };
+        wanted.read(self.sources(query)?)
+    }
+
+    pub(super) fn sources<'q>(&self, query: &'q Query) -> Result<Vec<(&'q Origin, Rows)>, StatementError> {
+        let mut sources = Vec::with_capacity(query.sources.len());
+        for origin in &query.sources {
+            let rows = match origin {
+                Origin::Table(table) => Some(table_rows(self.session, table).map_err(planning)?),
+                Origin::Query(inner) => self.inner_rows(inner, query.dimensions.len())?,
+            };
+            sources.extend(rows.map(|rows| (origin, rows)));
+        }
+        Ok(sources)
+    }
+
+    /// The rows of an inner select as its outer one, which groups by `outer_tags` tags, sees them.
+    fn inner_rows(&self, inner: &Query, outer_tags: usize) -> Result<Option<Rows>, StatementError> {
+        let Some(mut selected) = self.select(inner)? else { return Ok(None) };
+        if inner.rows != Page::default() {
+            let mut limited = inner.clone();
+            // Where series of the inner select come mixed, only the storage counts rows, and it gives one more.
+            if inner.is_raw() && inner.dimensions.len() > outer_tags && inner.rows.offset == 0 {
+                limited.rows.limit += 1;
+            }
+            selected = self.in_order(&limited, selected, Page::default())?;
+        }
+        let known = |name: &Arc<str>, column: String, kind| Known { name: name.clone(), column, kind };
+        let tags = inner.dimensions.iter().enumerate().map(|(i, key)| known(key, tag_column(i), Type::Tag));
+        let fields = inner.columns.iter().zip(&selected.kinds).enumerate();
+        let tags: Vec<Known> = tags.collect();
+        let fields = fields.map(|(i, (name, kind))| known(name, field_column(i), *kind)).collect();
+        let order = selected.read.order;
+        Ok(Some(Rows { plan: selected.read.plan, measurement: selected.read.measurement, tags, fields, order }))
+    }
+
+    /// Sorts by series and within them, and takes the rows and series that LIMIT and SLIMIT want.
+    fn in_order(&self, query: &Query, selected: Selected, series: Page) -> Result<Selected, StatementError> {
+        let Selected { read, kinds } = selected;
+        let plan = wanted_series(read.plan.clone(), &read.keys, series).and_then(|plan| {
+            let names = read.keys.names().into_iter().chain(read.order.iter().cloned());
+            let sorts = sorted_by(names, query.direction);
+            let (offset, limit) = if limits_each_call(query) { (0, None) } else { wanted_rows(query) };
+            if offset == 0 && limit.is_none() {
+                LogicalPlanBuilder::from(plan).sort(sorts)?.build()
+            } else if !read.keys.has_name && read.keys.tags == 0 {
+                LogicalPlanBuilder::from(plan).sort(sorts)?.limit(offset, limit)?.build()
+            } else {
+                let limit = Limit { offset, limit, ..Limit::default() };
+                let mut order = series_order(&read.keys, query.direction);
+                if let Some(rank) = read.order.first().filter(|name| is_rank(name)) {
+                    order = SeriesOrder { time: Column::new_unqualified(rank), time_descending: false, ..order };
+                }
+                series_plan(plan, order, SeriesOperation::Limit(limit))
+            }
+        });
+        Ok(Selected { read: Read { plan: plan.map_err(planning)?, ..read }, kinds })
+    }
+}
+
+/// OFFSET and LIMIT. Of rows as they are, OFFSET alone gives one: the server's storage stops there.
+pub(super) fn wanted_rows(query: &Query) -> (usize, Option<usize>) {
+    let Page { limit, offset } = query.rows;
+    let limit = match (limit, offset) {
+        (0, 1..) if query.is_raw() => Some(1),
+        (0, _) => None,
+        (limit, _) => Some(limit as usize),
+    };
+    (offset as usize, limit)
+}
+
+/// SLIMIT and SOFFSET count series upwards, in whichever direction they leave. SOFFSET alone leaves none.
+fn wanted_series(plan: LogicalPlan, keys: &Keys, series: Page) -> Result<LogicalPlan, DataFusionError> {
+    let Page { limit, offset } = series;
+    if limit == 0 && offset == 0 {
+        return Ok(plan);
+    }
+    if limit == 0 {
+        return LogicalPlanBuilder::from(plan).filter(lit(false))?.build();
+    }
+    let limit = Limit { series_offset: offset as usize, series_limit: Some(limit as usize), ..Limit::default() };
+    series_plan(plan, series_order(keys, Direction::Ascending), SeriesOperation::Limit(limit))
+}
+
+/// SLIMIT and SOFFSET of a statement: those of the selects inside count with it, for its own series.
+fn series_page(query: &Query) -> Page {
+    let mut innermost = query;
+    while let [Origin::Query(inner)] = &innermost.sources[..] {
+        innermost = inner;
+    }
+    innermost.series
+}
+
+/// Positions of the references whose type is wanted.
+fn positions(parts: &Parts, wanted: impl Fn(Type) -> bool) -> Vec<usize> {
+    let refs = parts.refs.iter().enumerate();
+    refs.filter(|(_, reference)| wanted(type_of_ref(reference))).map(|(i, _)| i).collect()
+}
+
+/// `fill(number)` stands for values that are missing in rows too.
+fn with_filled_refs(
+    plan: LogicalPlan,
+    read: &Read,
+    query: &Query,
+    parts: &Parts,
+) -> Result<LogicalPlan, StatementError> {
+    if !matches!(query.fill, Fill::Integer(_) | Fill::Number(_)) {
+        return Ok(plan);
+    }
+    let mut columns = passed_on(read);
+    for (i, reference) in parts.refs.iter().enumerate() {
+        let name = value_column(i);
+        let value = match filler(query.fill, type_of_ref(reference)) {
+            Some(number) => coalesce(vec![column(&name), number]),
+            None => column(&name),
+        };
+        columns.push(value.alias(name));
+    }
+    LogicalPlanBuilder::from(plan).project(columns).and_then(LogicalPlanBuilder::build).map_err(planning)
+}
+
+/// `fill(number)` also stands for what a call or a reference lacks in a row that others have.
+fn with_numbers(read: &Read, query: &Query, parts: &Parts, calls: usize) -> Result<LogicalPlan, DataFusionError> {
+    if !matches!(query.fill, Fill::Integer(_) | Fill::Number(_)) {
+        return Ok(read.plan.clone());
+    }
+    let mut columns = passed_on(read);
+    let schema = read.plan.schema();
+    let mut add = |name: String, kind: Type| {
+        let value = match filler(query.fill, kind) {
+            Some(number) => coalesce(vec![column(&name), number]),
+            None => column(&name),
+        };
+        columns.push(value.alias(name));
+    };
+    for i in 0..calls {
+        let name = call_column(i);
+        let kind = type_of_arrow(schema.field_with_unqualified_name(&name)?.data_type());
+        add(name, kind);
+    }
+    for (i, reference) in
+        parts.refs.iter().enumerate().filter(|(i, _)| schema.has_column(&Column::new_unqualified(value_column(*i))))
+    {
+        add(value_column(i), type_of_ref(reference));
+    }
+    LogicalPlanBuilder::from(read.plan.clone()).project(columns)?.build()
+}
+
+/// The columns of rows that are not values: keys, time, order.
+pub(super) fn passed_on(read: &Read) -> Vec<Plan> {
+    let keys = read.keys.names();
+    let hidden = read.order.iter().filter(|name| *name != TIME && !keys.contains(name)).map(column);
+    read.keys.columns().into_iter().chain([column(TIME)]).chain(hidden).collect()
+}
+
+/// Computes the columns of the answer.
+pub(super) fn fields_of(read: Read, parts: &Parts) -> Result<Selected, StatementError> {
+    let values = parts.values();
+    let kinds = values.iter().map(|value| value.kind).collect();
+    let mut columns = passed_on(&read);
+    columns.extend(values.into_iter().enumerate().map(|(i, value)| value.expr.alias(field_column(i))));
+    let plan = LogicalPlanBuilder::from(read.plan.clone()).project(columns).and_then(LogicalPlanBuilder::build);
+    Ok(Selected { read: Read { plan: plan.map_err(planning)?, ..read }, kinds })
+}
+
+/// How rows lie for what is done to series one after the other.
+pub(super) fn series_order(keys: &Keys, direction: Direction) -> SeriesOrder {
+    let descending = direction == Direction::Descending;
+    SeriesOrder {
+        keys: keys.names().into_iter().map(Column::new_unqualified).collect(),
+        time: Column::new_unqualified(TIME),
+        keys_descending: descending,
+        time_descending: descending,
+    }
+}

@@ -1,0 +1,173 @@
+//! Which types references and expressions have, and which do not go together.
+
+use crate::model::ColumnKind;
+use crate::query::influxql::answer::StatementError;
+use crate::query::influxql::expr::{Binary, BinaryOp, Call, Cast, Expr, Literal, VarRef};
+
+use super::names::field_name;
+use super::resolve::{Origin, Query, top_tags};
+use super::types::Type;
+
+/// The cast that a reference of a type carries; none when it stands for nothing.
+pub(super) fn cast_of(kind: Type) -> Option<Cast> {
+    Some(match kind {
+        Type::Unknown => return None,
+        Type::Float => Cast::Float,
+        Type::Integer => Cast::Integer,
+        Type::Unsigned => Cast::Unsigned,
+        Type::String => Cast::String,
+        Type::Boolean => Cast::Boolean,
+        Type::Tag => Cast::Tag,
+    })
+}
+
+/// Gives all references in `expr` that have no type the one they have in `sources`.
+pub(super) fn assign(expr: &mut Expr, sources: &[Origin]) {
+    match expr {
+        Expr::Ref(reference) => {
+            let wants_field = reference.cast == Some(Cast::Field);
+            if reference.cast.is_some() && !wants_field {
+                return;
+            }
+            let kind = type_of_name(&reference.name.0, sources);
+            reference.cast = if kind == Type::Tag && wants_field { Some(Cast::Field) } else { cast_of(kind) };
+        }
+        Expr::Call(call) => call.args.iter_mut().for_each(|arg| assign(arg, sources)),
+        Expr::Paren(inner) => assign(inner, sources),
+        Expr::Binary(binary) => {
+            assign(&mut binary.left, sources);
+            assign(&mut binary.right, sources);
+        }
+        Expr::Logic(_, terms) => terms.iter_mut().for_each(|term| assign(term, sources)),
+        Expr::Distinct(_) | Expr::Wildcard(_) | Expr::Literal(_) => {}
+    }
+}
+
+/// The most general type that a name has in any of the sources.
+fn type_of_name(name: &str, sources: &[Origin]) -> Type {
+    sources.iter().fold(Type::Unknown, |kind, source| kind.most_general(type_in(name, source)))
+}
+
+fn type_in(name: &str, source: &Origin) -> Type {
+    match source {
+        Origin::Table(table) => {
+            let field = table.schema.find(name, ColumnKind::Field).and_then(|column| column.field_type);
+            let tag = || table.schema.find(name, ColumnKind::Tag).map_or(Type::Unknown, |_| Type::Tag);
+            field.map_or_else(tag, Type::from)
+        }
+        Origin::Query(inner) => {
+            let kind = inner_field(name, inner).map_or(Type::Unknown, |expr| type_of(&expr));
+            let is_dimension = || inner.dimensions.iter().any(|key| **key == *name);
+            if kind == Type::Unknown && is_dimension() { Type::Tag } else { kind }
+        }
+    }
+}
+
+/// What an inner select has under a name: a field, or a tag of its `top`.
+fn inner_field(name: &str, inner: &Query) -> Option<Expr> {
+    inner.fields.iter().find_map(|field| {
+        if field_name(field) == name {
+            return Some(field.expr.clone());
+        }
+        let Expr::Call(call) = &field.expr else { return None };
+        top_tags(call).find(|tag| tag.name.0 == name).cloned().map(Expr::Ref)
+    })
+}
+
+/// The type of an expression whose references have theirs; `Unknown` when it is of no use.
+pub(super) fn type_of(expr: &Expr) -> Type {
+    try_type_of(expr).unwrap_or(Type::Unknown)
+}
+
+/// Whether the types in all fields of a select go together.
+pub(super) fn check(query: &Query) -> Result<(), StatementError> {
+    query.fields.iter().try_for_each(|field| try_type_of(&field.expr).map(drop))
+}
+
+pub(super) fn type_of_ref(reference: &VarRef) -> Type {
+    reference.cast.map_or(Type::Unknown, Type::from)
+}
+
+fn try_type_of(expr: &Expr) -> Result<Type, StatementError> {
+    Ok(match expr {
+        Expr::Ref(reference) => type_of_ref(reference),
+        Expr::Call(call) => type_of_call(call)?,
+        Expr::Paren(inner) => try_type_of(inner)?,
+        Expr::Binary(binary) => type_of_binary(binary, expr)?,
+        Expr::Literal(Literal::Number(_)) => Type::Float,
+        Expr::Literal(Literal::Integer(_)) => Type::Integer,
+        Expr::Literal(Literal::Unsigned(_)) => Type::Unsigned,
+        Expr::Literal(Literal::String(_)) => Type::String,
+        Expr::Literal(Literal::Boolean(_)) => Type::Boolean,
+        _ => Type::Unknown,
+    })
+}
+
+fn type_of_call(call: &Call) -> Result<Type, StatementError> {
+    let kinds = call.args.iter().map(try_type_of).collect::<Result<Vec<_>, _>>()?;
+    Ok(match call.name.as_str() {
+        "mean"
+        | "median"
+        | "integral"
+        | "stddev"
+        | "derivative"
+        | "non_negative_derivative"
+        | "moving_average"
+        | "exponential_moving_average"
+        | "double_exponential_moving_average"
+        | "triple_exponential_moving_average"
+        | "relative_strength_index"
+        | "triple_exponential_derivative"
+        | "kaufmans_efficiency_ratio"
+        | "kaufmans_adaptive_moving_average"
+        | "chande_momentum_oscillator"
+        | "holt_winters"
+        | "holt_winters_with_fit" => Type::Float,
+        "sin" | "cos" | "tan" | "asin" | "acos" | "atan" | "atan2" | "exp" | "log" | "ln" | "log2" | "log10"
+        | "sqrt" | "pow" => Type::Float,
+        "count" | "elapsed" => Type::Integer,
+        _ => kinds.first().copied().unwrap_or(Type::Unknown),
+    })
+}
+
+fn type_of_binary(binary: &Binary, whole: &Expr) -> Result<Type, StatementError> {
+    let (left, right) = (try_type_of(&binary.left)?, try_type_of(&binary.right)?);
+    let op = binary.op.as_str();
+    let refused = |message: String| Err(StatementError::Refused(format!("type error: {whole}: {message}")));
+    let of_both = |unsigned: &Expr, signed: &Expr| {
+        if unsigned.is_literal() {
+            Some(format!("cannot use {op} with an integer and unsigned literal"))
+        } else if signed.is_literal() {
+            None
+        } else {
+            Some(format!("cannot use {op} between an integer and unsigned, an explicit cast is required"))
+        }
+    };
+    let clash = match (left, right) {
+        (Type::Unsigned, Type::Integer) => of_both(&binary.left, &binary.right),
+        (Type::Integer, Type::Unsigned) => of_both(&binary.right, &binary.left),
+        _ => None,
+    };
+    if let Some(message) = clash {
+        return refused(message);
+    }
+    match (left, right) {
+        (Type::Unknown, other) | (other, Type::Unknown) => return Ok(other),
+        _ => {}
+    }
+    let is_bitwise = matches!(binary.op, BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor);
+    let has_float = left == Type::Float || right == Type::Float;
+    let result = match (left, right) {
+        (Type::Boolean, Type::Boolean) if is_bitwise || binary.op.is_comparison() => Some(Type::Boolean),
+        (l, r) if l.is_number() && r.is_number() && binary.op.is_comparison() => Some(Type::Boolean),
+        (l, r) if l.is_number() && r.is_number() && has_float => (!is_bitwise).then_some(Type::Float),
+        (Type::Unsigned, r) if r.is_number() => Some(Type::Unsigned),
+        (l, Type::Unsigned) if l.is_number() => Some(Type::Unsigned),
+        (Type::Integer, Type::Integer) => Some(Type::Integer),
+        _ => None,
+    };
+    match result {
+        Some(kind) => Ok(kind),
+        None => refused(format!("incompatible types: {left} and {right}")),
+    }
+}

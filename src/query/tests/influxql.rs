@@ -1,0 +1,203 @@
+//! InfluxQL's SELECT over tables of segments and live rows. What is expected was answered by the real server.
+
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use futures::StreamExt;
+
+use crate::model::{ColumnKind, FieldType, RowIdentity, TableSchema};
+use crate::query::QueryOptions;
+use crate::query::influxql::answer::StatementError;
+use crate::query::influxql::plan::execute::Asker;
+use crate::query::influxql::{Statement, parse};
+
+use super::world::{DATABASE, Row, TENANT, Value, World};
+
+/// Measurements `m` (tags host, dc; fields f, i, s, b) and `n` (field f). Half of `m` is in a segment, half is live.
+async fn world() -> World {
+    let world = World::new(QueryOptions { batch_rows: 3, target_partitions: 2, ..QueryOptions::default() });
+    let mut schema = TableSchema::new(RowIdentity::Series);
+    schema.add("host", ColumnKind::Tag, None);
+    schema.add("dc", ColumnKind::Tag, None);
+    schema.add("f", ColumnKind::Field, Some(FieldType::Float));
+    schema.add("i", ColumnKind::Field, Some(FieldType::Integer));
+    schema.add("s", ColumnKind::Field, Some(FieldType::String));
+    schema.add("b", ColumnKind::Field, Some(FieldType::Boolean));
+    let text = |text: &str| Some(Value::Text(text.to_string()));
+    let row =
+        |time, host: &str, dc: Option<&str>, f: Option<f64>, i: Option<i64>, s: Option<&str>, b: Option<bool>| Row {
+            time,
+            values: vec![
+                text(host),
+                dc.and_then(text),
+                f.map(Value::Float),
+                i.map(Value::Integer),
+                s.and_then(text),
+                b.map(Value::Boolean),
+            ],
+        };
+    let stored = [
+        row(10, "a", Some("x"), Some(1.0), Some(7), Some("on"), None),
+        row(21, "b", None, Some(5.0), None, None, Some(true)),
+        row(30, "a", Some("x"), None, Some(-2), Some("off"), None),
+    ];
+    let live = [
+        row(45, "b", None, Some(3.0), Some(4), None, Some(false)),
+        row(50, "a", Some("x"), Some(-1.5), None, Some("on"), None),
+        row(62, "b", None, None, Some(9), Some("off"), None),
+    ];
+    let table = world.create_table("m", &schema);
+    world.add_segment(table, &schema, &stored, (1, 1)).await;
+    world.flushed(table, 1);
+    world.add_live(table, &schema, &live, (2, 2));
+    let mut schema = TableSchema::new(RowIdentity::Series);
+    schema.add("f", ColumnKind::Field, Some(FieldType::Integer));
+    let table = world.create_table("n", &schema);
+    world.add_live(table, &schema, &[Row { time: 5, values: vec![Some(Value::Integer(2))] }], (1, 1));
+    world
+}
+
+/// A line a row: the series, the time, the values; `-` for null.
+async fn ask(world: &World, text: &str) -> Result<Vec<String>, StatementError> {
+    let query = parse(text).unwrap();
+    let [Statement::Select(select)] = &query.statements[..] else { panic!("{text} is no SELECT") };
+    let asker = Asker { tenant: TENANT.to_string(), database: Some(DATABASE.to_string()), policy: None, now: 80 };
+    let mut pieces = world.engine.select(&asker, select).await?;
+    let mut lines = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        let tags: Vec<String> = piece.head.tags.iter().map(|(key, value)| format!(",{key}={value}")).collect();
+        let options = FormatOptions::default().with_null("-");
+        let cells: Vec<_> =
+            piece.rows.columns()[1..].iter().map(|c| ArrayFormatter::try_new(c, &options).unwrap()).collect();
+        let times = datafusion::arrow::compute::cast(piece.rows.column(0), &FieldType::Integer.arrow()).unwrap();
+        let times = ArrayFormatter::try_new(&times, &options).unwrap();
+        for row in 0..piece.rows.num_rows() {
+            let values: Vec<String> = cells.iter().map(|cell| cell.value(row).to_string()).collect();
+            let name = piece.head.name.as_deref().unwrap_or_default();
+            lines.push(format!("{name}{} {} {}", tags.concat(), times.value(row), values.join(" ")));
+        }
+    }
+    Ok(lines)
+}
+
+#[track_caller]
+fn check(text: &str, answered: Result<Vec<String>, StatementError>, expected: &[&str]) {
+    match answered {
+        Ok(lines) => assert_eq!(lines, expected, "{text}"),
+        Err(error) => panic!("{text}: {error}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_have_a_field_and_come_by_time() {
+    let world = world().await;
+    let table: &[(&str, &[&str])] = &[
+        ("SELECT f FROM m", &["m 10 1.0", "m 21 5.0", "m 45 3.0", "m 50 -1.5"]),
+        ("SELECT f, host FROM m WHERE time > 21 ORDER BY time DESC", &["m 50 -1.5 a", "m 45 3.0 b"]),
+        ("SELECT i / 2, f + i, s FROM m WHERE dc = ''", &["m 21 - - -", "m 45 2.0 7.0 -", "m 62 4.5 - off"]),
+        ("SELECT host FROM m", &[]),
+        ("SELECT nothing FROM m", &[]),
+        ("SELECT f FROM m GROUP BY dc LIMIT 1", &["m,dc= 21 5.0", "m,dc=x 10 1.0"]),
+        ("SELECT f FROM m GROUP BY * ORDER BY time DESC SLIMIT 1", &["m,dc=x,host=a 50 -1.5", "m,dc=x,host=a 10 1.0"]),
+        ("SELECT * FROM m WHERE f = 5", &["m 21 true - 5.0 b - -"]),
+        ("SELECT f FROM /./", &["m 10 1.0", "m 21 5.0", "m 45 3.0", "m 50 -1.5", "n 5 2.0"]),
+        ("SELECT f FROM m, n ORDER BY time DESC LIMIT 1", &["n 5 2.0", "m 50 -1.5"]),
+    ];
+    for (text, expected) in table {
+        check(text, ask(&world, text).await, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_makes_a_row_whose_time_is_that_of_the_point_or_the_bound() {
+    let world = world().await;
+    let table: &[(&str, &[&str])] = &[
+        ("SELECT mean(f), count(i), sum(i) FROM m", &["m 0 1.875 4 18"]),
+        ("SELECT count(s) FROM m WHERE time >= 21 GROUP BY host", &["m,host=a 21 2", "m,host=b 21 1"]),
+        ("SELECT max(f) FROM m", &["m 21 5.0"]),
+        ("SELECT max(f), min(f) FROM m", &["m 0 5.0 -1.5"]),
+        ("SELECT last(i), host, s FROM m", &["m 62 9 b off"]),
+        ("SELECT median(f), spread(i), mode(s) FROM m", &["m 0 2.0 11 on"]),
+        ("SELECT top(f, 2), host FROM m", &["m 21 5.0 b", "m 45 3.0 b"]),
+        ("SELECT top(f, host, 2) FROM m", &["m 10 1.0 a", "m 21 5.0 b"]),
+        ("SELECT distinct(s) FROM m", &["m 0 on", "m 0 off"]),
+        ("SELECT derivative(f, 1ns) FROM m WHERE host = 'b'", &["m 45 -0.08333333333333333"]),
+        ("SELECT cumulative_sum(i) FROM m", &["m 10 7", "m 30 5", "m 45 9", "m 62 18"]),
+        ("SELECT count(nothing) FROM m", &[]),
+        ("SELECT mean(f) FROM m WHERE time > 100", &[]),
+    ];
+    for (text, expected) in table {
+        check(text, ask(&world, text).await, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_are_filled_from_bound_to_bound() {
+    let world = world().await;
+    let in_range = "FROM m WHERE time >= 5 AND time < 65 GROUP BY time(20ns)";
+    let table: &[(String, &[&str])] = &[
+        (format!("SELECT sum(f) {in_range}"), &["m 0 1.0", "m 20 5.0", "m 40 1.5", "m 60 -"]),
+        (format!("SELECT sum(f) {in_range} fill(none)"), &["m 0 1.0", "m 20 5.0", "m 40 1.5"]),
+        (format!("SELECT count(f) {in_range}"), &["m 0 1", "m 20 1", "m 40 2", "m 60 0"]),
+        (
+            format!("SELECT last(b), max(i) + 1 {in_range} fill(-3.5)"),
+            &["m 0 false 8", "m 20 true -1", "m 40 false 5", "m 60 false 10"],
+        ),
+        (format!("SELECT max(f) {in_range} fill(previous)"), &["m 0 1.0", "m 20 5.0", "m 40 3.0", "m 60 3.0"]),
+        (format!("SELECT difference(max(f)) {in_range}"), &["m 20 4.0", "m 40 -2.0"]),
+        (
+            "SELECT sum(i) FROM m GROUP BY time(20ns), host fill(0)".to_string(),
+            &[
+                "m,host=a 0 7",
+                "m,host=a 20 -2",
+                "m,host=a 40 0",
+                "m,host=a 60 0",
+                "m,host=a 80 0",
+                "m,host=b 40 4",
+                "m,host=b 60 9",
+                "m,host=b 80 0",
+            ],
+        ),
+    ];
+    for (text, expected) in table {
+        check(text, ask(&world, text).await, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_without_end_are_not_made_before_they_are_asked_for() {
+    let world = world().await;
+    let text = "SELECT sum(f) FROM m WHERE time >= 10 AND time < 3600000000000 GROUP BY time(1ns) LIMIT 2";
+    check(text, ask(&world, text).await, &["m 10 1.0", "m 11 -"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inner_selects_have_the_range_and_the_groups_of_the_outer_one() {
+    let world = world().await;
+    let table: &[(&str, &[&str])] = &[
+        ("SELECT max(x) FROM (SELECT sum(f) AS x FROM m GROUP BY host)", &["m 0 8.0"]),
+        (
+            "SELECT mean(x) FROM (SELECT f * 2 AS x FROM m) WHERE time < 40 GROUP BY host",
+            &["m,host=a 0 2.0", "m,host=b 0 10.0"],
+        ),
+        ("SELECT x FROM (SELECT sum(i) AS x FROM m GROUP BY host) WHERE x > 5", &["m 0 13"]),
+        ("SELECT f FROM (SELECT f FROM m) WHERE host = 'a'", &[]),
+        ("SELECT f FROM (SELECT f, host FROM m) WHERE host = 'a'", &["m 10 1.0", "m 50 -1.5"]),
+    ];
+    for (text, expected) in table {
+        check(text, ask(&world, text).await, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_is_said_as_the_server_says_it() {
+    let world = world().await;
+    let table = [
+        ("SELECT s + 1 FROM m", "type error: s::string + 1: incompatible types: string and integer"),
+        ("SELECT mean(s) FROM m", "unsupported mean iterator type: *query.stringInterruptIterator"),
+        ("SELECT f FROM nowhere..m", "database not found: nowhere"),
+        ("SELECT f FROM lost.m", "retention policy not found: lost"),
+    ];
+    for (text, expected) in table {
+        assert_eq!(ask(&world, text).await.unwrap_err().to_string(), expected, "{text}");
+    }
+}
