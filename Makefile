@@ -102,6 +102,8 @@ clients: build $(VENV)/ready ## real clients write, SQL reads back
 	INFLUX=$$influx $(PYTHON) -B tests/clients/influx_shell.py
 	$(PYTHON) -B tests/clients/python_influxdb.py
 	$(PYTHON) -B tests/clients/python_influxdb_client.py
+	influxd=$$($(DEBIAN) influxdb influxd)
+	INFLUXD=$$influxd $(PYTHON) -B tests/clients/influxd_differential.py
 
 .PHONY: readers
 readers: build $(VENV)/ready ## DuckDB and pyarrow open the store
