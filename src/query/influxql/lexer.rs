@@ -383,9 +383,9 @@ mod tests {
 
     #[test]
     fn comments_end_with_the_line_or_the_star() {
-        check("a--x 'y\nb", &["a@1:1", "COMMENT@1:2", "b@2:1", "EOF@2:3"]);
-        check("--", &["COMMENT@1:1", "EOF@1:4"]);
-        check("/* '**/a", &["COMMENT@1:1", "a@1:8", "EOF@1:10"]);
+        check("a--x 'y\nb", &["a@1:1", "@1:2", "b@2:1", "EOF@2:3"]);
+        check("--", &["@1:1", "EOF@1:4"]);
+        check("/* '**/a", &["@1:1", "a@1:8", "EOF@1:10"]);
         check("/*/", &["ILLEGAL@1:1", "EOF@1:5"]);
         check("/*\n*", &["ILLEGAL@1:1", "EOF@2:3"]);
     }

@@ -93,7 +93,8 @@ impl fmt::Display for Token {
         match self {
             Token::Eof => f.write_str("EOF"),
             Token::Whitespace(text) => f.write_str(text),
-            Token::Comment => f.write_str("COMMENT"),
+            // The server has no name for it.
+            Token::Comment => Ok(()),
             Token::UnterminatedComment => f.write_str("ILLEGAL"),
             Token::Illegal(c) => write!(f, "{c}"),
 

@@ -22,6 +22,8 @@ mod fields;
 pub mod fold;
 mod grouping;
 pub mod moment;
+#[cfg(test)]
+mod tests;
 pub mod time_range;
 
 pub use error::CheckError;

@@ -83,14 +83,15 @@ impl Binary {
     /// A sign before a name, a call or a parenthesis is a multiplication, and binds stronger than one that is written
     /// out. The normal form does not tell the two apart.
     fn sign(&self) -> Option<&'static str> {
-        match (self.op, &self.left, &self.right) {
-            (BinaryOp::Mul, Expr::Literal(Literal::Integer(sign)), Expr::Ref(_) | Expr::Call(_) | Expr::Paren(_)) => {
-                match sign {
-                    1 => Some("+"),
-                    -1 => Some("-"),
-                    _ => None,
-                }
-            }
+        let takes_sign = match &self.right {
+            Expr::Ref(_) | Expr::Paren(_) => true,
+            // This word is no name, and a sign may not stand before it.
+            Expr::Call(call) => call.name != "distinct",
+            _ => false,
+        };
+        match (self.op, &self.left) {
+            (BinaryOp::Mul, Expr::Literal(Literal::Integer(1))) if takes_sign => Some("+"),
+            (BinaryOp::Mul, Expr::Literal(Literal::Integer(-1))) if takes_sign => Some("-"),
             _ => None,
         }
     }
