@@ -60,24 +60,37 @@ impl Outage {
     }
 }
 
-/// One budget is small, so that it is used up soon.
-const SMALL_BUFFER: [(&str, &str); 2] = [("buffer.budget_bytes", "25165824"), ("buffer.flush_bytes", "4194304")];
-const SMALL_LOG: [(&str, &str); 2] = [("wal.budget_bytes", "8388608"), ("wal.file_bytes", "1048576")];
+/// The budget that is to be used up: room for what is written in so many seconds, and little more.
+#[derive(Debug, Clone, Copy)]
+enum Budget {
+    Buffer,
+    Log,
+}
+
+impl Budget {
+    fn settings(self, seconds: u64) -> [(&'static str, String); 2] {
+        let bytes = |base: u64| ((base + seconds) * MIB).to_string();
+        match self {
+            Budget::Buffer => [("buffer.budget_bytes", bytes(24)), ("buffer.flush_bytes", (4 * MIB).to_string())],
+            Budget::Log => [("wal.budget_bytes", bytes(8)), ("wal.file_bytes", MIB.to_string())],
+        }
+    }
+}
 
 #[test]
 fn a_store_that_refuses_connections_is_missed_by_no_writer_until_the_buffer_is_full() {
-    drill(Outage::Refusing, &SMALL_BUFFER);
+    drill(Outage::Refusing, Budget::Buffer);
 }
 
 #[test]
 fn a_store_that_falls_silent_is_missed_by_no_writer_until_the_log_is_full() {
-    drill(Outage::Silent, &SMALL_LOG);
+    drill(Outage::Silent, Budget::Log);
 }
 
-fn drill(outage: Outage, budget: &[(&str, &str)]) {
+fn drill(outage: Outage, budget: Budget) {
     let seconds: u64 = std::env::var("TIDEGATE_OUTAGE_SECONDS").map_or(6, |text| text.parse().unwrap());
     let mut minio = Minio::start();
-    let gate = start(&minio, budget);
+    let gate = start(&minio, &budget.settings(seconds));
     let mut writers = Writer::several(WRITERS, seconds);
     gate.create_database(OTHER);
     gate.write(OTHER, "pulse,host=a v=0i 0\nbulk a=0,b=\"\" 0");
@@ -179,7 +192,7 @@ fn a_gateway_that_dies_while_the_store_is_away_waits_for_it_and_has_everything()
 }
 
 /// A gateway over `minio` whose time-outs are short, with the ledger's tables.
-fn start(minio: &Minio, more: &[(&str, &str)]) -> Gate {
+fn start(minio: &Minio, more: &[(&str, String)]) -> Gate {
     let window = WINDOW_SECS.to_string();
     let timeout = QUERY_TIMEOUT.as_millis().to_string();
     let store = minio.settings(PREFIX);
@@ -196,7 +209,7 @@ fn start(minio: &Minio, more: &[(&str, &str)]) -> Gate {
         ("compaction.interval_ms", "200"),
         ("limits.write_body_bytes_max", "16777216"),
     ]);
-    settings.extend(more);
+    settings.extend(more.iter().map(|(name, value)| (*name, value.as_str())));
     let credentials = minio.credentials();
     let credentials: Vec<_> = credentials.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let mut gate = Gate::start_not_ready(&settings, &credentials);

@@ -202,9 +202,24 @@ impl Minio {
         }
     }
 
-    /// SIGSTOP: connections are taken and never answered.
+    /// SIGSTOP, and until it holds: connections are taken and never answered.
     pub fn freeze(&self) {
         self.signal("STOP");
+        let since = Instant::now();
+        while !self.threads_have_stopped() {
+            assert!(since.elapsed() < PATIENCE, "MinIO goes on");
+            std::thread::sleep(POLL);
+        }
+    }
+
+    fn threads_have_stopped(&self) -> bool {
+        let tasks = format!("/proc/{}/task", self.child.as_ref().expect("MinIO runs").id());
+        let mut threads = fs::read_dir(tasks).unwrap().flatten();
+        threads.all(|thread| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // The state follows the program's name, which is in brackets.
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+        })
     }
 
     /// SIGCONT.
