@@ -23,6 +23,7 @@ mod outage;
 mod physical;
 mod power_cut;
 mod process;
+mod segment_damage;
 mod several_processes;
 mod sick_histories;
 mod sick_model;

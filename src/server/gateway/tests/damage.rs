@@ -255,3 +255,26 @@ async fn a_last_record_torn_at_any_byte_is_cut_off_and_all_before_it_answers() {
         house.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn compaction_tries_a_damaged_segment_once_and_then_merges_its_neighbours() {
+    let house = House::new().await;
+    for i in 0..5 {
+        house.write(&format!("m,host=x a={i} {i}")).await;
+        house.gateway.flush().await.unwrap();
+    }
+    let state = house.gateway.core.catalog.state();
+    let mut segments = state.tables().next().unwrap().segments.clone();
+    segments.sort_by_key(|segment| segment.sequence.last);
+    let key = Key::parse(&segments[1].path).unwrap();
+    let whole = house.store.get(&key).await.unwrap().bytes().await.unwrap();
+    let mut damaged = whole.to_vec();
+    damaged[10] ^= 1;
+    house.store.put(&key, damaged.into()).await.unwrap();
+    assert_eq!(house.compactor.round().await.unwrap(), 0, "all five are one run");
+    assert_eq!(house.compactor.round().await.unwrap(), 1, "the three behind it; the one before it is alone");
+    assert_eq!(house.compactor.round().await.unwrap(), 0);
+    assert!(house.ask("select sum(a) from m").await.is_err());
+    house.store.put(&key, whole.into()).await.unwrap();
+    assert_eq!(house.count("select cast(sum(a) as bigint) from m").await, 10, "restored, it answers at once");
+}
