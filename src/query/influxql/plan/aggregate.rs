@@ -26,10 +26,25 @@ use super::sequence::over_windows;
 use super::types::Type;
 use super::typing::type_of_ref;
 
-/// One aggregate of a group and what it is called until all are there.
+/// The aggregates of all calls, each once, and what they are called until their values are made of them.
+#[derive(Default)]
+struct Aggregates(Vec<(Plan, String)>);
+
+impl Aggregates {
+    /// The column that holds an aggregate.
+    fn column(&mut self, aggregate: Plan) -> Plan {
+        if let Some((_, name)) = self.0.iter().find(|(known, _)| *known == aggregate) {
+            return column(name);
+        }
+        let name = format!("aggregate_{}", self.0.len());
+        self.0.push((aggregate, name.clone()));
+        column(name)
+    }
+}
+
+/// What a call comes to.
 struct Computed {
-    aggregates: Vec<Plan>,
-    /// The value, over the columns of `aggregates`.
+    /// The value, over the columns of the aggregates.
     value: Plan,
     /// Whether there is one, over the same columns, and no more than a glance at one of them.
     present: Plan,
@@ -98,9 +113,9 @@ fn grouped(query: &Query, parts: &Parts, calls: &[Planned], refs: &[VarRef], rea
     if let Some(windows) = &query.windows {
         groups.push(window_start(column(TIME), windows).alias(TIME));
     }
-    let mut aggregates = Vec::new();
+    let mut aggregates = Aggregates::default();
     let mut computed = Vec::with_capacity(calls.len());
-    for (i, call) in calls.iter().enumerate() {
+    for call in calls {
         let aggregate = match &call.function {
             Function::Aggregate(aggregate) | Function::OverWindows(_, aggregate) => *aggregate,
             Function::Several(_) | Function::Sequence(_) => continue,
@@ -111,10 +126,10 @@ fn grouped(query: &Query, parts: &Parts, calls: &[Planned], refs: &[VarRef], rea
         let with_point = !has_company && (keeps_time || !beside.is_empty());
         let beside: Vec<Plan> = beside.iter().map(|reference| aside(reference, refs)).collect();
         let value = (call.kind() != Type::Unknown).then(|| value_of(&call.field, refs));
-        let one = compute(aggregate, call.kind(), value, &beside, in_range, with_point, i)?;
-        aggregates.extend(one.aggregates.iter().cloned());
+        let one = compute(aggregate, call.kind(), value, &beside, in_range, with_point, &mut aggregates)?;
         computed.push(one);
     }
+    let aggregates: Vec<Plan> = aggregates.0.into_iter().map(|(aggregate, name)| aggregate.alias(name)).collect();
     let builder = LogicalPlanBuilder::from(read.plan.clone()).aggregate(groups, aggregates)?;
 
     let mut columns = read.keys.columns();
@@ -159,7 +174,7 @@ fn compute(
     beside: &[Plan],
     in_range: Option<Plan>,
     with_point: bool,
-    number: usize,
+    aggregates: &mut Aggregates,
 ) -> Result<Computed> {
     let result = match aggregate {
         Aggregate::Count | Aggregate::CountDistinct => Type::Integer,
@@ -168,18 +183,17 @@ fn compute(
     };
     let Some(value) = value else {
         let value = super::values::null(result);
-        return Ok(Computed { aggregates: Vec::new(), value, present: lit(false), point: None });
+        return Ok(Computed { value, present: lit(false), point: None });
     };
-    let name = |part: usize| format!("aggregate_{number}_{part}");
-    let mut aggregates = Vec::new();
+    let mut first = None;
     let mut add = |plan: Plan| -> Result<Plan> {
         let plan = match &in_range {
             Some(condition) => plan.filter(condition.clone()).build()?,
             None => plan,
         };
-        let name = name(aggregates.len());
-        aggregates.push(plan.alias(&name));
-        Ok(column(name))
+        let column = aggregates.column(plan);
+        first.get_or_insert_with(|| column.clone());
+        Ok(column)
     };
     let point_args = |first: Option<Plan>| {
         let args = first.into_iter().chain([value.clone(), column(TIME)]);
@@ -215,12 +229,12 @@ fn compute(
             get_field(chosen, "value")
         }
     };
-    let first = column(name(0));
-    let present = match aggregate {
-        Aggregate::Count | Aggregate::CountDistinct => first.gt(lit(0i64)),
-        _ => first.is_not_null(),
+    let present = match (aggregate, first) {
+        (_, None) => lit(false),
+        (Aggregate::Count | Aggregate::CountDistinct, Some(first)) => first.gt(lit(0i64)),
+        (_, Some(first)) => first.is_not_null(),
     };
-    Ok(Computed { aggregates, value, present, point })
+    Ok(Computed { value, present, point })
 }
 
 /// With rows for windows in which there was nothing, and what is missing replaced.
