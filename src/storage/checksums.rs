@@ -68,7 +68,8 @@ impl BlockChecksums {
         }
         let odd = || Damage::Unreadable("the checksums are not where they should be".to_string());
         let block_bytes = u64::from(checks.block_bytes);
-        let blocks = body_bytes.checked_div(block_bytes).ok_or_else(odd)? + u64::from(body_bytes % block_bytes > 0);
+        let blocks =
+            body_bytes.checked_div(block_bytes).ok_or_else(odd)? + u64::from(!body_bytes.is_multiple_of(block_bytes));
         let length = usize::try_from(blocks).ok().and_then(|blocks| blocks.checked_mul(CRC_BYTES)).ok_or_else(odd)?;
         let end = footer_start(tail).ok_or_else(odd)?;
         let start = end.checked_sub(length).ok_or_else(odd)?;

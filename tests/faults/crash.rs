@@ -41,10 +41,13 @@ struct Ledger {
     open: Vec<Batch>,
 }
 
+/// A store that is no folder, and the settings and credentials that lead a process to it.
+type Elsewhere = (Arc<dyn ObjectStore>, Vec<(String, String)>);
+
 /// Where gateways live and die: a folder, and a store that is in it or elsewhere.
 struct Home {
     folder: TempDir,
-    elsewhere: Option<(Arc<dyn ObjectStore>, Vec<(String, String)>)>,
+    elsewhere: Option<Elsewhere>,
 }
 
 impl Home {

@@ -1,5 +1,7 @@
 //! Damage of every kind, over stores that answer in their own ways.
 
+#![allow(clippy::single_range_in_vec_init, reason = "what is read is a list of ranges, of one sometimes")]
+
 use std::fmt;
 use std::sync::Mutex;
 

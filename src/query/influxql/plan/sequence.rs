@@ -128,7 +128,7 @@ fn calculation(sequence: &Sequence, query: &Query) -> Calculation {
             fit: name == "holt_winters_with_fit",
             interval: interval.unwrap_or(SECOND),
         },
-        name => Calculation::Smoothed(smoothing(name, sequence, |i| count(i))),
+        name => Calculation::Smoothed(smoothing(name, sequence, count)),
     }
 }
 
