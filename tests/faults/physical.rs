@@ -104,7 +104,7 @@ pub async fn count_segments(store: &Arc<dyn ObjectStore>, state: &CatalogState, 
 
 fn count_log(folder: &Path, state: &CatalogState, copies: &mut Copies) {
     let Ok(writer) = std::fs::read_to_string(folder.join("wal/writer")) else { return };
-    let writer: Uuid = writer.parse().unwrap();
+    let writer: Uuid = writer.split(' ').next().unwrap().parse().unwrap();
     for record in wal::read_dir(&folder.join("wal")).unwrap() {
         let (sequence, batches) = record.unwrap();
         for batch in batches {

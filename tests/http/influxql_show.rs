@@ -31,7 +31,7 @@ fn shown(gate: &Gate, q: &str) -> String {
 fn filled() -> Gate {
     let gate = Gate::start();
     gate.create_database("d");
-    gate.write("d", "cpu,host=a,dc=x v=1 1\ncpu,host=b v=1i 2\nmem v=1 1");
+    gate.write("d", "cpu,host=a,dc=x v=1 1\ncpu,host=b v=1 2\nmem v=1 1");
     gate.write("d", "cpu,host=a,dc=x v=2 3\ncpu,host=c,dc=y w=\"t\" 4");
     gate
 }

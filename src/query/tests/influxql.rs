@@ -97,7 +97,7 @@ async fn rows_have_a_field_and_come_by_time() {
         ("SELECT host FROM m", &[]),
         ("SELECT nothing FROM m", &[]),
         ("SELECT f FROM m GROUP BY dc LIMIT 1", &["m,dc= 21 5.0", "m,dc=x 10 1.0"]),
-        ("SELECT f FROM m GROUP BY * ORDER BY time DESC SLIMIT 1", &["m,dc=x,host=a 50 -1.5", "m,dc=x,host=a 10 1.0"]),
+        ("SELECT f FROM m GROUP BY * ORDER BY time DESC SLIMIT 1", &["m,dc=,host=b 45 3.0", "m,dc=,host=b 21 5.0"]),
         ("SELECT * FROM m WHERE f = 5", &["m 21 true - 5.0 b - -"]),
         ("SELECT f FROM /./", &["m 10 1.0", "m 21 5.0", "m 45 3.0", "m 50 -1.5", "n 5 2.0"]),
         ("SELECT f FROM m, n ORDER BY time DESC LIMIT 1", &["n 5 2.0", "m 50 -1.5"]),
