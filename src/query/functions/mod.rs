@@ -1,7 +1,7 @@
 //! The functions of a query, without those that make a lot out of little, or with a bound on what a call may make.
 //!
 //! The engine reserves memory for what its operators keep, not for what its functions make; and a value of any size is
-//! one `repeat` away. So every function that can make more than it was given is replaced by a [`bounded::Bounded`] one:
+//! one `repeat` away. So every function that can make more than it was given is replaced by a `bounded::Bounded` one:
 //! by name in the session's functions, and by a rewrite of plans wherever the planner puts one into a plan by itself
 //! (`a || b`, `[a, b]`).
 //!

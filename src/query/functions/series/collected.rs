@@ -21,7 +21,7 @@ pub enum Kind {
     Median,
     /// `stddev_value(value)` → Float64: of a sample; NaN for a single value.
     Stddev,
-    /// `mode_value(value, time)` → the value's type: see [`statistics::mode`].
+    /// `mode_value(value, time)` → the value's type: see `statistics::mode`.
     Mode,
     /// `percentile_point(p, value, time, …)` → a point: nearest rank; none when the rank lies outside the points.
     Percentile,

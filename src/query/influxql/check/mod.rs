@@ -9,9 +9,9 @@
 //! | [`fold`], [`arithmetic`] | constants, computed as the server does |
 //! | [`moment`] | times that are written as strings |
 //! | [`time_range`] | a condition → bounds on time, and the rest |
-//! | [`grouping`] | GROUP BY → windows and tags |
-//! | [`fields`], [`calls`] | which fields and calls may stand together, and their arguments |
-//! | [`error`] | what was wrong, said as the server says it |
+//! | `grouping` | GROUP BY → windows and tags |
+//! | `fields`, `calls` | which fields and calls may stand together, and their arguments |
+//! | `error` | what was wrong, said as the server says it |
 //!
 //! The order of the checks is the server's, so that of several mistakes the same one is named.
 

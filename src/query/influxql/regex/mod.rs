@@ -1,6 +1,6 @@
 //! Regular expressions, in the syntax that the server takes.
 //!
-//! The server's library (RE2 syntax, in Go) and ours agree in most things. [`translate`] brings over the rest and says
+//! The server's library (RE2 syntax, in Go) and ours agree in most things. `translate` brings over the rest and says
 //! what is wrong in the server's words; matching is the `regex` crate's, in time proportional to the text.
 
 mod translate;

@@ -1,6 +1,6 @@
 //! SELECT, and EXPLAIN of one.
 //!
-//! Parsed in [`parse`], printed here. Which selects make sense is for [`check`](super::check) to say.
+//! Parsed in `parse`, printed here. Which selects make sense is for [`check`](super::check) to say.
 
 mod parse;
 

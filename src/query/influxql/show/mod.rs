@@ -1,15 +1,15 @@
 //! SHOW: what is stored, and what runs. One file a family of statements.
 //!
-//! Names and types come from the catalog; series and values of tags from the rows ([`series`]), which say what is really
+//! Names and types come from the catalog; series and values of tags from the rows (`series`), which say what is really
 //! there: a tag whose last point is gone is not listed.
 //!
 //! | file | what it shows |
 //! |---|---|
-//! | [`databases`] | databases, retention policies, continuous queries, subscriptions, users, grants |
-//! | [`measurements`], [`tags`], [`fields`], [`cardinality`] | what a database holds |
-//! | [`shards`] | stretches of time that hold rows |
-//! | [`server`] | running queries |
-//! | [`tables`], [`condition`], [`series`] | what several of them need |
+//! | `databases` | databases, retention policies, continuous queries, subscriptions, users, grants |
+//! | `measurements`, `tags`, `fields`, `cardinality` | what a database holds |
+//! | `shards` | stretches of time that hold rows |
+//! | `server` | running queries |
+//! | `tables`, `condition`, `series` | what several of them need |
 
 mod cardinality;
 mod condition;
