@@ -100,6 +100,18 @@ fn field_shard(gate: &Gate) -> String {
 }
 
 #[test]
+fn a_shard_that_is_listed_is_not_said_to_be_dropped() {
+    let mut gate = filled();
+    gate.ask_to_stop();
+    gate.wait_for_exit();
+    gate.start_again();
+    assert!(shown(&gate, "SHOW SHARDS").contains("d: 1 d autogen"), "{}", shown(&gate, "SHOW SHARDS"));
+    assert!(shown(&gate, "DROP SHARD 1").starts_with("error: "), "it holds rows");
+    assert_eq!(shown(&gate, "DROP SHARD 4711"), "");
+    assert_eq!(gate.sql("d", "select count(*) from cpu"), "count(*)\n4\n");
+}
+
+#[test]
 fn policies_come_change_and_go_with_their_rows() {
     let gate = filled();
     assert_eq!(shown(&gate, "CREATE RETENTION POLICY p ON d DURATION 1d REPLICATION 1 DEFAULT"), "");

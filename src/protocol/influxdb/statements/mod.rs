@@ -12,6 +12,7 @@ use crate::query::influxql::plan::execute::Asker;
 use crate::query::influxql::qualify::Defaults;
 use crate::query::influxql::server::{DropShard, KillQuery};
 use crate::query::influxql::show::ShowScope;
+use crate::query::influxql::show::shards;
 use crate::query::influxql::{Statement, qualify};
 
 use super::into::IngestSink;
@@ -101,7 +102,7 @@ async fn run(core: &Core, request: &Request, statement: &Statement) -> Result<Se
             }
         },
         Statement::KillQuery(kill) => kill_query(core, kill),
-        Statement::DropShard(drop) => drop_shard(drop),
+        Statement::DropShard(drop) => drop_shard(core, request, drop),
         other => Err(StatementError::NotSupported(other.words().to_string())),
     }
 }
@@ -113,9 +114,12 @@ fn kill_query(core: &Core, kill: &KillQuery) -> Result<SeriesStream, StatementEr
     }
 }
 
-/// There are no shards, and dropping one that is not there is fine. Those that SHOW SHARDS lists are stretches of time:
-/// DELETE drops them.
-fn drop_shard(_: &DropShard) -> Result<SeriesStream, StatementError> {
+/// Dropping a shard that is not there is fine. Those that SHOW SHARDS lists are stretches of time of a policy's tables, which
+/// DELETE removes: saying that one was dropped would be a lie.
+fn drop_shard(core: &Core, request: &Request, drop: &DropShard) -> Result<SeriesStream, StatementError> {
+    if shards::is_listed(&core.catalog.state(), request.tenant, drop.id) {
+        return Err(StatementError::NotSupported("DROP SHARD".to_string()));
+    }
     Ok(SeriesStream::empty())
 }
 

@@ -18,7 +18,7 @@ mod fields;
 mod measurements;
 pub(in crate::query) mod series;
 mod server;
-mod shards;
+pub mod shards;
 mod tables;
 mod tags;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use chrono::DateTime;
 use datafusion::arrow::array::{ArrayRef, UInt64Array};
 
+use crate::catalog::CatalogState;
 use crate::query::influxql::answer::{SeriesPiece, texts_array};
 
 use super::{Pieces, Show};
@@ -72,32 +73,41 @@ impl Show<'_> {
     }
 
     fn groups(&self) -> Vec<Group> {
-        let mut groups = Vec::new();
-        for database in self.state.databases(&self.scope.tenant) {
-            for policy in &database.policies {
-                let width = policy.shard_duration_ns.max(1);
-                let mut numbers = BTreeSet::new();
-                for segment in self.state.tables_of(database, &policy.name).flat_map(|table| &table.segments) {
-                    let first = segment.time_min_ns.div_euclid(width);
-                    let last = segment.time_max_ns.div_euclid(width).min(first.saturating_add(GROUPS_MAX));
-                    numbers.extend(first..=last);
-                }
-                for number in numbers {
-                    let start_ns = number.saturating_mul(width);
-                    let end_ns = start_ns.saturating_add(width);
-                    groups.push(Group {
-                        id: groups.len() as u64 + 1,
-                        database: database.name.clone(),
-                        policy: policy.name.clone(),
-                        start_ns,
-                        end_ns,
-                        expiry_ns: end_ns.saturating_add(policy.duration_ns),
-                    });
-                }
+        groups(&self.state, &self.scope.tenant)
+    }
+}
+
+/// Whether SHOW SHARDS lists a shard of this number.
+pub fn is_listed(state: &CatalogState, tenant: &str, id: u64) -> bool {
+    groups(state, tenant).iter().any(|group| group.id == id)
+}
+
+fn groups(state: &CatalogState, tenant: &str) -> Vec<Group> {
+    let mut groups = Vec::new();
+    for database in state.databases(tenant) {
+        for policy in &database.policies {
+            let width = policy.shard_duration_ns.max(1);
+            let mut numbers = BTreeSet::new();
+            for segment in state.tables_of(database, &policy.name).flat_map(|table| &table.segments) {
+                let first = segment.time_min_ns.div_euclid(width);
+                let last = segment.time_max_ns.div_euclid(width).min(first.saturating_add(GROUPS_MAX));
+                numbers.extend(first..=last);
+            }
+            for number in numbers {
+                let start_ns = number.saturating_mul(width);
+                let end_ns = start_ns.saturating_add(width);
+                groups.push(Group {
+                    id: groups.len() as u64 + 1,
+                    database: database.name.clone(),
+                    policy: policy.name.clone(),
+                    start_ns,
+                    end_ns,
+                    expiry_ns: end_ns.saturating_add(policy.duration_ns),
+                });
             }
         }
-        groups
     }
+    groups
 }
 
 fn rfc3339(ns: i64) -> String {
