@@ -33,7 +33,16 @@ const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
 type Plan = Box<dyn FnMut(&CatalogState) -> Result<Vec<Change>, CatalogError> + Send>;
 
-pub(super) struct Request {
+pub(super) enum Request {
+    Commit(Planned),
+    /// Look for commits of others now.
+    Follow {
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// Changes that somebody waits for.
+pub(super) struct Planned {
     pub(super) plan: Plan,
     pub(super) done: oneshot::Sender<Result<Arc<CatalogState>, CatalogError>>,
 }
@@ -71,19 +80,38 @@ impl Committer {
 
     /// Works until the last handle is gone.
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Request>) {
-        let mut group = Vec::new();
+        let mut requests = Vec::new();
         loop {
             tokio::select! {
-                taken = inbox.recv_many(&mut group, GROUP_MAX) => match taken {
+                taken = inbox.recv_many(&mut requests, GROUP_MAX) => match taken {
                     0 => return,
-                    _ => self.commit_group(std::mem::take(&mut group)).await,
+                    _ => self.serve(std::mem::take(&mut requests)).await,
                 },
                 () = tokio::time::sleep_until(self.next_poll) => self.poll().await,
             }
         }
     }
 
-    async fn commit_group(&mut self, mut group: Vec<Request>) {
+    async fn serve(&mut self, requests: Vec<Request>) {
+        let (mut group, mut followers) = (Vec::new(), Vec::new());
+        for request in requests {
+            match request {
+                Request::Commit(planned) => group.push(planned),
+                Request::Follow { done } => followers.push(done),
+            }
+        }
+        if !followers.is_empty() {
+            self.poll().await;
+        }
+        for done in followers {
+            let _ = done.send(());
+        }
+        if !group.is_empty() {
+            self.commit_group(group).await;
+        }
+    }
+
+    async fn commit_group(&mut self, mut group: Vec<Planned>) {
         loop {
             let me = match self.check_me() {
                 Ok(me) => me,
@@ -183,7 +211,7 @@ impl Committer {
             _ => None,
         });
         let alone = self.me.is_some_and(|me| !self.head.state().is_shared(me.writer));
-        self.next_poll = Instant::now() + if alone { self.options.poll_alone } else { self.options.poll };
+        self.look_after(if alone { self.options.poll_alone } else { self.options.poll });
     }
 
     fn failed(&mut self, error: &CatalogError) {
@@ -197,7 +225,12 @@ impl Committer {
             self.options.poll.saturating_mul(1 << self.failures.min(10)).min(BACKOFF_MAX.max(self.options.poll));
         // Processes that lost the store together should not come back in step: each has an id of its own.
         let share = self.me.map_or(0, |me| u32::from(me.writer.as_bytes()[15]));
-        self.next_poll = Instant::now() + pause - pause * share / 1024;
+        self.look_after(pause - pause * share / 1024);
+    }
+
+    fn look_after(&mut self, pause: Duration) {
+        self.next_poll = Instant::now() + pause;
+        self.known.will_look(self.next_poll);
     }
 
     /// A commit that cannot be read is never passed over: nothing goes on until it can.
@@ -209,7 +242,7 @@ impl Committer {
 }
 
 /// Asks every closure in turn, each on the state that the ones before it lead to. Closures that fail are answered and leave the group.
-fn plan_group(base: &CatalogState, group: &mut Vec<Request>) -> (Vec<Change>, CatalogState) {
+fn plan_group(base: &CatalogState, group: &mut Vec<Planned>) -> (Vec<Change>, CatalogState) {
     let mut next = base.clone();
     let mut changes = Vec::new();
     let mut planned = Vec::with_capacity(group.len());
@@ -232,7 +265,7 @@ fn plan_group(base: &CatalogState, group: &mut Vec<Request>) -> (Vec<Change>, Ca
     (changes, next)
 }
 
-fn answer_all(group: Vec<Request>, answer: Result<Arc<CatalogState>, CatalogError>) {
+fn answer_all(group: Vec<Planned>, answer: Result<Arc<CatalogState>, CatalogError>) {
     for request in group {
         let _ = request.done.send(answer.clone());
     }

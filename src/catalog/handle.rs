@@ -2,15 +2,17 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use object_store::ObjectStore;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tracing::{error, info};
 use uuid::Uuid;
 
 use super::change::Change;
-use super::committer::{Committer, Me, Request};
+use super::committer::{Committer, Me, Planned, Request};
 use super::error::CatalogError;
 use super::head::Head;
 use super::options::CatalogOptions;
@@ -20,6 +22,8 @@ use super::state::CatalogState;
 
 /// Requests that may wait for the committer.
 const QUEUE_MAX: usize = 1024;
+/// The chain was to be looked at this long ago and was not: the process did not run.
+const LATE_AFTER: Duration = Duration::from_millis(500);
 
 /// The catalog of one store: what this process knows of the chain of commits, kept up to date, and the way to extend it.
 #[derive(Debug)]
@@ -38,11 +42,22 @@ pub(super) struct Known {
     trouble: RwLock<Option<CatalogError>>,
     /// This process gives up being a writer of its own will: that it is none any more is no trouble.
     retiring: AtomicBool,
+    /// When the chain is looked at next, at the latest.
+    next_look: Mutex<Instant>,
 }
 
 impl Known {
     pub(super) fn publish(&self, state: &Arc<CatalogState>) {
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state.clone();
+    }
+
+    /// The chain will be looked at again at `moment`.
+    pub(super) fn will_look(&self, moment: Instant) {
+        *self.next_look.lock().unwrap_or_else(PoisonError::into_inner) = moment;
+    }
+
+    fn is_late(&self) -> bool {
+        Instant::now() > *self.next_look.lock().unwrap_or_else(PoisonError::into_inner) + LATE_AFTER
     }
 
     /// Logs trouble when it begins.
@@ -90,6 +105,7 @@ impl Catalog {
             state: RwLock::new(state.clone()),
             trouble: RwLock::default(),
             retiring: AtomicBool::new(false),
+            next_look: Mutex::new(Instant::now()),
         });
         let (snapshots, snapshot_task) = me
             .map(|me| {
@@ -109,6 +125,26 @@ impl Catalog {
     /// The newest state this process knows.
     pub fn state(&self) -> Arc<CatalogState> {
         self.known.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks for commits of others now. Returns when the state holds what there was, or when `patience` is over: then the
+    /// state is what it was.
+    pub async fn follow(&self, patience: Duration) {
+        let (done, answer) = oneshot::channel();
+        let asked = async {
+            if self.requests.send(Request::Follow { done }).await.is_ok() {
+                let _ = answer.await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, asked).await;
+    }
+
+    /// Returns at once as long as the state is as new as polling makes it. After a pause of the whole process (a suspended
+    /// machine) it is not, and may name objects that are gone: then looks for commits of others, for `patience` at most.
+    pub async fn settle(&self, patience: Duration) {
+        if self.known.is_late() {
+            self.follow(patience).await;
+        }
     }
 
     /// Why the state is not kept up to date any more: this writer was taken over, or a commit cannot be read. A store
@@ -137,7 +173,7 @@ impl Catalog {
         F: FnMut(&CatalogState) -> Result<Vec<Change>, CatalogError> + Send + 'static,
     {
         let (done, answer) = oneshot::channel();
-        let request = Request { plan: Box::new(plan), done };
+        let request = Request::Commit(Planned { plan: Box::new(plan), done });
         self.requests.send(request).await.map_err(|_| CatalogError::Closed)?;
         answer.await.map_err(|_| CatalogError::Closed)?
     }
@@ -160,7 +196,8 @@ impl Catalog {
         if let Some((committer, snapshots)) = tasks {
             let (done, answer) = oneshot::channel();
             // An empty change is answered after everything queued before it.
-            let _ = self.requests.send(Request { plan: Box::new(|_| Ok(Vec::new())), done }).await;
+            let nothing = Planned { plan: Box::new(|_| Ok(Vec::new())), done };
+            let _ = self.requests.send(Request::Commit(nothing)).await;
             let _ = answer.await;
             committer.abort();
             let _ = committer.await;

@@ -16,8 +16,8 @@ use tracing::{debug, warn};
 
 use crate::catalog::{Catalog, CatalogError, CatalogState, Change, Table};
 use crate::model::{DeletedRows, TableId};
-use crate::storage::checked_read::SegmentObject;
-use crate::storage::damage::DamagedSegments;
+use crate::storage::checked_read::{ReadError, SegmentObject};
+use crate::storage::damage::{Damage, DamagedSegments};
 use crate::storage::rows::{Chunk, SeriesSet, decode_segment};
 use crate::storage::segment::{Segment, SequenceRange};
 use crate::storage::upload::fresh_upload_id;
@@ -27,6 +27,8 @@ use super::metrics::IngestMetrics;
 
 /// Rows merged at a time: they are held in memory.
 const ROWS_MAX: u64 = 4_000_000;
+/// A store that has lost an object is asked no longer whether the object is still wanted.
+const FOLLOWS_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone)]
 pub struct CompactionOptions {
@@ -110,18 +112,27 @@ impl Compactor {
 
     /// Merges `inputs`, all of one window. `false`: they changed meanwhile.
     async fn merge(&self, table: &Arc<Table>, inputs: &[Arc<Segment>]) -> Result<bool, FlushError> {
-        if !self
-            .catalog
-            .state()
-            .table(table.id)
-            .is_some_and(|t| inputs.iter().all(|i| t.segments.iter().any(|s| s.id == i.id)))
-        {
+        let live = || {
+            let state = self.catalog.state();
+            state.table(table.id).is_some_and(|t| inputs.iter().all(|i| t.segments.iter().any(|s| s.id == i.id)))
+        };
+        if !live() {
             return Ok(false);
         }
         let mut objects = Vec::with_capacity(inputs.len());
         for segment in inputs {
             let object = SegmentObject::new(self.store.clone(), segment.clone(), self.damaged.clone())?;
-            let bytes = object.whole().await?;
+            let bytes = match object.whole().await {
+                Err(ReadError::Missing) => {
+                    // Merged away by another writer, perhaps, and collected since.
+                    self.catalog.follow(FOLLOWS_WITHIN).await;
+                    if !live() {
+                        return Ok(false);
+                    }
+                    return Err(object.damaged(Damage::Missing).into());
+                }
+                read => read?,
+            };
             objects.push((object, bytes));
         }
         let sequence = SequenceRange {

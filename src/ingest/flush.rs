@@ -72,6 +72,8 @@ pub enum FlushError {
     Sort(#[from] datafusion::arrow::error::ArrowError),
     #[error(transparent)]
     Damaged(#[from] DamagedSegment),
+    #[error("the store does not have a segment that is to be merged")]
+    Missing,
     #[error("segment was not stored: {0}")]
     Store(#[from] object_store::Error),
     #[error("segments were not published: {0}")]
@@ -86,6 +88,7 @@ impl From<ReadError> for FlushError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Damaged(damaged) => FlushError::Damaged(damaged),
+            ReadError::Missing => FlushError::Missing,
             ReadError::Store(error) => FlushError::Store(error),
         }
     }

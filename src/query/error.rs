@@ -10,6 +10,14 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use crate::model::{Classify, Kind};
 use crate::storage::damage::DamagedSegment;
 
+/// A segment was merged away, and its object removed, before the query read it: the query saw a version of the catalog that
+/// was too old. Asked again, it sees a newer one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("segment {path} was merged away before it was read, try again")]
+pub struct SegmentGone {
+    pub path: String,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     #[error("the request holds no statement")]
@@ -50,6 +58,9 @@ pub enum QueryError {
     /// A segment that the query needs cannot be read: there is no answer rather than one without its rows.
     #[error(transparent)]
     Damaged(DamagedSegment),
+    /// What the query was to read is stored elsewhere by now.
+    #[error(transparent)]
+    Gone(SegmentGone),
     #[error("{message}")]
     Internal { message: String, source: Option<Box<DataFusionError>> },
 }
@@ -69,7 +80,7 @@ impl Classify for QueryError {
             }
             QueryError::MemoryBusy | QueryError::QueueFull { .. } | QueryError::QueueTimeout { .. } => Kind::Overloaded,
             QueryError::Timeout { .. } => Kind::Timeout,
-            QueryError::Store { .. } => Kind::Unavailable,
+            QueryError::Store { .. } | QueryError::Gone(_) => Kind::Unavailable,
             QueryError::Damaged(damaged) => damaged.kind(),
             QueryError::Internal { .. } => Kind::Internal,
         }
@@ -94,6 +105,7 @@ impl From<DataFusionError> for QueryError {
             Cause::Memory(detail) => QueryError::TooMuchMemory { limit_bytes: 0, detail },
             Cause::Disk(text) => QueryError::TooMuchDisk(text),
             Cause::Damaged(damaged) => QueryError::Damaged(damaged),
+            Cause::Gone(gone) => QueryError::Gone(gone),
             Cause::Store(message) => QueryError::Store { message, source: Box::new(error) },
             Cause::Internal(message) => QueryError::Internal { message, source: Some(Box::new(error)) },
         }
@@ -108,6 +120,7 @@ enum Cause {
     Memory(String),
     Disk(String),
     Damaged(DamagedSegment),
+    Gone(SegmentGone),
     Store(String),
     Internal(String),
 }
@@ -162,6 +175,9 @@ fn external_cause(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Ca
     }
     if let Some(damaged) = error.downcast_ref::<DamagedSegment>() {
         return Cause::Damaged(damaged.clone());
+    }
+    if let Some(gone) = error.downcast_ref::<SegmentGone>() {
+        return Cause::Gone(gone.clone());
     }
     if let Some(error) = error.downcast_ref::<ParquetError>() {
         return parquet_cause(error);

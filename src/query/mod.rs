@@ -32,7 +32,7 @@ mod statistics;
 mod tests;
 
 pub use answer::RowStream;
-pub use error::QueryError;
+pub use error::{QueryError, SegmentGone};
 pub use fold::sort_and_fold;
 pub use running::RunningQueries;
 pub use scan::key_columns;

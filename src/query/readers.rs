@@ -25,7 +25,9 @@ use crate::storage::checked_read::{ReadError, SegmentObject, Tail};
 use crate::storage::damage::{Damage, DamagedSegments};
 use crate::storage::segment::{Segment, check_format};
 
+use super::error::SegmentGone;
 use super::footers::SegmentFooter;
+use super::source::Tables;
 
 /// What a file of a plan carries as its extension, in an `Arc`.
 #[derive(Debug)]
@@ -55,6 +57,7 @@ pub(super) struct SegmentReaders {
     pub store: Arc<dyn ObjectStore>,
     pub footers: Arc<FileMetadataCache>,
     pub damaged: Arc<DamagedSegments>,
+    pub tables: Arc<dyn Tables>,
 }
 
 impl ParquetFileReaderFactory for SegmentReaders {
@@ -71,8 +74,8 @@ impl ParquetFileReaderFactory for SegmentReaders {
         let metrics = ParquetFileMetrics::new(partition, file.object_meta.location.as_ref(), metrics);
         let object = SegmentObject::new(self.store.clone(), shared.segment.clone(), self.damaged.clone())
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
-        let (footers, footer) = (self.footers.clone(), shared.footer());
-        Ok(Box::new(SegmentReader { object, meta: file.object_meta, shared, footers, footer, metrics }))
+        let (footers, footer, tables) = (self.footers.clone(), shared.footer(), self.tables.clone());
+        Ok(Box::new(SegmentReader { object, meta: file.object_meta, shared, footers, footer, tables, metrics }))
     }
 }
 
@@ -82,6 +85,7 @@ struct SegmentReader {
     shared: Arc<SegmentFile>,
     footers: Arc<FileMetadataCache>,
     footer: Option<Arc<SegmentFooter>>,
+    tables: Arc<dyn Tables>,
     metrics: ParquetFileMetrics,
 }
 
@@ -89,14 +93,23 @@ fn external(error: impl std::error::Error + Send + Sync + 'static) -> ParquetErr
     ParquetError::External(Box::new(error))
 }
 
-fn read_error(error: ReadError) -> ParquetError {
-    match error {
-        ReadError::Damaged(error) => external(error),
-        ReadError::Store(error) => external(error),
-    }
-}
-
 impl SegmentReader {
+    async fn explained(&self, error: ReadError) -> ParquetError {
+        match error {
+            ReadError::Damaged(error) => external(error),
+            ReadError::Store(error) => external(error),
+            ReadError::Missing => {
+                self.tables.follow().await;
+                let (state, id) = (self.tables.state(), self.shared.segment.id);
+                if state.tables().any(|table| table.segments.iter().any(|segment| segment.id == id)) {
+                    external(self.object.damaged(Damage::Missing))
+                } else {
+                    external(SegmentGone { path: self.shared.segment.path.clone() })
+                }
+            }
+        }
+    }
+
     async fn footer(&mut self) -> ParquetResult<Arc<SegmentFooter>> {
         if let Some(footer) = &self.footer {
             return Ok(footer.clone());
@@ -117,7 +130,10 @@ impl SegmentReader {
     }
 
     async fn read_footer(&self) -> ParquetResult<SegmentFooter> {
-        let Tail { bytes, checksums } = self.object.tail().await.map_err(read_error)?;
+        let Tail { bytes, checksums } = match self.object.tail().await {
+            Ok(tail) => tail,
+            Err(error) => return Err(self.explained(error).await),
+        };
         self.metrics.bytes_scanned.add(bytes.len());
         let metadata = self
             .decode(bytes)
@@ -144,7 +160,10 @@ impl SegmentReader {
 
     async fn ranges(&mut self, ranges: Vec<Range<u64>>) -> ParquetResult<Vec<Bytes>> {
         let footer = self.footer().await?;
-        let (found, fetched) = self.object.ranges(footer.checksums.as_ref(), &ranges).await.map_err(read_error)?;
+        let (found, fetched) = match self.object.ranges(footer.checksums.as_ref(), &ranges).await {
+            Ok(found) => found,
+            Err(error) => return Err(self.explained(error).await),
+        };
         self.metrics.bytes_scanned.add(fetched as usize);
         Ok(found)
     }

@@ -141,7 +141,11 @@ impl QueryEngine {
         Ok(QueryEngine {
             base: base_state(&runtime)?,
             memory: SharedMemory::new(options.memory_bytes),
-            sources: Sources { tables, unflushed, readers: Arc::new(SegmentReaders { store, footers, damaged }) },
+            sources: Sources {
+                readers: Arc::new(SegmentReaders { store, footers, damaged, tables: tables.clone() }),
+                tables,
+                unflushed,
+            },
             options,
             runtime,
             admission,
@@ -187,6 +191,7 @@ impl QueryEngine {
     /// Waits for a turn and gives a session for one query. The time limit runs from here.
     pub async fn session(&self, language: &'static str, scope: &QueryScope) -> Result<QuerySession, QueryError> {
         let turn = self.admission.turn().await?;
+        self.sources.tables.settle().await;
         let memory = self.memory.for_query(self.options.memory_bytes_per_query);
         let runtime =
             RuntimeEnvBuilder::from_runtime_env(&self.runtime).with_memory_pool(memory.clone()).build_arc()?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::error::ArrowError;
+use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::catalog::{CatalogState, Table};
@@ -13,8 +14,12 @@ use crate::storage::segment::Segment;
 
 /// The catalog, as far as queries see it.
 pub trait Tables: Send + Sync + Debug {
-    /// The newest version.
+    /// The newest version known.
     fn state(&self) -> Arc<CatalogState>;
+    /// Waits, not for long, until the version known is as new as it is promised to be: nearly always it is.
+    fn settle(&self) -> BoxFuture<'_, ()>;
+    /// Looks, not for long, for newer versions.
+    fn follow(&self) -> BoxFuture<'_, ()>;
 }
 
 /// Rows accepted but not in segments yet.

@@ -19,6 +19,10 @@ use super::segment::Segment;
 pub enum ReadError {
     #[error(transparent)]
     Damaged(#[from] DamagedSegment),
+    /// The store does not have the object: damage while the segment is live, and no news for one that was merged away. Whoever
+    /// reads knows which, and calls it [`Damage::Missing`] through [`SegmentObject::damaged`].
+    #[error("the store does not have it")]
+    Missing,
     #[error(transparent)]
     Store(#[from] object_store::Error),
 }
@@ -183,13 +187,13 @@ impl SegmentObject {
     /// What a failed request says of the object: a store that was asked for bytes beyond an object's end says so in many ways.
     async fn explain(&self, error: object_store::Error) -> Result<Damage, ReadError> {
         if matches!(error, object_store::Error::NotFound { .. }) {
-            return Ok(Damage::Missing);
+            return Err(ReadError::Missing);
         }
         match self.store.head(&self.path).await {
             Ok(meta) if meta.size != self.segment.size_bytes => {
                 Ok(Damage::Size { expected: self.segment.size_bytes, found: meta.size })
             }
-            Err(object_store::Error::NotFound { .. }) => Ok(Damage::Missing),
+            Err(object_store::Error::NotFound { .. }) => Err(ReadError::Missing),
             _ => Err(error.into()),
         }
     }

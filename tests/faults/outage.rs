@@ -26,8 +26,10 @@ const OTHER: &str = "other";
 const BULK_ROWS: u64 = 1000;
 const MIB: u64 = 1024 * 1024;
 
-/// A question that needs the store is cancelled after this.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(4);
+/// A question that needs the store is cancelled after this; what piles up in a long outage takes longer to count.
+fn query_timeout(outage_seconds: u64) -> Duration {
+    Duration::from_secs(4 + outage_seconds / 5)
+}
 /// What goes on without the store takes no longer, on a busy machine.
 const SOON: Duration = Duration::from_secs(3);
 /// What needs the store is refused within this.
@@ -90,7 +92,7 @@ fn a_store_that_falls_silent_is_missed_by_no_writer_until_the_log_is_full() {
 fn drill(outage: Outage, budget: Budget) {
     let seconds: u64 = std::env::var("TIDEGATE_OUTAGE_SECONDS").map_or(6, |text| text.parse().unwrap());
     let mut minio = Minio::start();
-    let gate = start(&minio, &budget.settings(seconds));
+    let gate = start(&minio, query_timeout(seconds), &budget.settings(seconds));
     let mut writers = Writer::several(WRITERS, seconds);
     gate.create_database(OTHER);
     gate.write(OTHER, "pulse,host=a v=0i 0\nbulk a=0,b=\"\" 0");
@@ -117,7 +119,7 @@ fn drill(outage: Outage, budget: Budget) {
         while since.elapsed() < Duration::from_secs(seconds) {
             pulses += 1;
             check_live(&gate, pulses);
-            check_stored(&gate);
+            check_stored(&gate, query_timeout(seconds));
             gate.get("/ready").send().expect(200);
             resident = resident.max(gate.resident_bytes());
         }
@@ -166,7 +168,7 @@ fn drill(outage: Outage, budget: Budget) {
 #[test]
 fn a_gateway_that_dies_while_the_store_is_away_waits_for_it_and_has_everything() {
     let mut minio = Minio::start();
-    let mut gate = start(&minio, &[]);
+    let mut gate = start(&minio, query_timeout(0), &[]);
     let mut writers = Writer::several(WRITERS, 3);
     let load = Load::default();
     std::thread::scope(|scope| {
@@ -195,9 +197,9 @@ fn a_gateway_that_dies_while_the_store_is_away_waits_for_it_and_has_everything()
 }
 
 /// A gateway over `minio` whose time-outs are short, with the ledger's tables.
-fn start(minio: &Minio, more: &[(&str, String)]) -> Gate {
+fn start(minio: &Minio, query_timeout: Duration, more: &[(&str, String)]) -> Gate {
     let window = WINDOW_SECS.to_string();
-    let timeout = QUERY_TIMEOUT.as_millis().to_string();
+    let timeout = query_timeout.as_millis().to_string();
     let store = minio.settings(PREFIX);
     let mut settings: Vec<(&str, &str)> = store.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     settings.extend([
@@ -297,8 +299,8 @@ fn check_live_rows(gate: &Gate, pulses: u64) {
 
 /// Rows in segments: the right answer, if what it takes is at hand, or an error that names the store.
 #[track_caller]
-fn check_stored(gate: &Gate) {
-    let limit = QUERY_TIMEOUT + SOON;
+fn check_stored(gate: &Gate, query_timeout: Duration) {
+    let limit = query_timeout + SOON;
     let question = "select sum(v) as s from pulse where time < '1970-01-02T00:00:00Z'";
     let answer = within(limit, "a question about stored rows", || gate.ask_sql(OTHER, question).send());
     match answer.status {

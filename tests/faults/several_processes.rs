@@ -327,6 +327,8 @@ fn look_for_torn_batches(reader: &Process, over: &AtomicBool) {
             );
             match ask(reader, &torn) {
                 Ok(rows) => assert_eq!(rows, Vec::<String>::new(), "{table}"),
+                // Merged away and collected while the question was asked: nothing here is kept for long.
+                Err(error) if error.starts_with("503") && error.contains("was merged away") => {}
                 Err(error) => panic!("{torn}: {error}"),
             }
             looks += 1;

@@ -58,6 +58,37 @@ async fn a_lone_writer_asks_rarely_and_nobody_lists() {
     drop(other);
 }
 
+/// One thread, so that who sleeps on it stops everything, as a suspended machine does.
+#[tokio::test]
+async fn who_slept_catches_up_before_anything_is_asked() {
+    let store = memory();
+    let (writer, reader) = (open(&store, 1).await, Catalog::read(store.clone(), quick()).await.unwrap());
+    writer.create_database(database("d"), IfExists::Fail).await.unwrap();
+    assert_eq!(names(&reader), ["public"]);
+    reader.settle(Duration::from_secs(10)).await;
+    assert_eq!(names(&reader), ["public"], "nothing is late yet");
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(names(&reader), ["public"]);
+    reader.settle(Duration::from_secs(10)).await;
+    assert_eq!(names(&reader), ["public", "d"]);
+}
+
+#[tokio::test]
+async fn commits_of_others_are_there_after_a_look_and_no_look_lasts_too_long() {
+    let inner = memory();
+    let (writer, store) = (open(&inner, 1).await, HeldStore::over(&inner));
+    let rarely = CatalogOptions { poll: Duration::from_secs(3600), ..options() };
+    let reader = Catalog::read(store.clone(), rarely).await.unwrap();
+    writer.create_database(database("d"), IfExists::Fail).await.unwrap();
+    assert_eq!(names(&reader), ["public"]);
+    reader.follow(Duration::from_secs(10)).await;
+    assert_eq!(names(&reader), ["public", "d"]);
+    store.hold(Holding::NoAnswer);
+    writer.create_database(database("e"), IfExists::Fail).await.unwrap();
+    reader.follow(Duration::from_millis(10)).await;
+    assert_eq!(names(&reader), ["public", "d"]);
+}
+
 #[tokio::test]
 async fn a_store_that_does_not_answer_is_asked_on() {
     let inner = memory();

@@ -3,6 +3,7 @@
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 
+use crate::catalog::Change;
 use crate::model::{Classify, Kind, RowIdentity, TableSchema};
 use crate::query::{QueryError, QueryOptions};
 use crate::storage::segment::Segment;
@@ -101,4 +102,18 @@ async fn damaged_footers_truncated_and_missing_objects_are_named_and_not_remembe
     cold.store.delete(&Path::parse(&late.path).unwrap()).await.unwrap();
     check_error(&cold.rows(LATE).await.unwrap_err(), late, "the store does not have it");
     assert_eq!(cold.rows(EARLY).await.unwrap(), ["5.0", "20.0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_merged_away_is_no_damage_and_the_next_question_is_answered() {
+    let (world, _) = world().await;
+    let late = &segments(&world)[1];
+    world.store.delete(&Path::parse(&late.path).unwrap()).await.unwrap();
+    let table = crate::query::Tables::state(&*world.catalog).tables().next().unwrap().id;
+    world.catalog.1.lock().unwrap().push(Change::RemoveSegments { table, ids: vec![late.id] });
+    let error = world.rows(LATE).await.unwrap_err();
+    assert!(matches!(error, QueryError::Gone(_)), "{error:?}");
+    assert_eq!(error.kind(), Kind::Unavailable);
+    assert_eq!(world.metric("tidegate_corrupt_segments", &[]), 0.0);
+    assert_eq!(world.rows("select count(usage) from cpu where usage < 9").await.unwrap(), ["1"]);
 }

@@ -10,7 +10,8 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::Int32Type;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use uuid::Uuid;
@@ -43,7 +44,7 @@ pub(super) struct Row {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct FakeCatalog(Mutex<Arc<CatalogState>>);
+pub(super) struct FakeCatalog(Mutex<Arc<CatalogState>>, pub Mutex<Vec<Change>>);
 
 impl FakeCatalog {
     pub(super) fn apply(&self, change: &Change) {
@@ -55,6 +56,18 @@ impl FakeCatalog {
 impl Tables for FakeCatalog {
     fn state(&self) -> Arc<CatalogState> {
         self.0.lock().unwrap().clone()
+    }
+
+    fn settle(&self) -> BoxFuture<'_, ()> {
+        futures::future::ready(()).boxed()
+    }
+
+    /// Then the changes that waited for it are known.
+    fn follow(&self) -> BoxFuture<'_, ()> {
+        for change in std::mem::take(&mut *self.1.lock().unwrap()) {
+            self.apply(&change);
+        }
+        futures::future::ready(()).boxed()
     }
 }
 
@@ -105,7 +118,7 @@ impl World {
 
     /// Segments are written to `store`; queries read `seen`.
     pub(super) fn over(options: QueryOptions, store: Arc<InMemory>, seen: Arc<dyn ObjectStore>) -> World {
-        let catalog = Arc::new(FakeCatalog(Mutex::new(Arc::new(CatalogState::initial()))));
+        let catalog = Arc::new(FakeCatalog(Mutex::new(Arc::new(CatalogState::initial())), Mutex::default()));
         let buffer = Arc::new(FakeBuffer::default());
         let registry = prometheus::Registry::new();
         let damaged = Arc::new(DamagedSegments::new(&registry).unwrap());

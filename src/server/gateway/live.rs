@@ -1,14 +1,20 @@
 //! The write path as queries see it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::arrow::error::ArrowError;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::catalog::{Catalog, CatalogState};
 use crate::ingest::Buffer;
 use crate::model::TableId;
 use crate::query::{LiveChunk, LiveRows, Tables, Unflushed};
+
+/// A query waits this long for the catalog's newest version, and no longer: without the store it goes on with what is known.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What queries see of the write path.
 #[derive(Debug)]
@@ -22,6 +28,14 @@ pub(super) struct LiveTables {
 impl Tables for LiveTables {
     fn state(&self) -> Arc<CatalogState> {
         self.catalog.state()
+    }
+
+    fn settle(&self) -> BoxFuture<'_, ()> {
+        self.catalog.settle(PATIENCE).boxed()
+    }
+
+    fn follow(&self) -> BoxFuture<'_, ()> {
+        self.catalog.follow(PATIENCE).boxed()
     }
 }
 
