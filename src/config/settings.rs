@@ -294,7 +294,7 @@ pub struct BufferSettings {
     pub flush_small_bytes: usize,
     /// Age of a small table's oldest point at which its points are flushed, in milliseconds. Default 60 000.
     pub flush_small_age_ms: u64,
-    /// Segments written at the same time. Default 2.
+    /// Tables whose points are sorted and encoded at the same time. Default 2.
     pub flush_concurrency: usize,
     /// Length of the time windows that segments are cut at, in seconds; windows are counted from 1970. Default 86 400.
     pub window_secs: u64,

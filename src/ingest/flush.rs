@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use object_store::ObjectStore;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit};
 use tracing::{debug, warn};
 use uuid::Uuid;
 
@@ -30,6 +30,10 @@ use super::wal::WalHandle;
 
 /// How often the flusher looks for tables that are due.
 const TICK: Duration = Duration::from_millis(200);
+/// Uploads under way at a time: the syncs of a disk and the answers of a bucket cost waiting, not work.
+const UPLOADS_MAX: usize = 32;
+/// More than memory will ever hold, and less than a semaphore can.
+const KIB_MAX: u32 = 1 << 28;
 /// Pauses after failed rounds double from the first to the last of these. A store that is back must not find its writers
 /// sent away for long.
 const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
@@ -49,7 +53,7 @@ pub struct FlushOptions {
     pub buffer_bytes_max: u64,
     /// Width of a time window, nanoseconds.
     pub window_ns: i64,
-    /// Tables encoded and uploaded at a time.
+    /// Tables encoded at a time. More are uploaded, as long as their rows are not more than so many full tables have.
     pub concurrency: usize,
 }
 
@@ -175,9 +179,10 @@ impl Flusher {
         if frozen.is_empty() {
             return Ok(());
         }
+        let room = &Room::of(&self.options);
         let stored: Vec<Result<Stored, FlushError>> = futures::stream::iter(frozen)
-            .map(|frozen| async move { self.store_rows(&frozen).await.map(|segments| (frozen, segments)) })
-            .buffer_unordered(self.options.concurrency.max(1))
+            .map(|frozen| async move { self.store_rows(&frozen, room).await.map(|segments| (frozen, segments)) })
+            .buffer_unordered(UPLOADS_MAX.max(self.options.concurrency))
             .collect()
             .await;
         let mut flushed = Vec::new();
@@ -195,7 +200,7 @@ impl Flusher {
     }
 
     /// Sorts, encodes and uploads frozen rows. Segments uploaded by an earlier try are used again.
-    async fn store_rows(&self, frozen: &Arc<Frozen>) -> Result<Vec<Segment>, FlushError> {
+    async fn store_rows(&self, frozen: &Arc<Frozen>, room: &Room) -> Result<Vec<Segment>, FlushError> {
         if let Some(stored) = &*frozen.stored.lock().unwrap_or_else(PoisonError::into_inner) {
             return Ok(stored.clone());
         }
@@ -203,7 +208,11 @@ impl Flusher {
             return Ok(Vec::new()); // dropped: its rows go with it
         };
         let (rows, window_ns, of) = (frozen.clone(), self.options.window_ns, table.clone());
-        let encoded = tokio::task::spawn_blocking(move || encode_frozen(&rows, &of, window_ns)).await??;
+        let _room = room.for_rows(frozen.bytes).await;
+        let encoded = {
+            let _turn = room.encoding.acquire().await;
+            tokio::task::spawn_blocking(move || encode_frozen(&rows, &of, window_ns)).await??
+        };
         let mut segments = Vec::with_capacity(encoded.len());
         for (window_ns, rows, encoded) in encoded {
             let id = fresh_upload_id(self.catalog.state().horizon_ms);
@@ -262,6 +271,29 @@ impl Flusher {
 
     fn trim_log(&self) {
         self.wal.trim(self.buffer.unflushed_from());
+    }
+}
+
+/// What the tables of one round share: many small ones wait for the store together, large ones for each other.
+struct Room {
+    encoding: Semaphore,
+    /// KiB of rows whose segments are held in memory, and how many there may be.
+    kib: Semaphore,
+    kib_max: u32,
+}
+
+impl Room {
+    fn of(options: &FlushOptions) -> Room {
+        let tables = options.concurrency.max(1);
+        let kib_max = u32::try_from(options.table_bytes / 1024).unwrap_or(u32::MAX).max(1);
+        let kib_max = kib_max.saturating_mul(u32::try_from(tables).unwrap_or(u32::MAX)).min(KIB_MAX);
+        Room { encoding: Semaphore::new(tables), kib: Semaphore::new(kib_max as usize), kib_max }
+    }
+
+    /// Waits until there is room for so many bytes; what is larger than all of it takes all of it.
+    async fn for_rows(&self, bytes: u64) -> Option<SemaphorePermit<'_>> {
+        let kib = u32::try_from(bytes / 1024).unwrap_or(u32::MAX).clamp(1, self.kib_max);
+        self.kib.acquire_many(kib).await.ok() // never closed
     }
 }
 

@@ -49,7 +49,12 @@ impl HeldStore {
 
     /// Returns when a request waits.
     pub async fn someone_waits(&self) {
-        self.waiting.subscribe().wait_for(|waiting| *waiting > 0).await.expect("the sender is here");
+        self.so_many_wait(1).await;
+    }
+
+    /// Returns when so many requests wait at once.
+    pub async fn so_many_wait(&self, requests: usize) {
+        self.waiting.subscribe().wait_for(|waiting| *waiting >= requests).await.expect("the sender is here");
     }
 
     async fn pass(&self, path: &Path, holds: fn(Holding) -> Option<&'static str>) {

@@ -26,6 +26,7 @@ use crate::model::Precision;
 use crate::protocol::format::line_protocol::{Dialect, Options, parse};
 use crate::query::sql::{SqlAnswer, SqlRequest};
 use crate::storage::fs::OsFileSystem;
+use crate::storage::held::{HeldStore, Holding};
 use crate::storage::layout;
 
 const RULES: Rules = Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true };
@@ -221,6 +222,25 @@ fn lines(random: &mut StdRng, model: &mut Model) -> String {
         row.1 = b.or(row.1.take());
     }
     text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_of_small_tables_wait_for_the_store_together() {
+    let store = HeldStore::over(&(Arc::new(InMemory::new()) as Arc<dyn ObjectStore>));
+    let house = House::over(store.clone()).await;
+    let lines: Vec<String> = (0..20).map(|i| format!("t{i} v={i}i {i}")).collect();
+    house.write(&lines.join("\n")).await;
+    store.hold(Holding::Puts("data/"));
+    let release = async {
+        let together = tokio::time::timeout(Duration::from_secs(30), store.so_many_wait(20)).await;
+        store.hold(Holding::Nothing);
+        together
+    };
+    let (flushed, together) = tokio::join!(house.gateway.flush(), release);
+    flushed.unwrap();
+    assert!(together.is_ok(), "uploads go one after the other");
+    let counted = (0..20).map(|i| format!("select count(v) as n from t{i}")).collect::<Vec<_>>().join(" union all ");
+    assert_eq!(count(&house.gateway, &format!("select sum(n) from ({counted})")).await, 20);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

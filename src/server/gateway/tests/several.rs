@@ -3,7 +3,6 @@
 use super::*;
 use crate::ingest::IngestError;
 use crate::model::{Classify, Kind};
-use crate::storage::held::{HeldStore, Holding};
 
 /// A writer beside the gateway under test, and what it collects.
 async fn other_collector(store: &Arc<dyn ObjectStore>) -> OrphanCollector {
