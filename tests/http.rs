@@ -24,6 +24,7 @@ mod http {
     mod query_limits;
     mod read_only;
     mod readiness;
+    mod retention;
     mod routing;
     mod settings;
     mod shutdown;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::change::Change;
+use super::continuous_runs::RUNS;
 use super::error::CatalogError;
 use super::handle::Catalog;
 use super::state::CatalogState;
@@ -58,7 +59,7 @@ impl CatalogState {
 }
 
 /// Names of databases and policies hold no slash.
-fn query_key(tenant: &str, database: &str, name: &str) -> String {
+pub(super) fn query_key(tenant: &str, database: &str, name: &str) -> String {
     format!("{tenant}/{database}/{name}")
 }
 
@@ -108,8 +109,10 @@ impl Catalog {
     ) -> Result<Arc<CatalogState>, CatalogError> {
         let key = query_key(tenant, database, name);
         self.update(move |state| {
-            let exists = state.document(QUERIES, &key).is_some();
-            Ok(exists.then(|| delete(QUERIES, key.clone())).into_iter().collect())
+            Ok(match state.document(QUERIES, &key) {
+                Some(_) => vec![delete(QUERIES, key.clone()), delete(RUNS, key.clone())],
+                None => Vec::new(),
+            })
         })
         .await
     }
@@ -175,7 +178,8 @@ pub(super) fn forget(state: &CatalogState, tenant: &str, database: &str, policy:
         .collect();
     if policy.is_none() {
         let queries = state.continuous_queries(tenant, database).into_iter();
-        changes.extend(queries.map(|query| delete(QUERIES, query_key(tenant, database, &query.name))));
+        let keys = queries.map(|query| query_key(tenant, database, &query.name));
+        changes.extend(keys.flat_map(|key| [delete(QUERIES, key.clone()), delete(RUNS, key)]));
     }
     changes
 }

@@ -122,6 +122,11 @@ impl Catalog {
         Catalog { known, me, requests, tasks: Mutex::new(Some((committer, snapshot_task))) }
     }
 
+    /// The writer that this process is, and the epoch of its opening; `None` when it only reads.
+    pub(super) fn me(&self) -> Option<(Uuid, u64)> {
+        self.me.map(|me| (me.writer, me.epoch))
+    }
+
     /// The newest state this process knows.
     pub fn state(&self) -> Arc<CatalogState> {
         self.known.state.read().unwrap_or_else(PoisonError::into_inner).clone()

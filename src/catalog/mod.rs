@@ -12,6 +12,7 @@ pub mod chain;
 pub mod change;
 mod committer;
 pub mod continuous;
+pub mod continuous_runs;
 pub mod databases;
 pub mod deletes;
 pub mod error;
@@ -22,6 +23,7 @@ mod objects;
 mod options;
 pub mod policies;
 mod register;
+mod retention;
 mod snapshots;
 pub mod state;
 #[cfg(test)]

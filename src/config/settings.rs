@@ -24,6 +24,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     pub buffer: BufferSettings,
     pub compaction: CompactionSettings,
+    pub retention: RetentionSettings,
+    pub continuous_queries: ContinuousQuerySettings,
     pub catalog: CatalogSettings,
     pub query: QuerySettings,
     pub cache: CacheSettings,
@@ -331,6 +333,38 @@ pub struct CompactionSettings {
 impl Default for CompactionSettings {
     fn default() -> Self {
         CompactionSettings { enabled: true, interval_ms: 30_000, files_min: 4, segment_bytes_max: 128 * MIB as u64 }
+    }
+}
+
+/// Dropping rows that their retention policy does not keep any longer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionSettings {
+    /// Whether this gateway enforces retention policies. Default true.
+    pub enabled: bool,
+    /// How often expired rows are looked for, in seconds; also at each start. Default 1 800, as in InfluxDB.
+    pub check_interval_secs: u64,
+}
+
+impl Default for RetentionSettings {
+    fn default() -> Self {
+        RetentionSettings { enabled: true, check_interval_secs: 1_800 }
+    }
+}
+
+/// InfluxDB's continuous queries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ContinuousQuerySettings {
+    /// Whether this gateway runs continuous queries. Default true.
+    pub enabled: bool,
+    /// How often queries that are due are looked for, in milliseconds. Default 1 000, as in InfluxDB.
+    pub run_interval_ms: u64,
+}
+
+impl Default for ContinuousQuerySettings {
+    fn default() -> Self {
+        ContinuousQuerySettings { enabled: true, run_interval_ms: 1_000 }
     }
 }
 

@@ -103,6 +103,13 @@ impl Buffer {
         frozen.chain([table.live.clone()]).filter(|part| !part.chunks.is_empty()).collect()
     }
 
+    /// The earliest time of the rows that a table has, nanoseconds. Looks at each of them.
+    pub fn oldest_ns(&self, table: TableId) -> Option<i64> {
+        let parts = self.rows_of(table);
+        let times = parts.iter().flat_map(|part| &part.chunks).flat_map(|chunk| &chunk.times);
+        times.min().copied()
+    }
+
     /// Tables that have rows.
     pub fn loads(&self) -> Vec<TableLoad> {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);

@@ -17,6 +17,9 @@ pub struct IngestMetrics {
     pub compactions: IntCounter,
     pub compacted_bytes: IntCounter,
     pub orphans_removed: IntCounter,
+    pub expired_segments: IntCounter,
+    pub retention_passes: IntCounter,
+    pub retention_failures: IntCounter,
 }
 
 impl IngestMetrics {
@@ -58,6 +61,12 @@ impl IngestMetrics {
             compactions: counter("tidegate_compactions_total", "Compactions committed")?,
             compacted_bytes: counter("tidegate_compacted_bytes_total", "Bytes of segments written by compactions")?,
             orphans_removed: counter("tidegate_orphans_removed_total", "Objects removed that no commit speaks of")?,
+            expired_segments: counter(
+                "tidegate_retention_segments_dropped_total",
+                "Segments dropped because their policy does not keep them",
+            )?,
+            retention_passes: counter("tidegate_retention_passes_total", "Times that all policies were enforced")?,
+            retention_failures: counter("tidegate_retention_failures_total", "Enforcements that are tried again")?,
         })
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A request's points are checked against the catalog ([`validate`]), written to the log and synced ([`wal`]), put into
 //! the buffer where queries see them ([`buffer`]), and only then acknowledged ([`accept`]). In the background [`flush`]
-//! turns buffered rows into segments, [`compaction`] turns many small segments into fewer, and [`orphans`] removes
-//! objects that no commit speaks of.
+//! turns buffered rows into segments, [`compaction`] turns many small segments into fewer, [`retention`] drops what its
+//! policy does not keep, and [`orphans`] removes objects that no commit speaks of.
 
 pub mod accept;
 pub mod buffer;
@@ -12,6 +12,7 @@ pub mod error;
 pub mod flush;
 pub mod metrics;
 pub mod orphans;
+pub mod retention;
 pub mod validate;
 pub mod wal;
 pub mod writer;

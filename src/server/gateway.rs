@@ -25,10 +25,12 @@ use crate::ingest::buffer::BufferSink;
 use crate::ingest::compaction::Compactor;
 use crate::ingest::flush::{FlushError, FlushSignal, Flusher};
 use crate::ingest::orphans::OrphanCollector;
+use crate::ingest::retention::RetentionEnforcer;
 use crate::ingest::wal::{Wal, WalError, WalFolder, WalHandle, WalMetrics, WalOptions};
 use crate::ingest::{Buffer, Ingest, IngestMetrics, writer};
 use crate::model::{Clock, TableBatch, TableId};
 use crate::protocol::Core;
+use crate::protocol::influxdb::continuous::{ContinuousMetrics, ContinuousQueries};
 use crate::query::{QueryEngine, QueryError};
 use crate::storage::damage::DamagedSegments;
 use crate::storage::fs::{FileSystem, create_dir_durably};
@@ -157,10 +159,28 @@ impl Gateway {
             background.push(with.runtime.spawn(compactor.run()));
         }
         let grace = Duration::from_secs(settings.catalog.orphan_grace_secs);
-        let orphans = OrphanCollector::new(catalog, store.clone(), grace, ingest.metrics.clone(), with.clock.clone());
+        let orphans =
+            OrphanCollector::new(catalog.clone(), store.clone(), grace, ingest.metrics.clone(), with.clock.clone());
         background.push(with.runtime.spawn(orphans.run()));
+        if settings.retention.enabled {
+            let enforcer = RetentionEnforcer {
+                catalog,
+                flusher: flusher.clone(),
+                interval: Duration::from_secs(settings.retention.check_interval_secs),
+                metrics: ingest.metrics.clone(),
+                clock: with.clock.clone(),
+            };
+            background.push(with.runtime.spawn(enforcer.run()));
+        }
+        let runtime = with.runtime.clone();
+        let continuous_metrics = ContinuousMetrics::new(&with.registry)?;
         let (mut core, temp_dir) = open_core(settings, with, store, ingest, writer, damaged)?;
         core.flusher = Some(flusher.clone());
+        if settings.continuous_queries.enabled {
+            let queries = ContinuousQueries::new(core.clone(), continuous_metrics);
+            let interval = Duration::from_millis(settings.continuous_queries.run_interval_ms);
+            background.push(runtime.spawn(queries.run(interval)));
+        }
         Ok(Gateway { core, flusher: Some(flusher), background, temp_dir })
     }
 

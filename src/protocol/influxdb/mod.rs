@@ -6,6 +6,7 @@
 mod accept;
 mod answer;
 mod bind;
+pub mod continuous;
 pub mod error;
 pub mod headers;
 mod into;

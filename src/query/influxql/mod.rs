@@ -17,6 +17,7 @@
 //! | [`database`], [`policy`], [`continuous`], [`subscription`], [`user`], [`server`], [`delete`] | a family of statements each |
 //! | [`ident`], [`duration`], [`regex`], [`zone`] | the smallest pieces, parsed and printed |
 //! | [`error`] | what was wrong, said as the server says it |
+//! | [`schedule`] | when continuous queries run, and over which time |
 //! | [`qualify`] | names in full |
 //! | [`deletion`] | which rows DELETE and its like mean |
 //! | [`show`] | SHOW, answered |
@@ -48,6 +49,7 @@ pub mod policy;
 mod print;
 pub mod qualify;
 pub mod regex;
+pub mod schedule;
 pub mod schema;
 pub mod select;
 pub mod server;

@@ -103,8 +103,8 @@ impl Clock {
         if change.abs() < self.windows.interval { change } else { 0 }
     }
 
-    /// How far local time is ahead of UTC.
-    fn shift(&mut self, time: i64) -> i64 {
+    /// How far local time is ahead of UTC, nanoseconds.
+    pub fn shift(&mut self, time: i64) -> i64 {
         let Some(zone) = self.windows.zone else { return 0 };
         if let Some((from, to, shift)) = self.stretch
             && (from..to).contains(&time)

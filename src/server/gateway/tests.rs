@@ -1,5 +1,6 @@
 //! Whole gateways over an in-memory store: what is written is what is read, whatever flush, compaction and restarts do.
 
+mod policies;
 mod several;
 
 use std::collections::BTreeMap;
@@ -49,6 +50,8 @@ fn settings(folder: &tempfile::TempDir) -> Settings {
     settings.buffer.flush_small_age_ms = 3_600_000;
     settings.buffer.window_secs = 100;
     settings.compaction.enabled = false;
+    settings.retention.enabled = false;
+    settings.continuous_queries.enabled = false;
     settings.compaction.files_min = 2;
     settings.catalog.snapshot_every = 3;
     settings

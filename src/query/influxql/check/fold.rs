@@ -24,7 +24,7 @@ pub fn fold(expr: &Expr, environment: &Environment) -> Expr {
 }
 
 /// `inner` in parentheses, which stay only around operators.
-pub(super) fn fold_paren(inner: Expr) -> Expr {
+pub(in crate::query::influxql) fn fold_paren(inner: Expr) -> Expr {
     match inner {
         Expr::Binary(_) | Expr::Logic(..) => Expr::Paren(Box::new(inner)),
         inner => inner,

@@ -87,14 +87,13 @@ fn groups(state: &CatalogState, tenant: &str) -> Vec<Group> {
     for database in state.databases(tenant) {
         for policy in &database.policies {
             let width = policy.shard_duration_ns.max(1);
-            let mut numbers = BTreeSet::new();
+            let mut starts_ns = BTreeSet::new();
             for segment in state.tables_of(database, &policy.name).flat_map(|table| &table.segments) {
-                let first = segment.time_min_ns.div_euclid(width);
-                let last = segment.time_max_ns.div_euclid(width).min(first.saturating_add(GROUPS_MAX));
-                numbers.extend(first..=last);
+                let first = policy.group_start_ns(segment.time_min_ns);
+                let starts = (0..GROUPS_MAX).map(|group| first.saturating_add(group.saturating_mul(width)));
+                starts_ns.extend(starts.take_while(|start| *start <= segment.time_max_ns));
             }
-            for number in numbers {
-                let start_ns = number.saturating_mul(width);
+            for start_ns in starts_ns {
                 let end_ns = start_ns.saturating_add(width);
                 groups.push(Group {
                     id: groups.len() as u64 + 1,
