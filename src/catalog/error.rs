@@ -57,6 +57,8 @@ pub enum CatalogError {
     ReadOnly,
     #[error("the catalog is shutting down")]
     Closed,
+    #[error("all numbers for names of this kind are used up")]
+    UidsUsedUp,
 }
 
 impl Classify for CatalogError {
@@ -74,6 +76,7 @@ impl Classify for CatalogError {
             | CatalogError::SubscriptionExists => Kind::AlreadyExists,
             CatalogError::PolicyConflict | CatalogError::Stale { .. } => Kind::Conflict,
             CatalogError::TooManyDeletes { .. } => Kind::Overloaded,
+            CatalogError::UidsUsedUp => Kind::TooLarge,
             CatalogError::InvalidName { .. }
             | CatalogError::PolicyDuration
             | CatalogError::ShardDuration

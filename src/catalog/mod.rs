@@ -28,6 +28,7 @@ mod snapshots;
 pub mod state;
 #[cfg(test)]
 mod tests;
+pub mod uids;
 pub mod users;
 
 pub use change::Change;
@@ -38,3 +39,4 @@ pub use metrics::CatalogMetrics;
 pub use options::CatalogOptions;
 pub use policies::PolicyChange;
 pub use state::{CatalogState, Database, RetentionPolicy, Table, Writer};
+pub use uids::{Tsuid, Uid, UidKind, Uids};

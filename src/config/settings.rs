@@ -28,6 +28,7 @@ pub struct Settings {
     pub continuous_queries: ContinuousQuerySettings,
     pub catalog: CatalogSettings,
     pub query: QuerySettings,
+    pub opentsdb: OpentsdbSettings,
     pub cache: CacheSettings,
     pub log: LogSettings,
 }
@@ -251,6 +252,34 @@ impl ServerSettings {
     pub fn tls_files(&self, listener: Listener) -> Option<(&Path, &Path)> {
         let files = self.tls_certificate.as_deref().zip(self.tls_key.as_deref());
         files.filter(|_| self.tls_listeners.contains(&listener))
+    }
+}
+
+/// OpenTSDB's protocols.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OpentsdbSettings {
+    /// The database whose tables metrics are; the first point makes it. Default `opentsdb`.
+    pub database: String,
+    /// Origins of pages that browsers may ask from: a list, or `*` for all. Default none: CORS is off.
+    pub cors_domains: Vec<String>,
+    /// Whether a point may make a new metric; otherwise `/api/uid/assign` makes them. Default true.
+    pub auto_create_metrics: bool,
+    /// Whether `DELETE /api/query` deletes. Default false.
+    pub allow_delete: bool,
+    /// Whether error answers say what caused an error inside the gateway. Default false.
+    pub show_stack_trace: bool,
+}
+
+impl Default for OpentsdbSettings {
+    fn default() -> Self {
+        OpentsdbSettings {
+            database: "opentsdb".to_string(),
+            cors_domains: Vec::new(),
+            auto_create_metrics: true,
+            allow_delete: false,
+            show_stack_trace: false,
+        }
     }
 }
 

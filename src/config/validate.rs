@@ -87,6 +87,9 @@ pub(super) fn refusals(settings: &Settings) -> Vec<Refusal> {
     listeners(settings, &mut refuse);
     tls(settings, &mut refuse);
     relations(settings, &mut refuse);
+    if let Err(expected) = database_name(&settings.opentsdb.database) {
+        refuse("opentsdb.database", expected.to_string());
+    }
     if !is_log_level(&settings.log.level) {
         refuse("log.level", LOG_LEVEL.to_string());
     }
@@ -101,6 +104,7 @@ pub(super) fn expected(key: &str, default: &Json) -> String {
         ("server.tls_listeners", _) => {
             format!("a list out of {}", listen::Listener::ALL.map(|l| format!("`{l}`")).join(", "))
         }
+        ("opentsdb.cors_domains", _) => "a list of origins such as `https://host:port`, or `*`".to_string(),
         (_, Json::String(_)) if key.starts_with("listen.") => listen::EXPECTED.to_string(),
         (_, Json::Bool(_)) => "`true` or `false`".to_string(),
         (_, Json::Number(_)) => match RANGES.iter().find(|(name, _)| *name == key) {
@@ -241,6 +245,13 @@ fn relations(settings: &Settings, refuse: &mut Refuse<'_>) {
     if catalog.orphan_grace_secs.saturating_mul(1_000) <= query.timeout_ms {
         refuse("catalog.orphan_grace_secs", format!("longer than `query.timeout_ms`, which is {}", query.timeout_ms));
     }
+}
+
+/// Names that a folder can bear, as for every database.
+fn database_name(name: &str) -> Result<(), &'static str> {
+    let fits = !name.is_empty() && name.len() <= 255 && name != "." && name != "..";
+    let fits = fits && !name.chars().any(|c| matches!(c, '/' | '\\') || c.is_control());
+    if fits { Ok(()) } else { Err("the name of a database: 1 to 255 bytes without slashes and control characters") }
 }
 
 const LOG_LEVEL: &str =

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod error;
+pub mod metric;
 pub mod names;
 pub mod points;
 pub mod schema;

@@ -9,13 +9,14 @@ pub mod cnosdb;
 pub mod encoding;
 pub mod format;
 pub mod influxdb;
+pub mod opentsdb;
 pub mod params;
 pub mod streaming;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Uids};
 use crate::ingest::Ingest;
 use crate::ingest::flush::Flusher;
 use crate::query::QueryEngine;
@@ -26,6 +27,8 @@ pub struct Core {
     pub ingest: Ingest,
     pub catalog: Arc<Catalog>,
     pub queries: Arc<QueryEngine>,
+    /// OpenTSDB's numbers for names.
+    pub uids: Arc<Uids>,
     /// Puts rows into segments now; `None` where nothing is written.
     pub flusher: Option<Arc<Flusher>>,
     /// Queries run here, not on the HTTP workers.

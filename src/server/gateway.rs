@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::catalog::{Catalog, CatalogError, CatalogMetrics, CatalogState};
+use crate::catalog::{Catalog, CatalogError, CatalogMetrics, CatalogState, Uids};
 use crate::config::{Role, Settings};
 use crate::ingest::buffer::BufferSink;
 use crate::ingest::compaction::Compactor;
@@ -284,7 +284,8 @@ fn open_core(
     let live = Arc::new(LiveTables { buffer, catalog: catalog.clone(), writer });
     let options = query_options(settings, temp_dir.clone());
     let queries = Arc::new(QueryEngine::new(options, store, live.clone(), live, damaged, &with.registry)?);
-    Ok((Core { ingest, catalog, queries, flusher: None, runtime: with.runtime }, temp_dir))
+    let uids = Arc::new(Uids::new(catalog.clone()));
+    Ok((Core { ingest, catalog, queries, uids, flusher: None, runtime: with.runtime }, temp_dir))
 }
 
 /// Recovers the log into the buffer: all rows but those that segments hold already.

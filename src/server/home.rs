@@ -5,19 +5,23 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use crate::config::Listener;
-use crate::protocol::{cnosdb, influxdb};
+use crate::protocol::{cnosdb, influxdb, opentsdb};
 
 use super::health;
 
 /// Answers for listener `home`; what is known by path but not by method is 405, the rest 404.
-pub(super) async fn answer(request: HttpRequest, home: web::Data<Listener>) -> HttpResponse {
+pub(super) async fn answer(
+    request: HttpRequest,
+    home: web::Data<Listener>,
+    door: web::Data<opentsdb::Door>,
+) -> HttpResponse {
     let path = request.path();
     let known = influxdb::PATHS.iter().chain(cnosdb::PATHS).chain(&health::PATHS).any(|p| *p == path);
     let status = if known { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::NOT_FOUND };
     match **home {
         Listener::Influxdb => influxdb::router_error(status),
         Listener::Cnosdb => HttpResponse::new(status),
-        Listener::Opentsdb => opentsdb(status, path),
+        Listener::Opentsdb => opentsdb::unclaimed(request, door, known).await,
         Listener::Tdengine => HttpResponse::build(status).content_type("text/plain").body(reason(status)),
         Listener::Elasticsearch => elasticsearch(status, &request),
     }
@@ -25,13 +29,6 @@ pub(super) async fn answer(request: HttpRequest, home: web::Data<Listener>) -> H
 
 fn reason(status: StatusCode) -> &'static str {
     if status == StatusCode::NOT_FOUND { "404 page not found" } else { "405 method not allowed" }
-}
-
-fn opentsdb(status: StatusCode, path: &str) -> HttpResponse {
-    let message = if status == StatusCode::NOT_FOUND { "Endpoint not found" } else { "Method not allowed" };
-    let details = format!("{path} is not served here");
-    HttpResponse::build(status)
-        .json(json!({"error": {"code": status.as_u16(), "message": message, "details": details}}))
 }
 
 fn elasticsearch(status: StatusCode, request: &HttpRequest) -> HttpResponse {

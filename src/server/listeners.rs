@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::config::{Listener, Settings};
-use crate::protocol::{Gate, RequestLimits, cnosdb, influxdb};
+use crate::protocol::{Gate, RequestLimits, cnosdb, influxdb, opentsdb};
 
 use super::metrics::HttpMetrics;
 use super::{health, home, tls};
@@ -54,10 +54,11 @@ pub(super) fn start(
 ) -> Result<Servers, ListenError> {
     let metrics = Data::new(HttpMetrics::new(registry)?);
     let (limits, registry) = (Data::new(limits), Data::new(registry.clone()));
+    let door = Data::new(opentsdb::Door::new(opentsdb_options(settings)));
     let mut servers = Servers { handles: Vec::new(), addresses: Vec::new() };
     for (listener, address) in settings.listen.on() {
         let (gate, limits, registry, home) = (gate.clone(), limits.clone(), registry.clone(), Data::new(listener));
-        let metrics = metrics.clone();
+        let (metrics, door) = (metrics.clone(), door.clone());
         let app = move || {
             App::new()
                 .app_data(gate.clone())
@@ -65,10 +66,12 @@ pub(super) fn start(
                 .app_data(registry.clone())
                 .app_data(home.clone())
                 .app_data(metrics.clone())
+                .app_data(door.clone())
                 .wrap_fn(logged)
                 .configure(health::routes)
                 .configure(influxdb::routes)
                 .configure(cnosdb::routes)
+                .configure(opentsdb::routes)
                 .default_service(web::to(home::answer))
         };
         let server = HttpServer::new(app)
@@ -97,6 +100,17 @@ pub(super) fn start(
         actix_web::rt::spawn(server);
     }
     Ok(servers)
+}
+
+fn opentsdb_options(settings: &Settings) -> opentsdb::Options {
+    let opentsdb = &settings.opentsdb;
+    opentsdb::Options {
+        database: opentsdb.database.clone(),
+        cors_domains: opentsdb.cors_domains.clone(),
+        auto_create_metrics: opentsdb.auto_create_metrics,
+        allow_delete: opentsdb.allow_delete,
+        show_stack_trace: opentsdb.show_stack_trace,
+    }
 }
 
 fn workers(settings: &Settings) -> usize {

@@ -1,0 +1,73 @@
+//! OpenTSDB's HTTP API and, in [`telnet`], its line protocol.
+//!
+//! Spec: OpenTSDB 2.4's HTTP API; behaviour as its server's. Left out: trees, the graphical interface, search plug-ins,
+//! `/diediedie`. A metric is a table of the database that the settings name, see [`crate::model::metric`].
+
+mod cors;
+pub mod error;
+mod legacy;
+mod metadata;
+mod query;
+mod request;
+mod response;
+mod router;
+mod verb;
+
+use actix_web::web::{self, Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, guard};
+
+use crate::protocol::{Gate, RequestLimits};
+
+use router::Path;
+
+/// Tags that a point may have.
+const TAGS_MAX: usize = 8;
+
+/// What the settings say about this protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Where metrics are tables.
+    pub database: String,
+    /// Origins that browsers may ask from: none, `*`, or each by name.
+    pub cors_domains: Vec<String>,
+    /// Whether a point may make a new metric.
+    pub auto_create_metrics: bool,
+    /// Whether queries may delete.
+    pub allow_delete: bool,
+    /// Whether error objects say what caused the error.
+    pub show_stack_trace: bool,
+}
+
+/// What every request of this protocol, on whatever listener, shares.
+#[derive(Debug)]
+pub struct Door {
+    pub options: Options,
+}
+
+impl Door {
+    pub fn new(options: Options) -> Self {
+        Door { options }
+    }
+}
+
+/// Serves every path that is this protocol's wherever it is asked. Must come after the routes of all other protocols.
+pub fn routes(app: &mut ServiceConfig) {
+    let ours = guard::fn_guard(|context| Path::parse(context.head().uri.path()).is_ours_everywhere());
+    app.service(web::resource("/{opentsdb:.*}").guard(ours).to(serve));
+}
+
+async fn serve(
+    request: HttpRequest,
+    payload: Payload,
+    gate: Data<Gate>,
+    limits: Data<RequestLimits>,
+    door: Data<Door>,
+) -> HttpResponse {
+    router::serve(request, payload, &gate, &limits, door).await
+}
+
+/// Answers what no route claims at the listener whose home protocol this is. `is_known`: the path is one of another protocol's,
+/// asked with a verb that it does not take.
+pub async fn unclaimed(request: HttpRequest, door: Data<Door>, is_known: bool) -> HttpResponse {
+    router::unclaimed(request, door, is_known).await
+}
