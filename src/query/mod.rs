@@ -1,6 +1,6 @@
 //! Everything that reads: sessions, tables, the row merge, limits, and the languages that questions come in.
 //!
-//! A question becomes a logical plan ([`sql`], [`influxql`], …); [`QueryEngine`] runs it under its limits and hands out rows
+//! A question becomes a logical plan ([`sql`], [`influxql`], [`opentsdb`]); [`QueryEngine`] runs it under its limits and hands out rows
 //! as they come. A table is its segments and the rows not in segments yet, taken in one moment ([`source`]); where rows
 //! of one key may meet they are made one (`merge`, `fold`). It knows no HTTP, and of the buffer only a trait.
 
@@ -18,6 +18,7 @@ pub mod limits;
 mod live;
 mod merge;
 mod names;
+pub mod opentsdb;
 mod provider;
 mod readers;
 pub mod running;

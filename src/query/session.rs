@@ -253,6 +253,16 @@ impl QueryEngine {
         Ok(RowStream::new(Box::pin(rows), running))
     }
 
+    /// Rows that `make` makes under the session's limits.
+    pub(super) fn rows(
+        &self,
+        session: QuerySession,
+        make: impl FnOnce(SessionState) -> SendableRecordBatchStream,
+    ) -> RowStream {
+        let QuerySession { state, running, .. } = session;
+        RowStream::new(make(state), running)
+    }
+
     /// Plans as text, a line an operator. `run`: they are run first, and each line says what it came to.
     pub(super) async fn describe_all(
         &self,
@@ -272,7 +282,10 @@ impl QueryEngine {
 }
 
 /// Starts a plan.
-async fn start(state: SessionState, plan: LogicalPlan) -> Result<SendableRecordBatchStream, DataFusionError> {
+pub(super) async fn start(
+    state: SessionState,
+    plan: LogicalPlan,
+) -> Result<SendableRecordBatchStream, DataFusionError> {
     let (plan, task) = physical(state, &plan).await?;
     execute_stream(plan, task)
 }
@@ -332,6 +345,11 @@ impl QuerySession {
         work: impl AsyncFnOnce(&SessionState) -> Result<T, DataFusionError>,
     ) -> Result<T, QueryError> {
         within(&mut self.running, work(&self.state)).await
+    }
+
+    /// Batches stay in the partition they come from: rows that follow each other in a batch were read one after the other.
+    pub(super) fn keep_batches_in_place(&mut self) {
+        self.state.config_mut().options_mut().optimizer.enable_round_robin_repartition = false;
     }
 
     /// Ends the query before it ran.

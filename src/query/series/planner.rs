@@ -11,20 +11,23 @@ use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
+use crate::query::opentsdb::groups::GroupsPlanner;
+
 use super::exec::{Operation, SeriesExec};
 use super::fill::FillOperation;
 use super::limit::LimitOperation;
 use super::node::{SeriesNode, SeriesOperation, arrow_schema};
 use super::transform::TransformOperation;
 
-/// The engine's planner, which also knows operations over series.
+/// The engine's planner, which also knows operations over series and groups of them.
 #[derive(Debug)]
 pub struct SeriesQueryPlanner;
 
 #[async_trait]
 impl QueryPlanner for SeriesQueryPlanner {
     async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
-        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(SeriesPlanner)]);
+        let planner =
+            DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(SeriesPlanner), Arc::new(GroupsPlanner)]);
         planner.create_physical_plan(plan, session).await
     }
 }

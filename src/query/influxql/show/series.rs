@@ -100,6 +100,25 @@ pub(super) async fn tag_sets(
         .await
 }
 
+/// Takes those values out of `unknown` that some tag of a table's rows has.
+pub(in crate::query) async fn remove_known_values(
+    state: &SessionState,
+    engine: &QueryEngine,
+    table: &Table,
+    unknown: &mut BTreeSet<String>,
+) -> Result<()> {
+    let memory = MemoryConsumer::new("series").register(&state.runtime_env().memory_pool);
+    for part in parts_of(state, engine, table, Bounds::ALL, &memory).await? {
+        for column in part.columns() {
+            let column: &DictionaryArray<Int32Type> = column.as_dictionary();
+            for value in column.values().as_string::<i32>().iter().flatten() {
+                unknown.remove(value);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Tag sets of each segment of a table and of its live rows, under their written names.
 async fn parts_of(
     state: &SessionState,
