@@ -18,6 +18,8 @@ use super::wal::Sink;
 
 /// Chunks grow to about so many rows by joining with their neighbours.
 const CHUNK_ROWS: usize = 8 * 1024;
+/// Chunks of about one length that are joined at once.
+const JOINED: usize = 16;
 
 /// The rows of all tables.
 #[derive(Debug, Default)]
@@ -206,28 +208,42 @@ impl TableBuffer {
         self.join_small_chunks();
     }
 
-    /// Joins the last chunks while the last is at least half as long as the one before it: each row is copied a
-    /// logarithmic number of times, and a table of many one-point writes has few chunks.
+    /// Joins the last chunks when there are enough of about one length (or shorter) to do it at once: each row is copied a few
+    /// times, a table of many one-point writes has few chunks, and most writes join nothing.
     fn join_small_chunks(&mut self) {
         let chunks = &mut self.live.chunks;
-        while let [.., before, last] = &chunks[..] {
-            if before.rows() > 2 * last.rows() || before.rows() + last.rows() > CHUNK_ROWS {
-                return;
-            }
-            // A run of equally short chunks is joined at once instead of two at a time.
-            let joined = match Chunk::concat(&[(**before).clone(), (**last).clone()]) {
+        while let Some(run) = run_to_join(chunks) {
+            let parts: Vec<Chunk> = run.iter().map(|chunk| (**chunk).clone()).collect();
+            let bytes: usize = parts.iter().map(Chunk::memory_bytes).sum();
+            let joined = match Chunk::concat(&parts) {
                 Ok(joined) => joined,
                 Err(cause) => {
                     error!(%cause, "chunks were not joined");
                     return;
                 }
             };
-            let parts = before.memory_bytes() + last.memory_bytes();
-            self.live_bytes = (self.live_bytes + joined.memory_bytes() as u64).saturating_sub(parts as u64);
-            chunks.truncate(chunks.len() - 2);
+            self.live_bytes = (self.live_bytes + joined.memory_bytes() as u64).saturating_sub(bytes as u64);
+            chunks.truncate(chunks.len() - parts.len());
             chunks.push(Arc::new(joined));
         }
     }
+}
+
+/// The last chunks, if they are to be one: [`JOINED`] of the last one's magnitude or below, or fewer that fill a chunk.
+fn run_to_join(chunks: &[Arc<Chunk>]) -> Option<&[Arc<Chunk>]> {
+    let magnitude = |chunk: &Chunk| chunk.rows().max(1).ilog(JOINED);
+    let last = magnitude(chunks.last()?);
+    let (mut start, mut rows) = (chunks.len(), 0);
+    while start > 0 && magnitude(&chunks[start - 1]) <= last {
+        if rows + chunks[start - 1].rows() > CHUNK_ROWS {
+            let run = &chunks[start..];
+            return (run.len() > 1 && 2 * rows >= CHUNK_ROWS).then_some(run);
+        }
+        start -= 1;
+        rows += chunks[start].rows();
+    }
+    let run = &chunks[start..];
+    (run.len() >= JOINED).then_some(run)
 }
 
 /// The number of each series of `batch`, and the bytes that new ones take.
@@ -282,12 +298,20 @@ mod tests {
     #[test]
     fn many_small_writes_make_few_chunks_in_order() {
         let buffer = Buffer::default();
-        for i in 0..1000 {
-            buffer.apply(i + 1, vec![batch(1, &[i as i64])]);
+        let mut rows = 0;
+        for i in 0..20_000 {
+            let length = match i % 1000 {
+                0 => 5000,
+                500..520 => 300,
+                n => 1 + n % 3,
+            };
+            buffer.apply(i + 1, vec![batch(1, &(rows..rows + length as i64).collect::<Vec<_>>())]);
+            rows += length as i64;
+            let chunks = buffer.rows_of(TableId(1))[0].chunks.len();
+            assert!(chunks <= 45 + rows as usize * 2 / CHUNK_ROWS, "{chunks} chunks of {rows} rows");
         }
-        assert_eq!(times(&buffer, 1), (0..1000).collect::<Vec<_>>());
+        assert_eq!(times(&buffer, 1), (0..rows).collect::<Vec<_>>());
         let parts = buffer.rows_of(TableId(1));
-        assert!(parts[0].chunks.len() <= 11, "{} chunks", parts[0].chunks.len());
         let sequences: Vec<_> = parts[0].chunks.iter().map(|c| c.sequence).collect();
         assert!(sequences.windows(2).all(|w| w[0].last + 1 == w[1].first), "{sequences:?}");
     }

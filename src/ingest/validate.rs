@@ -11,7 +11,9 @@ use datafusion::arrow::error::ArrowError;
 
 use crate::model::batch::tags_of;
 use crate::model::schema::TIME_COLUMN;
-use crate::model::{ColumnKind, FieldType, Precision, SeriesKeys, TableBatch, TableId, TablePoints, TableSchema};
+use crate::model::{
+    ColumnKind, FieldColumn, FieldType, Precision, SeriesKeys, TableBatch, TableId, TablePoints, TableSchema,
+};
 
 /// What a door does with points that cannot be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +86,7 @@ pub struct Rejected {
     pub points: usize,
 }
 
-/// Columns that the taken points of a table need.
+/// Columns that the taken points of a table need and its schema, as the check saw it, lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needed {
     pub table: String,
@@ -147,7 +149,7 @@ pub fn check(points: &TablePoints, schema: Option<&TableSchema>, rules: &Rules, 
     let kept = |index: &usize| {
         let field = &points.fields[*index];
         field.name != TIME_COLUMN
-            && types.get(field.name.as_str()) == Some(&field.field_type())
+            && types[*index] == Some(field.field_type())
             && match &verdict.taken {
                 None => field.first_row().is_some(),
                 Some(taken) => (0..taken.len()).any(|row| taken[row] && field.has(row)),
@@ -156,10 +158,19 @@ pub fn check(points: &TablePoints, schema: Option<&TableSchema>, rules: &Rules, 
     let fields: Vec<usize> = (0..points.fields.len()).filter(kept).collect();
     let needed = Needed {
         table: points.name.clone(),
-        tags: used_tags(points, verdict.taken.as_deref()),
-        fields: fields.iter().map(|&i| (points.fields[i].name.clone(), points.fields[i].field_type())).collect(),
+        tags: used_tags(points, schema, verdict.taken.as_deref()),
+        fields: fields
+            .iter()
+            .map(|&i| &points.fields[i])
+            .filter(|field| lacks(schema, &field.name, ColumnKind::Field))
+            .map(|field| (field.name.clone(), field.field_type()))
+            .collect(),
     };
     Checked { needed, rejected: verdict.rejected, taken: verdict.taken, fields }
+}
+
+fn lacks(schema: Option<&TableSchema>, name: &str, kind: ColumnKind) -> bool {
+    schema.is_none_or(|schema| schema.find(name, kind).is_none())
 }
 
 struct Verdict {
@@ -204,27 +215,36 @@ fn check_tags(points: &TablePoints, schema: Option<&TableSchema>, rules: &Rules,
     }
 }
 
-/// The type that stands for each field name: the stored one, else that of the first row that has the field.
-fn field_types<'a>(points: &'a TablePoints, schema: Option<&TableSchema>) -> AHashMap<&'a str, FieldType> {
+/// The type that stands for each of the fields: the stored one, else that of the first row that has a field of the name. `None`
+/// for fields that no row has.
+fn field_types(points: &TablePoints, schema: Option<&TableSchema>) -> Vec<Option<FieldType>> {
     let mut first: AHashMap<&str, (usize, FieldType)> = AHashMap::new();
-    for field in &points.fields {
-        let Some(row) = field.first_row() else { continue };
-        let found = (row, field.field_type());
-        first.entry(&field.name).and_modify(|best| *best = (*best).min(found)).or_insert(found);
+    if points.has_twins() {
+        for field in &points.fields {
+            let Some(row) = field.first_row() else { continue };
+            let found = (row, field.field_type());
+            first.entry(&field.name).and_modify(|best| *best = (*best).min(found)).or_insert(found);
+        }
     }
+    let written = |field: &FieldColumn| first.get(field.name.as_str()).map_or(field.field_type(), |(_, first)| *first);
     let stored = |name: &str| schema.and_then(|s| s.find(name, ColumnKind::Field)).and_then(|c| c.field_type);
-    first.into_iter().map(|(name, (_, written))| (name, stored(name).unwrap_or(written))).collect()
+    let stands = |field: &FieldColumn| stored(&field.name).unwrap_or_else(|| written(field));
+    points
+        .fields
+        .iter()
+        .map(|field| (field.first_row().is_some() || first.contains_key(field.name.as_str())).then(|| stands(field)))
+        .collect()
 }
 
 fn check_fields(
     points: &TablePoints,
     schema: Option<&TableSchema>,
     rules: &Rules,
-    types: &AHashMap<&str, FieldType>,
+    types: &[Option<FieldType>],
     verdict: &mut Verdict,
 ) {
-    for field in &points.fields {
-        let Some(&stored) = types.get(field.name.as_str()) else { continue };
+    for (field, stands) in points.fields.iter().zip(types) {
+        let Some(stored) = *stands else { continue };
         if field.name == TIME_COLUMN {
             reject_lone_time(points, verdict);
         } else if stored != field.field_type() {
@@ -260,7 +280,11 @@ fn reject_lone_time(points: &TablePoints, verdict: &mut Verdict) {
     }
 }
 
-fn used_tags(points: &TablePoints, taken: Option<&[bool]>) -> Vec<String> {
+/// The tags of taken rows that `schema` lacks.
+fn used_tags(points: &TablePoints, schema: Option<&TableSchema>, taken: Option<&[bool]>) -> Vec<String> {
+    if points.tag_keys.iter().all(|key| !lacks(schema, key, ColumnKind::Tag)) {
+        return Vec::new();
+    }
     let mut used = vec![false; points.tag_keys.len()];
     let mut seen = vec![false; points.series.len()];
     for (row, &series) in points.row_series.iter().enumerate() {
@@ -269,7 +293,8 @@ fn used_tags(points: &TablePoints, taken: Option<&[bool]>) -> Vec<String> {
             tags_of(points.series.key(series as usize)).for_each(|(tag, _)| used[tag as usize] = true);
         }
     }
-    points.tag_keys.iter().zip(used).filter(|(_, used)| *used).map(|(key, _)| key.clone()).collect()
+    let used = points.tag_keys.iter().zip(used).filter(|(_, used)| *used).map(|(key, _)| key);
+    used.filter(|key| lacks(schema, key, ColumnKind::Tag)).cloned().collect()
 }
 
 /// The taken rows as a batch of table `id`, whose `schema` has every needed column. Times are cut to `precision`.

@@ -63,9 +63,15 @@ pub struct TablePoints {
     /// A row's time, nanoseconds.
     pub times: Vec<i64>,
     pub fields: Vec<FieldColumn>,
+    /// Where each tag key and field is, once there are more than [`COMPARED_MAX`]: before that they are compared one by one,
+    /// so that a request of one line does not fill tables that nobody asks again.
     tag_key_index: AHashMap<String, u32>,
     field_index: AHashMap<String, Vec<usize>>,
+    has_twins: bool,
 }
+
+/// Names that are compared rather than hashed.
+const COMPARED_MAX: usize = 32;
 
 impl TablePoints {
     fn new(name: &str) -> Self {
@@ -78,7 +84,13 @@ impl TablePoints {
             fields: Vec::new(),
             tag_key_index: AHashMap::new(),
             field_index: AHashMap::new(),
+            has_twins: false,
         }
+    }
+
+    /// Whether a field has several columns, of different types.
+    pub fn has_twins(&self) -> bool {
+        self.has_twins
     }
 
     pub fn rows(&self) -> usize {
@@ -87,12 +99,19 @@ impl TablePoints {
 
     /// Position of `key` in `tag_keys`, added when new.
     pub fn tag_key_index(&mut self, key: &str) -> u32 {
-        if let Some(&index) = self.tag_key_index.get(key) {
+        let known = match self.tag_keys.len() > COMPARED_MAX {
+            true => self.tag_key_index.get(key).copied(),
+            false => self.tag_keys.iter().position(|known| known == key).map(|index| index as u32),
+        };
+        if let Some(index) = known {
             return index;
         }
         let index = self.tag_keys.len() as u32;
         self.tag_keys.push(key.to_string());
-        self.tag_key_index.insert(key.to_string(), index);
+        if self.tag_keys.len() > COMPARED_MAX {
+            let unlisted = self.tag_keys.iter().zip(0..).skip(self.tag_key_index.len());
+            self.tag_key_index.extend(unlisted.map(|(key, index)| (key.clone(), index)));
+        }
         index
     }
 
@@ -100,13 +119,30 @@ impl TablePoints {
     pub fn field_index(&mut self, name: &str, field_type: FieldType) -> usize {
         // A hint beats hashing: lines of one table nearly always list the same fields in the same order,
         // so parsers try `fields[i]` for the i-th field of a line before they ask here.
-        let known = self.field_index.get(name);
-        if let Some(&index) = known.and_then(|k| k.iter().find(|i| self.fields[**i].field_type() == field_type)) {
+        let mut is_twin = false;
+        let mut fits = |field: &FieldColumn| {
+            is_twin |= field.name == name;
+            field.name == name && field.field_type() == field_type
+        };
+        let known = match self.fields.len() > COMPARED_MAX {
+            true => self.field_index.get(name).and_then(|k| k.iter().find(|i| fits(&self.fields[**i])).copied()),
+            false => self.fields.iter().position(fits),
+        };
+        if let Some(index) = known {
             return index;
         }
+        self.has_twins |= is_twin;
         let index = self.fields.len();
         self.fields.push(FieldColumn::new(name, field_type));
-        self.field_index.entry(name.to_string()).or_default().push(index);
+        match self.fields.len() {
+            few if few <= COMPARED_MAX => {}
+            listed => {
+                let unlisted = if self.field_index.is_empty() { 0 } else { listed - 1 };
+                for (index, field) in self.fields.iter().enumerate().skip(unlisted) {
+                    self.field_index.entry(field.name.clone()).or_default().push(index);
+                }
+            }
+        }
         index
     }
 
@@ -404,6 +440,28 @@ mod tests {
         let mut points = Points::default();
         let index = points.table_index("t");
         points.tables.swap_remove(index)
+    }
+
+    #[test]
+    fn names_are_found_again_however_many_there_are() {
+        let mut t = table();
+        let names: Vec<String> = (0..3 * COMPARED_MAX).map(|i| format!("n{i}")).collect();
+        for _ in 0..2 {
+            for (index, name) in names.iter().enumerate() {
+                assert_eq!(t.tag_key_index(name), index as u32);
+                assert_eq!(t.field_index(name, FieldType::Float), index);
+            }
+        }
+        assert!(!t.has_twins());
+        for (more, name) in [&names[1], &names[3 * COMPARED_MAX - 1]].into_iter().enumerate() {
+            let twin = t.field_index(name, FieldType::Integer);
+            assert_eq!((twin, t.field_index(name, FieldType::Integer)), (names.len() + more, twin));
+        }
+        assert!(t.has_twins());
+        let mut few = table();
+        let found = [FieldType::Float, FieldType::Integer, FieldType::Float, FieldType::Integer]
+            .map(|of| few.field_index("f", of));
+        assert_eq!((found, few.has_twins()), ([0, 1, 0, 1], true));
     }
 
     #[test]

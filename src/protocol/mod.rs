@@ -11,6 +11,7 @@ pub mod format;
 pub mod influxdb;
 pub mod opentsdb;
 pub mod params;
+pub mod request_id;
 pub mod streaming;
 
 use std::sync::{Arc, OnceLock};

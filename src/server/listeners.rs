@@ -10,10 +10,9 @@ use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
 use prometheus::Registry;
 use tracing::{debug, warn};
-use uuid::Uuid;
 
 use crate::config::{Listener, Settings};
-use crate::protocol::{Gate, RequestLimits, cnosdb, influxdb, opentsdb};
+use crate::protocol::{Gate, RequestLimits, cnosdb, influxdb, opentsdb, request_id};
 
 use super::metrics::HttpMetrics;
 use super::{health, home, tls};
@@ -147,7 +146,7 @@ where
             metrics.observe(route.as_deref(), method.as_str(), status, started.elapsed().as_secs_f64());
         }
         if !answer.headers().contains_key(REQUEST_ID) {
-            let fresh = || HeaderValue::from_str(&Uuid::new_v4().to_string()).ok();
+            let fresh = || HeaderValue::from_str(&request_id::fresh().to_string()).ok();
             if let Some(id) = asked_id.or_else(fresh) {
                 answer.headers_mut().insert(REQUEST_ID, id);
             }

@@ -19,10 +19,10 @@ mod write;
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, guard};
-use uuid::Uuid;
 
 pub use headers::VERSION;
 
+use super::request_id;
 use headers::RequestId;
 
 /// Paths that this protocol serves on every listener.
@@ -61,7 +61,7 @@ async fn preflight(request: HttpRequest) -> HttpResponse {
 
 /// The headers that every answer of this protocol carries: request id, version, and for browsers CORS.
 fn stamped(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
-    RequestId::of(request.headers(), Uuid::new_v4).stamp(response.headers_mut());
+    RequestId::of(request.headers(), request_id::fresh).stamp(response.headers_mut());
     headers::stamp_version(response.headers_mut());
     if let Some(origin) = request.headers().get(header::ORIGIN) {
         let headers = response.headers_mut();
