@@ -24,6 +24,12 @@ PYTHON := $(VENV)/bin/python3
 DEBIAN := tools/debian_binary.sh $(CACHE)/debian
 
 CARGO_FUZZ_VERSION := 0.13.2
+INFLUXDB_PYTHON_VERSION := $(shell sed -n 's/^influxdb==//p' tests/requirements.txt)
+TELEGRAF_VERSION := v1.37.2
+TELEGRAF_PLUGINS := custom,inputs.cpu,inputs.mem,inputs.disk,outputs.influxdb,outputs.influxdb_v2,outputs.file
+# Programs that are written against client libraries, built again when they change.
+CLIENTS := $(CACHE)/clients/$(shell (echo $(TELEGRAF_VERSION) $(TELEGRAF_PLUGINS); find tests/clients/node_influx tests/clients/go_influxdb tests/clients/java_influxdb -type f | sort | xargs cat) | sha256sum | cut -c1-12)
+PYTHON_SUITE := $(CACHE)/clients/influxdb-$(INFLUXDB_PYTHON_VERSION)
 KILLS ?= 30
 CASES ?= 200
 MINUTES ?= 10
@@ -38,7 +44,7 @@ help: ## this list
 
 .PHONY: test
 test: machine ## everything a change must pass; the last line sums it up
-	@python3 tools/sum_up.py lint rust conformance clients readers
+	@python3 tools/sum_up.py lint rust conformance pyclients readers
 
 .PHONY: machine
 machine:
@@ -97,24 +103,61 @@ faults: ## the long form: 300 kills; a minute without a store; SEEDS=1000 histor
 	$(MAKE) processes MINUTES=$(MINUTES)
 
 .PHONY: clients
-clients: build $(VENV)/ready ## real clients write, SQL reads back
+clients: pyclients $(CLIENTS)/ready ## real clients write, SQL reads back: also npm, Go, Java, Telegraf
+	@NODE_INFLUX=$(CLIENTS)/node $(PYTHON) -B tests/clients/node_influx.py
+	GO_INFLUXDB=$(CLIENTS)/go_influxdb $(PYTHON) -B tests/clients/go_influxdb.py
+	JAVA_INFLUXDB=$(CLIENTS)/java/target $(PYTHON) -B tests/clients/java_influxdb.py
+	TELEGRAF=$(CLIENTS)/telegraf $(PYTHON) -B tests/clients/telegraf.py
+
+.PHONY: pyclients
+pyclients: build $(VENV)/ready $(PYTHON_SUITE)/ready ## the Python clients and the influx shell; the same questions to influxd
 	@influx=$$($(DEBIAN) influxdb-client influx)
 	INFLUX=$$influx $(PYTHON) -B tests/clients/influx_shell.py
 	$(PYTHON) -B tests/clients/python_influxdb.py
+	$(PYTHON) -B tests/clients/python_influxdb_suite.py $(PYTHON_SUITE)/source
 	$(PYTHON) -B tests/clients/python_influxdb_client.py
 	influxd=$$($(DEBIAN) influxdb influxd)
+	INFLUXD=$$influxd $(PYTHON) -B tests/clients/grafana_differential.py
 	INFLUXD=$$influxd $(PYTHON) -B tests/clients/influxd_differential.py
+
+$(PYTHON_SUITE)/ready: $(VENV)/ready
+	@rm -rf $(PYTHON_SUITE)
+	mkdir -p $(PYTHON_SUITE)/source
+	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --no-binary influxdb --dest $(PYTHON_SUITE) influxdb==$(INFLUXDB_PYTHON_VERSION)
+	tar xzf $(PYTHON_SUITE)/influxdb-$(INFLUXDB_PYTHON_VERSION).tar.gz -C $(PYTHON_SUITE)/source --strip-components 1
+	touch $@
+
+$(CLIENTS)/ready:
+	@tools/need.sh 'node --version && npm --version' nodejs npm
+	tools/need.sh 'go version' golang-go
+	tools/need.sh 'mvn --version && javac --version' maven default-jdk-headless
+	rm -rf $(CLIENTS)
+	mkdir -p $(CLIENTS)/node
+	cp tests/clients/node_influx/package*.json $(CLIENTS)/node
+	npm ci --prefix $(CLIENTS)/node --silent --no-audit --no-fund
+	(cd tests/clients/go_influxdb && go build -buildvcs=false -o $(CLIENTS)/go_influxdb .)
+	cp -r tests/clients/java_influxdb $(CLIENTS)/java
+	mvn --quiet --batch-mode --file $(CLIENTS)/java/pom.xml package
+	GOBIN=$(CLIENTS) go install -buildvcs=false -tags $(TELEGRAF_PLUGINS) github.com/influxdata/telegraf/cmd/telegraf@$(TELEGRAF_VERSION)
+	touch $@
 
 .PHONY: readers
 readers: build $(VENV)/ready ## DuckDB and pyarrow open the store
 	$(PYTHON) -B tests/readers/readers.py
 
 .PHONY: bench
-bench: $(VENV)/ready ## side by side with InfluxDB and VictoriaMetrics (ARGS='…')
+bench: $(VENV)/ready ## side by side with InfluxDB and VictoriaMetrics (ARGS='…'); without ARGS also querybench
 	cargo build --locked --profile dist
 	influxd=$$($(DEBIAN) influxdb influxd)
 	victoria=$$($(DEBIAN) victoria-metrics victoria-metrics)
 	TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate INFLUXD=$$influxd VICTORIA_METRICS=$$victoria $(PYTHON) -B benches/compare.py $(ARGS)
+	if [ -z "$(ARGS)" ]; then $(MAKE) querybench; fi
+
+.PHONY: querybench
+querybench: $(VENV)/ready ## queries side by side with InfluxDB and DuckDB (ARGS='…')
+	cargo build --locked --profile dist
+	influxd=$$($(DEBIAN) influxdb influxd)
+	TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate INFLUXD=$$influxd $(PYTHON) -B benches/queries.py $(ARGS)
 
 # The fuzzed build locks the versions that the gateway locks.
 .PHONY: fuzz

@@ -46,16 +46,19 @@ class Asker:
     def __init__(self, port):
         self.port = port
 
-    def send(self, method, target, body=None):
+    def send(self, method, target, body=None, headers=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request(method, target, body)
+        connection.request(method, target, body, headers or {})
         response = connection.getresponse()
         text = response.read().decode()
         connection.close()
         return response.status, text
 
     def ask(self, question, method="GET"):
-        status, text = self.send(method, "/query?" + urllib.parse.urlencode({"db": "d", "epoch": "ns", "q": question}))
+        return self.json(*self.send(method, "/query?" + urllib.parse.urlencode({"db": "d", "epoch": "ns", "q": question})))
+
+    @staticmethod
+    def json(status, text):
         try:
             return json.loads(text)
         except ValueError:
