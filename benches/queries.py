@@ -1,0 +1,296 @@
+"""Queries, side by side: the devops queries of the Time Series Benchmark Suite to Tidegate, InfluxDB and DuckDB.
+
+    queries.py [--hosts N] [--hours N] [--runs N] [--queries NAME,…] [--quick] [--set KEY=VALUE]… [--results FOLDER]
+
+The same rows go into Tidegate and InfluxDB; DuckDB reads the Parquet segments that Tidegate's store holds. First every answer
+is compared with InfluxDB's, row by row, and a difference fails the command. Then each query is timed: cold, as the first
+one after a start (with the system's cache of files dropped, where that is allowed), and warm, the median of further ones.
+Writes results/DATE-queries.json and .md. README.md says what each column is.
+
+Binaries are found as compare.py finds them; DuckDB is the Python package `duckdb`, left out where it is not installed.
+"""
+import argparse, contextlib, http.client, json, math, os, shutil, statistics, sys, tempfile, time, urllib.parse
+from pathlib import Path
+
+import compare, devops, load, report, servers, shapes, tsbs
+
+try:
+    import duckdb
+except ImportError:
+    duckdb = None
+
+FLOOR_SECONDS = 0.005  # below this no one sees a difference
+SCAN_FACTOR, DUCKDB_FACTOR = 5, 2
+SETTLE_SECONDS = 45  # compaction looks for work every 30 s
+
+
+def main(arguments=None):
+    options = parsed(arguments)
+    try:
+        result = measured(options)
+    except (servers.ServerError, load.HttpError, OSError) as error:
+        print(f"FAIL {error}", file=sys.stderr)
+        return 1
+    print("\n".join(text(result)))
+    if options.results:
+        print(f"written: {write(result, options.results)} and its .json")
+    return 0
+
+
+def parsed(arguments):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hosts", type=compare.positive, default=100)
+    parser.add_argument("--hours", type=compare.positive, default=24, help="of data, a row a host each ten seconds")
+    parser.add_argument("--runs", type=compare.positive, default=15, help="warm runs of each query")
+    parser.add_argument("--cold-runs", type=compare.positive, default=3)
+    parser.add_argument("--queries", metavar="NAME,…", type=named_queries, default=devops.QUERIES)
+    parser.add_argument("--quick", action="store_true", help="10 hosts, 2 hours, 3 runs, nothing written: to try the script")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--settle", type=float, default=SETTLE_SECONDS, help="seconds for compaction before anything is asked")
+    parser.add_argument("--set", dest="settings", metavar="KEY=VALUE", type=compare.setting, action="append", default=[])
+    parser.add_argument("--folder", default=tempfile.gettempdir(), help="where the servers keep their data meanwhile")
+    parser.add_argument("--results", help="where results are written (default results/ beside this file; none with --quick)")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.hosts, options.hours, options.runs, options.cold_runs, options.settle = 10, 2, 3, 1, 0
+    options.results = options.results or (None if options.quick else compare.RESULTS)
+    return options
+
+
+def named_queries(text):
+    return compare.named(text, {query.name: query for query in devops.QUERIES})
+
+
+# Running
+
+def measured(options):
+    binaries = compare.found_binaries([servers.Tidegate, servers.InfluxDb])
+    shape = shapes.Shape("queries", "", hosts=options.hosts, lines=options.hosts * options.hours * 360, seed=options.seed)
+    data = devops.Data(options.hosts, tsbs.START_SECONDS, tsbs.START_SECONDS + options.hours * 3600)
+    result = compare.described(options) | {
+        "hosts": options.hosts, "hours": options.hours, "rows": shape.lines, "runs": options.runs, "cold_runs": options.cold_runs,
+        "seed": options.seed, "load_average": os.getloadavg()[0], "drops_file_cache": drop_file_cache(), "queries": [],
+    }
+    with contextlib.ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="bench-queries-", dir=options.folder))
+        stack.callback(shutil.rmtree, folder)
+        compare.say(f"loading {shape.lines:,} rows")
+        running = {}
+        with load.Bodies(shapes.bodies(shape), options.folder) as bodies:
+            for kind, binary in binaries.items():
+                server = kind(binary, folder / kind.name)
+                if kind is servers.Tidegate:
+                    server.settings = dict(options.settings) | {"compaction.enabled": "false"}
+                running[kind.name] = stack.enter_context(filled(server, shape, bodies))
+        ours = running["tidegate"]
+        if duckdb:
+            running["duckdb"] = DuckDb(ours, folder / "parquet")
+        ours.settings = dict(options.settings)
+        ours.stop()
+        ours.start()
+        time.sleep(options.settle)
+        result["versions"] = {name: server.version() for name, server in running.items()}
+        asked = {query.name: devops.questions(query, data, options.runs, options.seed) for query in options.queries}
+        for query in options.queries:
+            compare.say(f"comparing {query.name}")
+            for question in asked[query.name][:3]:
+                same_answers(running, question)
+        for query in options.queries:
+            compare.say(f"timing {query.name}")
+            result["queries"].append(timed(running, query, asked[query.name], options))
+    return result
+
+
+@contextlib.contextmanager
+def filled(server, shape, bodies):
+    """A server with the rows in it, stopped cleanly and started again."""
+    with server:
+        server.create_database()
+        sent = load.send_all(server.port, server.write_path, bodies, shape.connections, ["Content-Type: text/plain"])
+        if sent.errors:
+            raise servers.ServerError(f"{server.name}: {'; '.join(sent.errors)}")
+        server.stop()
+        server.start()
+        rows = server.count_rows(shape)
+        if rows != shape.lines:
+            raise servers.ServerError(f"{server.name} holds {rows:,} rows, not {shape.lines:,}")
+        yield server
+
+
+class DuckDb:
+    """DuckDB in this process, over links to the segments that the store holds now: later merges do not matter to it."""
+
+    name, title = "duckdb", "DuckDB"
+
+    def __init__(self, gate, folder):
+        folder.mkdir()
+        for at, segment in enumerate(sorted((gate.data / "store" / "data").rglob("*.parquet"))):
+            os.link(segment, folder / f"{at}.parquet")
+        self.folder, self.connection = folder, None
+        self.start()
+
+    def version(self):
+        return duckdb.__version__
+
+    def start(self):
+        self.connection = duckdb.connect()
+        self.connection.execute(f"create view cpu as select * from read_parquet('{self.folder}/*.parquet')")
+
+    def stop(self):
+        self.connection.close()
+
+    def rows(self, question):
+        return self.connection.execute(question.sql).fetchall()
+
+    def seconds(self, question):
+        """Until the whole answer is there, as columns."""
+        start = time.perf_counter()
+        self.connection.execute(question.sql).to_arrow_table()
+        return time.perf_counter() - start
+
+
+def answer(server, question):
+    """(seconds until the last byte of the answer, its bytes)"""
+    parameters = urllib.parse.urlencode({"db": servers.DATABASE, "epoch": "ns", "q": question.influxql})
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=servers.REQUEST_SECONDS)
+    try:
+        connection.connect()
+        start = time.perf_counter()
+        connection.request("GET", "/query?" + parameters)
+        response = connection.getresponse()
+        body = response.read()
+        seconds = time.perf_counter() - start
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise servers.ServerError(f"{server.name} answered {response.status}: {body[:300]!r}")
+    return seconds, body
+
+
+def series_rows(server, question):
+    """Rows as tuples: the series' tags, the time, the values."""
+    body = json.loads(answer(server, question)[1])
+    if error := body.get("error") or body["results"][0].get("error"):
+        raise servers.ServerError(f"{server.name} answered `{question.influxql}` with: {error}")
+    found = body["results"][0].get("series", [])
+    return [(*series.get("tags", {}).values(), *row) for series in found for row in series["values"]]
+
+
+def same_answers(running, question):
+    theirs = sorted(series_rows(running["influxd"], question), key=repr)
+    for name, server in running.items():
+        if name == "influxd":
+            continue
+        ours = server.rows(question) if name == "duckdb" else series_rows(server, question)
+        if difference := differ(theirs, sorted(map(tuple, ours), key=repr)):
+            raise servers.ServerError(f"{name} and influxd differ on `{question.influxql}`: {difference}")
+
+
+def differ(theirs, ours):
+    if len(theirs) != len(ours):
+        return f"{len(ours)} rows, not {len(theirs)}"
+    pairs = zip(theirs, ours)
+    return next((f"{our}, not {their}" for their, our in pairs if not same_row(their, our)), None)
+
+
+def same_row(theirs, ours):
+    number = lambda value: isinstance(value, (int, float)) and not isinstance(value, bool)
+    same = lambda a, b: math.isclose(a, b, rel_tol=1e-9) if number(a) and number(b) else a == b
+    return len(theirs) == len(ours) and all(map(same, theirs, ours))
+
+
+def timed(running, query, questions, options):
+    """Seconds of each server: cold and warm. Questions come in turns, so that nobody has the quieter time."""
+    warm = {name: [] for name in running}
+    cold = {name: [] for name in running}
+    sizes = {}
+    for at in range(options.cold_runs):
+        for name, server in running.items():
+            server.stop()
+            drop_file_cache()
+            server.start()
+            cold[name].append(seconds_of(server, questions[at % len(questions)]))
+    for name, server in running.items():
+        for question in questions[:3]:
+            seconds_of(server, question)
+    for at in range(options.runs):
+        for name, server in running.items():
+            question = questions[at % len(questions)]
+            if name == "duckdb":
+                warm[name].append(server.seconds(question))
+            else:
+                seconds, body = answer(server, question)
+                warm[name].append(seconds)
+                sizes[name] = len(body)
+    median = lambda runs: {name: statistics.median(all) for name, all in runs.items()}
+    return {"name": query.name, "is_scan": query.is_scan, "example": questions[0].influxql, "answer_bytes": sizes,
+            "warm": warm, "cold": cold, "median": {"warm": median(warm), "cold": median(cold)}}
+
+
+def seconds_of(server, question):
+    return server.seconds(question) if isinstance(server, DuckDb) else answer(server, question)[0]
+
+
+def drop_file_cache():
+    """Whether the system let us: only root may, and not in every container."""
+    try:
+        os.sync()
+        Path("/proc/sys/vm/drop_caches").write_text("1")
+        return True
+    except OSError:
+        return False
+
+
+# For people
+
+def misses(query):
+    """Which aims a query misses, in words."""
+    warm = query["median"]["warm"]
+    ours, theirs = warm["tidegate"], warm["influxd"]
+    if query["is_scan"] and ours * SCAN_FACTOR > theirs and ours > FLOOR_SECONDS:
+        yield f"less than {SCAN_FACTOR}x faster than InfluxDB"
+    elif ours > max(theirs, FLOOR_SECONDS):
+        yield "slower than InfluxDB"
+    if "duckdb" in warm and ours > DUCKDB_FACTOR * max(warm["duckdb"], FLOOR_SECONDS / DUCKDB_FACTOR):
+        yield f"over {DUCKDB_FACTOR}x of DuckDB"
+
+
+def text(result):
+    """The result as lines of Markdown that read as text too."""
+    titles = {"tidegate": "Tidegate", "influxd": "InfluxDB", "duckdb": "DuckDB"}
+    names = list(result["versions"])
+    head = ["query", *(f"{titles[name]} {kind}, ms" for kind in ("warm", "cold") for name in names),
+            *(f"{titles[name]} / Tidegate, warm" for name in names if name != "tidegate"), "misses"]
+    rows = []
+    for query in result["queries"]:
+        warm, cold = query["median"]["warm"], query["median"]["cold"]
+        times = [f"{kind[name] * 1e3:.1f}" for kind in (warm, cold) for name in names]
+        ratios = [report.ratio(warm[name] / warm["tidegate"]) for name in names if name != "tidegate"]
+        rows.append([query["name"] + (" *" if query["is_scan"] else ""), *times, *ratios, "; ".join(misses(query))])
+    cache = "dropped" if result["drops_file_cache"] else "kept, because it could not be dropped"
+    return [
+        report.about_machine(result), "",
+        f"{result['rows']:,} rows: {result['hosts']:,} hosts, a row each ten seconds for {result['hours']} hours, 10 tags and 10 fields. "
+        f"Versions: {', '.join(f'{titles[name]} {version}' for name, version in result['versions'].items())}. "
+        f"Medians of {result['runs']} warm and {result['cold_runs']} cold runs; before a cold run the server is started again and the "
+        f"system's cache of files is {cache}. Load average at the start {result['load_average']:.1f}.", "",
+        report.table(head, rows), "",
+        f"\\* reads much: should be at least {SCAN_FACTOR} times as fast as InfluxDB. All: at most InfluxDB's time and {DUCKDB_FACTOR} times "
+        f"DuckDB's, or {FLOOR_SECONDS * 1e3:.0f} ms.",
+    ]
+
+
+def write(result, folder):
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{result['date']}-queries"
+    (folder / f"{stem}.json").write_text(json.dumps(result, indent=2) + "\n")
+    examples = [f"- {query['name']}: `{query['example']}`" for query in result["queries"]]
+    page = [f"# Queries, {result['date']}", "", *text(result), "", *examples, "",
+            "Made by `make querybench`; [the README](../README.md) says what each column is.", ""]
+    (folder / f"{stem}.md").write_text("\n".join(page))
+    return folder / f"{stem}.md"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
