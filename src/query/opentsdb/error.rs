@@ -13,6 +13,11 @@ pub enum OpentsdbError {
     NoSuchName { kind: &'static str, name: String },
     #[error("{0}")]
     NotSupported(String),
+    #[error(
+        "Sorry, you have attempted to fetch more than our limit of {points_max} data points. Please try filtering using \
+         more tags or decrease your time range."
+    )]
+    TooManyPoints { points_max: usize },
     #[error(transparent)]
     Query(#[from] QueryError),
 }
@@ -29,6 +34,7 @@ impl Classify for OpentsdbError {
             // The server answers 400 to names it does not know.
             OpentsdbError::Refused(_) | OpentsdbError::NoSuchName { .. } => Kind::Invalid,
             OpentsdbError::NotSupported(_) => Kind::Unsupported,
+            OpentsdbError::TooManyPoints { .. } => Kind::TooLarge,
             OpentsdbError::Query(error) => error.kind(),
         }
     }

@@ -26,7 +26,7 @@ use super::resolve::Metrics;
 use super::window::Window;
 
 /// The `language` label of our metrics.
-const LANGUAGE: &str = "opentsdb";
+pub(super) const LANGUAGE: &str = "opentsdb";
 /// Sub queries of a request that run at once.
 const AT_ONCE: usize = 4;
 /// Tables that are looked through for a value before it counts as known.

@@ -12,6 +12,8 @@
 //! | [`resolve`] | which table and field a metric is |
 //! | [`plan`], [`groups`] | the plan of a sub query |
 //! | [`execute`], [`answer`] | running a request, what comes out |
+//! | [`last`] | the newest point of each series |
+//! | [`expression`] | calculations over whole series |
 
 pub mod aggregator;
 pub mod answer;
@@ -19,8 +21,10 @@ pub mod downsample;
 pub mod duration;
 pub mod error;
 pub mod execute;
+pub mod expression;
 pub mod filter;
 pub(in crate::query) mod groups;
+pub mod last;
 pub mod metric_query;
 mod percentile;
 mod plan;

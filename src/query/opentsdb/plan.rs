@@ -8,10 +8,11 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit,
 use datafusion::scalar::ScalarValue;
 
 use crate::model::schema::TIME_COLUMN;
-use crate::model::{FieldType, RowIdentity};
+use crate::model::{FieldType, RowIdentity, TableSchema};
 use crate::query::session::QuerySession;
 
 use super::answer::TagSet;
+use super::filter::TagFilter;
 use super::groups::{GroupSpec, Sampling, groups_plan};
 use super::request::{Query, SubQuery};
 use super::resolve::{Numbers, Source};
@@ -65,7 +66,7 @@ impl Part<'_> {
         let mut columns: Vec<Expr> =
             schema.tags().enumerate().map(|(i, tag)| column(&tag.sql_name).alias(format!("tag_{i}"))).collect();
         columns.push(column(TIME_COLUMN).alias("time"));
-        columns.extend(self.numbers(sampling.is_some()));
+        columns.extend(number_columns(&self.source.numbers, sampling.is_none()));
         let spec = GroupSpec {
             query: u32::try_from(self.at).unwrap_or(u32::MAX),
             tags: self.keys(),
@@ -88,38 +89,40 @@ impl Part<'_> {
         let time = || column(TIME_COLUMN);
         let mut filters = vec![time().gt_eq(instant(window.start_ms)), time().lt(instant(window.end_ms))];
         let schema = &self.source.table.schema;
-        for filter in &self.sub().raw.filters {
-            let tag = schema.tags().find(|tag| tag.name == filter.tagk);
-            if let (Some(tag), Some(values)) = (tag, filter.literals()) {
-                filters.push(column(&tag.sql_name).in_list(values.into_iter().map(lit).collect(), false));
-            }
-        }
+        filters.extend(self.sub().raw.filters.iter().filter_map(|filter| is_one_of(schema, filter)));
         filters
     }
+}
 
-    /// The value as a float; for rows as they are also the integer it is, where it is one.
-    fn numbers(&self, is_sampled: bool) -> Vec<Expr> {
-        let (float, integer) = match &self.source.numbers {
-            Numbers::Metric { value, integer } => (column(value), Some(column(integer))),
-            Numbers::Field { column: name, field_type } => {
-                let value = || column(name);
-                let float = match field_type {
-                    // Booleans are 0 and 1; there is no way but through integers.
-                    FieldType::Boolean => cast(cast(value(), DataType::Int64), DataType::Float64),
-                    _ => cast(value(), DataType::Float64),
-                };
-                let integer = match field_type {
-                    FieldType::Integer => Some(value()),
-                    FieldType::Boolean => Some(cast(value(), DataType::Int64)),
-                    FieldType::Unsigned => Some(try_cast(value(), DataType::Int64)),
-                    FieldType::Float | FieldType::String => None,
-                };
-                (float, integer)
-            }
-        };
-        let integer = integer.filter(|_| !is_sampled).map(|integer| integer.alias("integer"));
-        [float.alias("float")].into_iter().chain(integer).collect()
-    }
+/// A filter that names values, as a condition on its tag's column.
+pub(super) fn is_one_of(schema: &TableSchema, filter: &TagFilter) -> Option<Expr> {
+    let tag = schema.tags().find(|tag| tag.name == filter.tagk)?;
+    let values = filter.literals()?.into_iter().map(lit).collect();
+    Some(column(&tag.sql_name).in_list(values, false))
+}
+
+/// The value as `float`, and if asked for as `integer` where it is one.
+pub(super) fn number_columns(numbers: &Numbers, with_integers: bool) -> Vec<Expr> {
+    let (float, integer) = match numbers {
+        Numbers::Metric { value, integer } => (column(value), Some(column(integer))),
+        Numbers::Field { column: name, field_type } => {
+            let value = || column(name);
+            let float = match field_type {
+                // Booleans are 0 and 1; there is no way but through integers.
+                FieldType::Boolean => cast(cast(value(), DataType::Int64), DataType::Float64),
+                _ => cast(value(), DataType::Float64),
+            };
+            let integer = match field_type {
+                FieldType::Integer => Some(value()),
+                FieldType::Boolean => Some(cast(value(), DataType::Int64)),
+                FieldType::Unsigned => Some(try_cast(value(), DataType::Int64)),
+                FieldType::Float | FieldType::String => None,
+            };
+            (float, integer)
+        }
+    };
+    let integer = integer.filter(|_| with_integers).map(|integer| integer.alias("integer"));
+    [float.alias("float")].into_iter().chain(integer).collect()
 }
 
 fn column(name: &str) -> Expr {

@@ -8,12 +8,8 @@
 use std::sync::Arc;
 
 use crate::catalog::{CatalogState, Database, Table};
+use crate::model::metric::{VALUE_FIELD, VALUE_INT_FIELD};
 use crate::model::{ColumnKind, FieldType};
-
-/// The field of metrics.
-const VALUE: &str = "value";
-/// The field that metrics have for numbers written as integers.
-const VALUE_INT: &str = "value_int";
 
 /// Where a metric's numbers are.
 #[derive(Debug, Clone)]
@@ -45,13 +41,14 @@ impl<'a> Metrics<'a> {
         let databases = self.databases();
         let exact = databases.iter().find_map(|database| {
             let table = self.table(database, metric)?;
-            Some(Source { table: table.clone(), numbers: numbers(table, VALUE)? })
+            Some(Source { table: table.clone(), numbers: numbers(table, VALUE_FIELD)? })
         });
         exact.or_else(|| databases.iter().find_map(|database| self.field_in(database, metric))).or_else(|| {
             let (name, rest) = metric.split_once('.')?;
             let database = self.state.database(self.tenant, name)?;
             let table = self.table(database, rest);
-            let exact = table.and_then(|table| Some(Source { table: table.clone(), numbers: numbers(table, VALUE)? }));
+            let exact =
+                table.and_then(|table| Some(Source { table: table.clone(), numbers: numbers(table, VALUE_FIELD)? }));
             exact.or_else(|| self.field_in(database, rest))
         })
     }
@@ -94,8 +91,8 @@ fn numbers(table: &Table, field: &str) -> Option<Numbers> {
     if field_type == FieldType::String {
         return None;
     }
-    if (field, field_type) == (VALUE, FieldType::Float)
-        && let Some(integer) = table.schema.find(VALUE_INT, ColumnKind::Field)
+    if (field, field_type) == (VALUE_FIELD, FieldType::Float)
+        && let Some(integer) = table.schema.find(VALUE_INT_FIELD, ColumnKind::Field)
         && integer.field_type == Some(FieldType::Integer)
     {
         return Some(Numbers::Metric { value: column.sql_name.clone(), integer: integer.sql_name.clone() });

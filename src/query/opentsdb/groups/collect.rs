@@ -11,6 +11,7 @@ use datafusion::arrow::array::{Array, AsArray, DictionaryArray, PrimitiveArray, 
 use datafusion::arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampNanosecondType};
 use datafusion::common::{DataFusionError, Result};
 
+use crate::model::metric::integer_of;
 use crate::query::opentsdb::aggregator::Function;
 use crate::query::opentsdb::filter::{Matcher, TagFilter};
 
@@ -211,8 +212,7 @@ fn push_points(
         }
         let float = floats.value(row);
         let integer = integers.filter(|integers| integers.is_valid(row)).map(|integers| integers.value(row));
-        // A float written over an integer leaves the integer there.
-        match integer.filter(|integer| *integer as f64 == float) {
+        match integer_of(float, integer) {
             Some(integer) => pieces.points.push(millis(time), Number::Integer(integer)),
             None => pieces.points.push_float(millis(time), float),
         }

@@ -1,0 +1,57 @@
+//! `/api/query/gexp`: functions over sub queries.
+//!
+//! Spec: OpenTSDB HTTP API, query/gexp. The series are held whole, and answered with in the shape of `/api/query`.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::HttpResponse;
+
+use crate::model::Kind;
+use crate::protocol::opentsdb::error::WireError;
+use crate::protocol::opentsdb::request::Call;
+use crate::protocol::opentsdb::response::JSON;
+use crate::protocol::opentsdb::verb::Verb;
+use crate::query::opentsdb::expression::{Gexp, gathered, parse_gexp};
+use crate::query::opentsdb::request::RawQuery;
+
+use super::asked::Asked;
+use super::targets::targets;
+use super::writer::{AnswerWriter, Extras};
+use super::{asker, now_ms};
+
+/// `GET /api/query/gexp?start=…&exp=…`.
+pub(super) async fn serve(call: Call) -> Result<HttpResponse, WireError> {
+    if call.verb != Verb::Get {
+        return Err(WireError::bad_request("Method is not allowed").details("Expressions are asked for with GET"));
+    }
+    let started = Instant::now();
+    let start = call.params.required("start")?.to_string();
+    let mut queries = Vec::new();
+    let expressions: Vec<Gexp> =
+        call.params.all("exp").map(|text| parse_gexp(text, &mut queries)).collect::<Result<_, _>>()?;
+    if expressions.is_empty() {
+        return Err(WireError::missing_parameter("exp"));
+    }
+    let end = call.params.get("end").map(str::to_string);
+    let query = RawQuery { start: Some(start), end, queries, ..RawQuery::default() }.validate(now_ms(&call))?;
+    let targets = targets(&call.core.uids, &query.queries)?;
+    let (engine, asker) = (call.core.queries.clone(), asker(&call));
+    let presentation = Asked::presentation_of(&call.params);
+    let made = call.core.runtime.spawn(async move {
+        let answer = engine.opentsdb(&asker, &query, &targets).await?;
+        let groups = gathered(answer.groups, query.queries.len()).await?;
+        let mut writer = AnswerWriter::new(presentation, Arc::new(query.queries));
+        for expression in &expressions {
+            let place = expression.first_query().unwrap_or_default();
+            for series in expression.evaluate(&groups)? {
+                writer.begin(&series.head(place), &Extras::default(), series.is_combined);
+                series.points.iter().for_each(|(time, value)| writer.point(*time, *value));
+            }
+        }
+        writer.finish(started.elapsed());
+        Ok::<_, WireError>(writer.take())
+    });
+    let body = made.await.map_err(|error| WireError::new(Kind::Internal, error.to_string()))??;
+    Ok(HttpResponse::Ok().content_type(JSON).body(body))
+}

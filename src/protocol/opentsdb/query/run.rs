@@ -1,0 +1,240 @@
+//! Runs a request and sends its groups while they are made.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::HttpResponse;
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::header::{self, HeaderValue};
+use bytes::Bytes;
+use futures::StreamExt;
+
+use crate::catalog::Delete;
+use crate::model::SeriesFilter;
+use crate::model::{ColumnKind, Kind};
+use crate::protocol::Core;
+use crate::protocol::encoding::{Compressor, Encoding};
+use crate::protocol::opentsdb::error::WireError;
+use crate::protocol::opentsdb::request::Call;
+use crate::protocol::opentsdb::response::{JSON, jsonp};
+use crate::protocol::streaming::{self, Gone, Pieces};
+use crate::query::opentsdb::answer::{GroupHead, GroupPiece, TagSet};
+use crate::query::opentsdb::execute::{Answer, Asker, Place, Target};
+use crate::query::opentsdb::request::Query;
+
+use super::ascii::AsciiWriter;
+use super::asked::{Asked, Presentation};
+use super::targets::{targets, tsuids_of};
+use super::writer::{AnswerWriter, Extras};
+use super::{asker, now_ms};
+
+/// Bytes worth sending.
+const PIECE_BYTES: usize = 16 * 1024;
+const NANOS_PER_MILLI: i64 = 1_000_000;
+
+/// What an answer looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Json,
+    Ascii,
+}
+
+/// Answers with groups. The first bytes leave before the last group is made; errors after them cut the answer off. A client
+/// that hangs up cancels its query.
+pub(super) async fn respond(call: &Call, asked: Asked, shape: Shape) -> Result<HttpResponse, WireError> {
+    let query = asked.query.validate(now_ms(call))?;
+    let targets = targets(&call.core.uids, &query.queries)?;
+    let request = Request {
+        core: call.core.clone(),
+        asker: asker(call),
+        query,
+        targets,
+        presentation: asked.presentation,
+        is_delete: asked.is_delete,
+    };
+    let writer = match shape {
+        Shape::Json => Writer::Json(AnswerWriter::new(asked.presentation, Arc::new(request.query.queries.clone()))),
+        Shape::Ascii => Writer::Ascii(AsciiWriter::default()),
+    };
+    let (encoding, function) = (call.answer_encoding(), jsonp(&call.request).filter(|_| shape == Shape::Json));
+    let patience = call.core.queries.longest();
+    let answer = streaming::start(&call.core.runtime, patience, |pieces| {
+        run(request, Sink { writer, pieces, packer: Err(encoding), function })
+    });
+    let mut response = HttpResponse::Ok();
+    response.content_type(if shape == Shape::Json { JSON } else { "text/plain" });
+    let mut response = answer.respond(response).await?;
+    // Whole answers are packed by who sends them.
+    if encoding != Encoding::Identity && response.body().size() == BodySize::Stream {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.name()));
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    Ok(response)
+}
+
+struct Request {
+    core: Core,
+    asker: Asker,
+    query: Query,
+    targets: Vec<Target>,
+    presentation: Presentation,
+    is_delete: bool,
+}
+
+/// Makes the answer; returns its last piece.
+async fn run(request: Request, mut sink: Sink) -> Result<Bytes, WireError> {
+    let started = Instant::now();
+    let engine = &request.core.queries;
+    let Answer { mut groups, places } = engine.opentsdb(&request.asker, &request.query, &request.targets).await?;
+    let mut read: Vec<(usize, TagSet)> = Vec::new();
+    while let Some(piece) = groups.next().await {
+        let GroupPiece { head, points } = piece?;
+        if let Some(head) = head {
+            let extras = extras(&request, &head).await?;
+            sink.writer.begin(&head, &extras);
+            if request.is_delete {
+                read.extend(head.members.iter().map(|member| (head.query, member.clone())));
+            }
+        }
+        sink.writer.points(&points);
+        sink.send_if_worth_it().await?;
+    }
+    drop(groups);
+    if request.is_delete {
+        delete(&request.core, &places, &read).await?;
+    }
+    if let Writer::Json(writer) = &mut sink.writer {
+        writer.finish(started.elapsed());
+    }
+    Ok(sink.finish())
+}
+
+async fn extras(request: &Request, head: &GroupHead) -> Result<Extras, WireError> {
+    let tsuids = match request.presentation.tsuids {
+        true => tsuids_of(&request.core.uids, head).await?,
+        false => Vec::new(),
+    };
+    Ok(Extras { tsuids, ..Extras::default() })
+}
+
+/// Deletes all rows of the windows of the series that were read. Deletes are recorded for rows in segments, so what is not
+/// in one yet goes there first.
+async fn delete(core: &Core, places: &[Place], read: &[(usize, TagSet)]) -> Result<(), WireError> {
+    let Some(flusher) = &core.flusher else {
+        return Err(WireError::new(Kind::Forbidden, "this node only reads"));
+    };
+    flusher.flush_all().await.map_err(|error| WireError::new(Kind::Unavailable, error.to_string()))?;
+    let mut deletes = Vec::new();
+    for (at, place) in places.iter().enumerate() {
+        let members = read.iter().filter(|(query, _)| *query == at);
+        let series: Vec<SeriesFilter> = members.map(|(_, member)| exactly(place, member)).collect();
+        if !series.is_empty() {
+            deletes.push(Delete {
+                table: place.table.id,
+                time_min_ns: place.window.start_ms.saturating_mul(NANOS_PER_MILLI),
+                time_max_ns: place.window.end_ms.saturating_mul(NANOS_PER_MILLI).saturating_sub(1),
+                series: SeriesFilter::Any(series),
+            });
+        }
+    }
+    core.catalog.delete_rows(deletes).await?;
+    Ok(())
+}
+
+/// The series of these tags and no others.
+fn exactly(place: &Place, member: &TagSet) -> SeriesFilter {
+    let tags = place.table.schema.columns.iter().filter(|column| column.kind == ColumnKind::Tag);
+    let equal = |tag: &str| {
+        let value = member.iter().find(|(key, _)| **key == *tag).map_or("", |(_, value)| value);
+        SeriesFilter::Equal { tag: tag.to_string(), value: value.to_string() }
+    };
+    SeriesFilter::Every(tags.map(|tag| equal(&tag.name)).collect())
+}
+
+enum Writer {
+    Json(AnswerWriter),
+    Ascii(AsciiWriter),
+}
+
+impl Writer {
+    fn begin(&mut self, head: &GroupHead, extras: &Extras) {
+        match self {
+            Writer::Json(writer) => writer.begin(head, extras, false),
+            Writer::Ascii(writer) => writer.begin(head),
+        }
+    }
+
+    fn points(&mut self, points: &crate::query::opentsdb::answer::Points) {
+        match self {
+            Writer::Json(writer) => writer.points(points),
+            Writer::Ascii(writer) => writer.points(points),
+        }
+    }
+
+    fn pending(&self) -> usize {
+        match self {
+            Writer::Json(writer) => writer.pending(),
+            Writer::Ascii(writer) => writer.pending(),
+        }
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        match self {
+            Writer::Json(writer) => writer.take(),
+            Writer::Ascii(writer) => writer.take(),
+        }
+    }
+}
+
+/// Where an answer goes. One that is sent in pieces is wrapped and packed here; a whole one by who sends it.
+struct Sink {
+    writer: Writer,
+    pieces: Pieces<WireError>,
+    /// From the first piece on.
+    packer: Result<Compressor, Encoding>,
+    /// That of JSONP.
+    function: Option<String>,
+}
+
+impl Sink {
+    async fn send_if_worth_it(&mut self) -> Result<(), Gone> {
+        if self.writer.pending() < PIECE_BYTES {
+            return Ok(());
+        }
+        let mut bytes = self.writer.take();
+        if let (Err(_), Some(function)) = (&self.packer, &self.function) {
+            bytes.splice(0..0, format!("{function}(").into_bytes());
+        }
+        let piece = self.packed(bytes);
+        self.pieces.send(piece).await
+    }
+
+    fn packed(&mut self, bytes: Vec<u8>) -> Bytes {
+        if let Err(encoding) = self.packer {
+            self.packer = Ok(Compressor::new(encoding));
+        }
+        match &mut self.packer {
+            Ok(packer) => packer.write(bytes.into()),
+            Err(_) => bytes.into(),
+        }
+    }
+
+    fn finish(mut self) -> Bytes {
+        let mut bytes = self.writer.take();
+        if self.packer.is_err() {
+            return bytes.into();
+        }
+        if self.function.is_some() {
+            bytes.push(b')');
+        }
+        let last = self.packed(bytes);
+        let end = self.packer.map(|packer| packer.finish()).unwrap_or_default();
+        [last, end].concat().into()
+    }
+}
+
+impl From<Gone> for WireError {
+    fn from(_: Gone) -> Self {
+        WireError::new(Kind::Timeout, "the client does not read its answer")
+    }
+}

@@ -1,0 +1,61 @@
+//! What sub queries are about: metrics by name, or series by their TSUIDs.
+
+use std::sync::Arc;
+
+use crate::catalog::{Tsuid, Uids};
+use crate::protocol::opentsdb::error::WireError;
+use crate::query::opentsdb::answer::{GroupHead, TagSet};
+use crate::query::opentsdb::execute::Target;
+use crate::query::opentsdb::request::SubQuery;
+
+/// The target of each sub query.
+pub(super) fn targets(uids: &Uids, queries: &[SubQuery]) -> Result<Vec<Target>, WireError> {
+    let of = |query: &SubQuery| match query.raw.tsuids[..] {
+        [] => Ok(Target { metric: query.raw.metric.as_deref().unwrap_or_default().into(), members: None }),
+        _ => of_tsuids(uids, &query.raw.tsuids),
+    };
+    queries.iter().map(of).collect()
+}
+
+/// Series of one metric by their ids.
+pub(super) fn of_tsuids(uids: &Uids, tsuids: &[String]) -> Result<Target, WireError> {
+    let mut metric: Option<Arc<str>> = None;
+    let mut members: Vec<TagSet> = Vec::with_capacity(tsuids.len());
+    for text in tsuids {
+        let (name, mut tags) = named(uids, text)?;
+        match &metric {
+            Some(metric) if *metric != name => {
+                return Err(WireError::bad_request("One or more of the TSUIDs did not share the same metric"));
+            }
+            _ => metric = Some(name),
+        }
+        tags.sort_unstable();
+        members.push(tags);
+    }
+    Ok(Target { metric: metric.unwrap_or_default(), members: Some(members) })
+}
+
+/// The names in a TSUID.
+pub(super) fn named(uids: &Uids, text: &str) -> Result<(Arc<str>, TagSet), WireError> {
+    let wrong = |error| WireError::bad_request(format!("Invalid TSUID '{text}': {error}"));
+    let tsuid: Tsuid = text.parse().map_err(wrong)?;
+    uids.named(&tsuid)
+        .map_err(|(kind, uid)| WireError::bad_request(format!("No such unique ID for '{}': {uid}", kind.plural())))
+}
+
+/// The ids of a group's series, sorted. Names that have no number yet get one.
+pub(super) async fn tsuids_of(uids: &Uids, head: &GroupHead) -> Result<Vec<String>, WireError> {
+    let series: Vec<_> = head.members.iter().map(|member| (&*head.metric, member)).collect();
+    let mut found = tsuids_of_series(uids, &series).await?;
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// The ids of series. Names that have no number yet get one.
+pub(super) async fn tsuids_of_series(uids: &Uids, series: &[(&str, &TagSet)]) -> Result<Vec<String>, WireError> {
+    let named: Vec<(&str, Vec<(&str, &str)>)> = series
+        .iter()
+        .map(|(metric, tags)| (*metric, tags.iter().map(|(key, value)| (&**key, &**value)).collect()))
+        .collect();
+    Ok(uids.tsuids(&named).await?.iter().map(ToString::to_string).collect())
+}
