@@ -10,6 +10,7 @@ mod http_gate;
 
 mod http {
     mod answers;
+    mod auth;
     mod bodies;
     mod budgets;
     mod cnosdb_write;

@@ -41,7 +41,7 @@ const ROOMS: [Room; 9] = [
 const WIRE_FORMATS: Room = Room { name: "protocol::format", uses: &["model"], unknown: &[HTTP] };
 
 /// The folders of `protocol/` that all protocols share; every other folder is a protocol.
-const SHARED_FOLDERS: [&str; 2] = [WIRE_FORMATS_FOLDER, "encoding"];
+const SHARED_FOLDERS: [&str; 3] = [WIRE_FORMATS_FOLDER, "auth", "encoding"];
 const WIRE_FORMATS_FOLDER: &str = "format";
 
 #[test]

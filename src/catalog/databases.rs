@@ -9,7 +9,7 @@ use super::change::Change;
 use super::error::CatalogError;
 use super::handle::Catalog;
 use super::state::{CatalogState, RetentionPolicy};
-use super::{continuous, users};
+use super::{continuous, roles, users};
 
 /// Longest name of a database, bytes (InfluxDB's limit, and what a folder may be called).
 const NAME_BYTES_MAX: usize = 255;
@@ -78,6 +78,7 @@ impl Catalog {
                 return Ok(Vec::new());
             }
             let mut changes = users::forget_database(state, &database);
+            changes.extend(roles::forget_database(state, &database));
             changes.extend(continuous::forget(state, &tenant, &database, None));
             changes.push(Change::DropDatabase { tenant: tenant.clone(), database: database.clone() });
             Ok(changes)

@@ -26,6 +26,10 @@ pub enum CatalogError {
     UserExists,
     #[error("user not found")]
     UserNotFound,
+    #[error("role {role:?} already exists")]
+    RoleExists { role: String },
+    #[error("the role {role} is not there")]
+    RoleNotFound { role: String },
     #[error("username required")]
     UsernameRequired,
     #[error("continuous query already exists")]
@@ -67,11 +71,13 @@ impl Classify for CatalogError {
             CatalogError::DatabaseNotFound { .. }
             | CatalogError::PolicyNotFound { .. }
             | CatalogError::UserNotFound
+            | CatalogError::RoleNotFound { .. }
             | CatalogError::SubscriptionNotFound
             | CatalogError::TableNotFound { .. } => Kind::NotFound,
             CatalogError::DatabaseExists { .. }
             | CatalogError::PolicyExists
             | CatalogError::UserExists
+            | CatalogError::RoleExists { .. }
             | CatalogError::ContinuousQueryExists
             | CatalogError::SubscriptionExists => Kind::AlreadyExists,
             CatalogError::PolicyConflict | CatalogError::Stale { .. } => Kind::Conflict,

@@ -24,6 +24,7 @@ mod options;
 pub mod policies;
 mod register;
 mod retention;
+pub mod roles;
 mod snapshots;
 pub mod state;
 #[cfg(test)]

@@ -24,6 +24,12 @@ pub struct User {
     /// By database.
     #[serde(default)]
     pub privileges: BTreeMap<String, Privilege>,
+    /// What else he may do: [`super::roles`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// A note about him.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// Order of creation, which listings follow.
     #[serde(default)]
     pub ordinal: u64,
@@ -93,7 +99,15 @@ impl Catalog {
                 None => {}
             }
             let ordinal = state.users().last().map_or(0, |last| last.ordinal + 1);
-            Ok(vec![put(&User { name, password_hash, is_admin, privileges: BTreeMap::new(), ordinal })])
+            Ok(vec![put(&User {
+                name,
+                password_hash,
+                is_admin,
+                privileges: BTreeMap::new(),
+                role: None,
+                comment: None,
+                ordinal,
+            })])
         })
         .await
     }
@@ -126,6 +140,12 @@ impl Catalog {
         })
         .await
     }
+}
+
+/// What users lose when a role goes.
+pub(super) fn forget_role(state: &CatalogState, role: &str) -> Vec<Change> {
+    let forget = |mut user: User| user.role.take_if(|has| *has == role).map(|_| put(&user));
+    state.users().into_iter().filter_map(forget).collect()
 }
 
 /// What goes when a database goes: the rights to it.

@@ -167,7 +167,8 @@ impl Layers {
             }
             None => {
                 let expected = validate::expected(&key, default);
-                self.problems.push(Problem::Value { key, value: shown(&value), origin: Some(origin), expected });
+                let value = if validate::SECRETS.contains(&key.as_str()) { "***".to_string() } else { shown(&value) };
+                self.problems.push(Problem::Value { key, value, origin: Some(origin), expected });
             }
         }
     }

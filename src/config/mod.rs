@@ -20,6 +20,6 @@ mod validate;
 pub use listen::{Address, Listen, Listener, NotAListen};
 pub use problem::{Origin, Problem, SettingsError};
 pub use settings::{
-    BufferSettings, CacheSettings, CatalogSettings, CompactionSettings, LimitSettings, ListenSettings, LogFormat,
-    LogSettings, QuerySettings, Role, ServerSettings, Settings, StorageSettings, WalSettings,
+    AuthSettings, BufferSettings, CacheSettings, CatalogSettings, CompactionSettings, LimitSettings, ListenSettings,
+    LogFormat, LogSettings, QuerySettings, Role, Secret, ServerSettings, Settings, StorageSettings, WalSettings,
 };

@@ -21,6 +21,7 @@ pub struct Settings {
     pub wal: WalSettings,
     pub listen: ListenSettings,
     pub server: ServerSettings,
+    pub auth: AuthSettings,
     pub limits: LimitSettings,
     pub buffer: BufferSettings,
     pub compaction: CompactionSettings,
@@ -43,15 +44,21 @@ impl Settings {
                 *path = absolute(path);
             }
         }
-        for path in [&mut self.server.tls_certificate, &mut self.server.tls_key, &mut self.storage.ca_file] {
+        for path in [
+            &mut self.server.tls_certificate,
+            &mut self.server.tls_key,
+            &mut self.storage.ca_file,
+            &mut self.auth.jwt_secret_file,
+            &mut self.auth.admin_password_file,
+        ] {
             *path = path.as_deref().map(absolute);
         }
         self
     }
 
-    /// The settings as TOML, without comments; loading it gives these settings again.
+    /// The settings as TOML, without comments and without secrets; loading it gives these settings again but for those.
     pub fn to_toml(&self) -> String {
-        let sections: Vec<String> = sections(self)
+        let sections: Vec<String> = sections(&self.without_secrets())
             .iter()
             .map(|(name, keys)| {
                 keys.iter().fold(format!("[{name}]\n"), |text, (key, v)| format!("{text}{key} = {v}\n"))
@@ -60,7 +67,15 @@ impl Settings {
         sections.join("\n")
     }
 
-    /// Every setting by its dotted name.
+    fn without_secrets(&self) -> Settings {
+        let hidden = |secret: &Option<Secret>| secret.as_ref().map(|_| Secret::from("***".to_string()));
+        let mut settings = self.clone();
+        settings.auth.jwt_secret = hidden(&self.auth.jwt_secret);
+        settings.auth.admin_password = hidden(&self.auth.admin_password);
+        settings
+    }
+
+    /// Every setting by its dotted name, secrets as they are.
     pub(super) fn by_name(&self) -> BTreeMap<String, serde_json::Value> {
         let named = |(section, keys): (String, BTreeMap<String, serde_json::Value>)| {
             keys.into_iter().map(move |(key, value)| (format!("{section}.{key}"), value))
@@ -195,7 +210,7 @@ impl Default for ListenSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerSettings {
-    /// Whether listeners may be reachable from other machines while authentication is off: anyone who reaches such a
+    /// Whether listeners may be reachable from other machines while authentication (`auth.enabled`) is off: anyone who reaches such a
     /// listener can then read and write everything. Default false: the start is refused instead.
     pub allow_open: bool,
     /// What this process does in its store: `read-write`, or `read-only`: then it takes no writes and changes nothing,
@@ -280,6 +295,54 @@ impl Default for OpentsdbSettings {
             allow_delete: false,
             show_stack_trace: false,
         }
+    }
+}
+
+/// Who must say who he is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthSettings {
+    /// Whether requests need credentials of a user. What has no rule for them is refused. Without an administrator nothing works but
+    /// InfluxDB's `CREATE USER … WITH ALL PRIVILEGES`. Default false: everybody may do everything.
+    pub enabled: bool,
+    /// What InfluxDB's bearer tokens (JSON Web Tokens) are signed with. Default none: they are refused.
+    #[serde(with = "empty_is_none")]
+    pub jwt_secret: Option<Secret>,
+    /// File with that secret; white space at its ends does not count. Default none; at most one of the two is set.
+    #[serde(with = "empty_is_none")]
+    pub jwt_secret_file: Option<PathBuf>,
+    /// An administrator who is made at the start if there is no user of that name, and `enabled`. Default none.
+    #[serde(with = "empty_is_none")]
+    pub admin_user: Option<String>,
+    /// His password at first; changing it here later changes nothing. Default none.
+    #[serde(with = "empty_is_none")]
+    pub admin_password: Option<Secret>,
+    /// File with that password; white space at its ends does not count. Default none; at most one of the two is set.
+    #[serde(with = "empty_is_none")]
+    pub admin_password_file: Option<PathBuf>,
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Secret {
+        Secret(text)
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
     }
 }
 

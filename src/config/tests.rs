@@ -228,7 +228,7 @@ fn an_open_listener_is_refused_unless_allowed() {
     let parts =
         ["`listen.influxdb` (TIDEGATE__LISTEN__INFLUXDB) is \"0.0.0.0:8086\"", "TIDEGATE__SERVER__ALLOW_OPEN=true"];
     refused(load("", &[open], &[]), &parts);
-    refused(load("", &[open], &[]), &["`server.allow_open`", "no authentication"]);
+    refused(load("", &[open], &[]), &["`server.allow_open`", "authentication is off"]);
     refused_flag("listen.cnosdb", "[::]:8902", "`server.allow_open`");
     refused_flag("listen.cnosdb", "gateway.example:8902", "`server.allow_open`");
     load("", &[open, ("TIDEGATE__SERVER__ALLOW_OPEN", "true")], &[]).unwrap();

@@ -65,6 +65,9 @@ pub(super) const RANGES: &[(&str, RangeInclusive<u64>)] = &[
     ("wal.file_bytes", MIB..=4 * GIB),
 ];
 
+/// Settings whose values are never shown.
+pub(super) const SECRETS: [&str; 2] = ["auth.admin_password", "auth.jwt_secret"];
+
 /// A setting that cannot stay as it is.
 pub(super) struct Refusal {
     pub(super) key: &'static str,
@@ -80,12 +83,14 @@ pub(super) fn refusals(settings: &Settings) -> Vec<Refusal> {
         if found.iter().any(|refusal| refusal.key == key) {
             return;
         }
-        found.push(Refusal { key, value: values[key].to_string(), expected });
+        let value = if SECRETS.contains(&key) { "***".to_string() } else { values[key].to_string() };
+        found.push(Refusal { key, value, expected });
     };
     ranges(&values, &mut refuse);
     locations(settings, &mut refuse);
     listeners(settings, &mut refuse);
     tls(settings, &mut refuse);
+    auth(settings, &mut refuse);
     relations(settings, &mut refuse);
     if let Err(expected) = database_name(&settings.opentsdb.database) {
         refuse("opentsdb.database", expected.to_string());
@@ -185,11 +190,10 @@ fn listeners(settings: &Settings, refuse: &mut Refuse<'_>) {
         if let Some((other, _)) = earlier {
             refuse(key, format!("a port of its own: `{}` has {} too", listen_key(*other), address.port));
         }
-        // Authentication does not exist yet, so every listener is open to whoever reaches it.
-        if !address.is_loopback() && !settings.server.allow_open {
+        if !address.is_loopback() && !settings.server.allow_open && !settings.auth.enabled {
             refuse(
                 key,
-                "a loopback address while there is no authentication; set `server.allow_open` \
+                "a loopback address while authentication is off; set `auth.enabled`, or `server.allow_open` \
                  (TIDEGATE__SERVER__ALLOW_OPEN=true) to let everyone who reaches it read and write"
                     .into(),
             );
@@ -205,6 +209,22 @@ fn tls(settings: &Settings, refuse: &mut Refuse<'_>) {
         (Some(_), Some(_)) if server.tls_listeners.is_empty() => {
             refuse("server.tls_listeners", "a listener at least, since `server.tls_certificate` is set".into());
         }
+        _ => {}
+    }
+}
+
+fn auth(settings: &Settings, refuse: &mut Refuse<'_>) {
+    let auth = &settings.auth;
+    if auth.jwt_secret.is_some() && auth.jwt_secret_file.is_some() {
+        refuse("auth.jwt_secret_file", "nothing, since `auth.jwt_secret` is set".into());
+    }
+    if auth.admin_password.is_some() && auth.admin_password_file.is_some() {
+        refuse("auth.admin_password_file", "nothing, since `auth.admin_password` is set".into());
+    }
+    let has_password = auth.admin_password.is_some() || auth.admin_password_file.is_some();
+    match &auth.admin_user {
+        Some(_) if !has_password => refuse("auth.admin_password", "a password, since `auth.admin_user` is set".into()),
+        None if has_password => refuse("auth.admin_user", "a name, since his password is set".into()),
         _ => {}
     }
 }

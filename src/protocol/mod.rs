@@ -1,7 +1,8 @@
 //! What clients speak: one folder a protocol, and what they share.
 //!
 //! A handler reads the request, makes it ours, asks the core, and says the answer in its protocol's words. [`format`](mod@format) turns
-//! bytes into points and rows into bytes without knowing HTTP; [`body`] and [`encoding`] bound and unpack what arrives.
+//! bytes into points and rows into bytes without knowing HTTP; [`body`] and [`encoding`] bound and unpack what arrives; [`auth`] says
+//! who asks, and [`routes`] who must say so.
 
 pub mod auth;
 pub mod body;
@@ -12,6 +13,7 @@ pub mod influxdb;
 pub mod opentsdb;
 pub mod params;
 pub mod request_id;
+pub mod routes;
 pub mod streaming;
 
 use std::sync::{Arc, OnceLock};
@@ -22,6 +24,8 @@ use crate::ingest::Ingest;
 use crate::ingest::flush::Flusher;
 use crate::query::QueryEngine;
 
+use auth::Authenticator;
+
 /// What handlers work with once the gateway is open.
 #[derive(Clone)]
 pub struct Core {
@@ -30,6 +34,7 @@ pub struct Core {
     pub queries: Arc<QueryEngine>,
     /// OpenTSDB's numbers for names.
     pub uids: Arc<Uids>,
+    pub auth: Arc<Authenticator>,
     /// Puts rows into segments now; `None` where nothing is written.
     pub flusher: Option<Arc<Flusher>>,
     /// Queries run here, not on the HTTP workers.

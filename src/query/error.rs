@@ -31,6 +31,9 @@ pub enum QueryError {
     NotSupported(String),
     #[error("database not found: \"{database}\"")]
     DatabaseNotFound { tenant: String, database: String },
+    /// Whoever asks may not read it.
+    #[error("no right to read database \"{database}\"")]
+    Forbidden { tenant: String, database: String },
     #[error("table not found: \"{tenant}.{database}.{table}\"")]
     TableNotFound { tenant: String, database: String, table: String },
     /// The statement speaks of things that do not exist or do not fit.
@@ -75,6 +78,7 @@ impl Classify for QueryError {
             | QueryError::Execution(_) => Kind::Invalid,
             QueryError::NotSupported(_) => Kind::Unsupported,
             QueryError::DatabaseNotFound { .. } | QueryError::TableNotFound { .. } => Kind::NotFound,
+            QueryError::Forbidden { .. } => Kind::Forbidden,
             QueryError::TooLong { .. } | QueryError::TooMuchMemory { .. } | QueryError::TooMuchDisk(_) => {
                 Kind::TooLarge
             }

@@ -35,6 +35,7 @@ mod tests;
 pub use answer::RowStream;
 pub use error::{QueryError, SegmentGone};
 pub use fold::sort_and_fold;
+pub use names::Readable;
 pub use running::RunningQueries;
 pub use scan::key_columns;
 pub use session::{QueryEngine, QueryOptions, QueryScope, QuerySession, STACK_BYTES};

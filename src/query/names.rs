@@ -1,5 +1,6 @@
 //! The catalog as the engine's names: a tenant is a catalog, a database (or `database/policy`) a schema.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,11 +17,44 @@ use super::provider::{Sources, TableRows};
 pub(super) struct Names {
     pub tenant: Arc<str>,
     pub state: Arc<CatalogState>,
+    pub readable: Readable,
+}
+
+/// Which databases of its tenant a query may read. What it may not read is not there for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Readable {
+    #[default]
+    All,
+    Only(BTreeSet<String>),
+}
+
+impl Readable {
+    fn allows(&self, database: &str) -> bool {
+        match self {
+            Readable::All => true,
+            Readable::Only(names) => names.contains(database),
+        }
+    }
 }
 
 impl Names {
     /// The database and policy that a schema's name means.
     pub(super) fn schema(&self, name: &str) -> Option<(&Arc<Database>, &str)> {
+        self.any_schema(name).filter(|(database, _)| self.readable.allows(&database.name))
+    }
+
+    /// Whether a schema is there and may not be read.
+    pub(super) fn is_forbidden(&self, name: &str) -> bool {
+        self.any_schema(name).is_some_and(|(database, _)| !self.readable.allows(&database.name))
+    }
+
+    /// Databases in order of creation.
+    pub(super) fn databases(&self) -> Vec<&Arc<Database>> {
+        let databases = self.state.databases(&self.tenant).into_iter();
+        databases.filter(|database| self.readable.allows(&database.name)).collect()
+    }
+
+    fn any_schema(&self, name: &str) -> Option<(&Arc<Database>, &str)> {
         if let Some(database) = self.state.database(&self.tenant, name) {
             return Some((database, &database.default_policy));
         }
@@ -32,7 +66,7 @@ impl Names {
     /// Names of all schemas, databases in order of creation.
     pub(super) fn schemas(&self) -> Vec<String> {
         let mut names = Vec::new();
-        for database in self.state.databases(&self.tenant) {
+        for database in self.databases() {
             names.push(database.name.to_string());
             let others = database.policies.iter().filter(|p| *p.name != *database.default_policy);
             names.extend(others.map(|policy| format!("{}/{}", database.name, policy.name)));

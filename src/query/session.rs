@@ -12,7 +12,8 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{LogicalPlan, TableSource};
+use datafusion::logical_expr::registry::FunctionRegistry;
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF, TableSource};
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
@@ -30,7 +31,7 @@ use super::footers::FooterCache;
 use super::functions::{self, ValueMemory, rows_beside_constants};
 use super::influxql::show::series::SeriesCache;
 use super::limits::{Admission, SharedMemory};
-use super::names::{Names, Tenants};
+use super::names::{Names, Readable, Tenants};
 use super::provider::{Sources, TableRows};
 use super::readers::SegmentReaders;
 use super::running::RunningQueries;
@@ -185,18 +186,29 @@ impl QueryEngine {
     }
 
     pub(super) fn names(&self, tenant: &str) -> Names {
-        Names { tenant: tenant.into(), state: self.sources.tables.state() }
+        Names { tenant: tenant.into(), state: self.sources.tables.state(), readable: Readable::All }
     }
 
-    /// Waits for a turn and gives a session for one query. The time limit runs from here.
+    /// Waits for a turn and gives a session for one query, whose names were checked by whoever asks for it. The time limit
+    /// runs from here.
     pub async fn session(&self, language: &'static str, scope: &QueryScope) -> Result<QuerySession, QueryError> {
+        self.session_for(language, scope, Readable::All).await
+    }
+
+    /// The same for a query that sees no other database than those that may be read.
+    pub async fn session_for(
+        &self,
+        language: &'static str,
+        scope: &QueryScope,
+        readable: Readable,
+    ) -> Result<QuerySession, QueryError> {
         let turn = self.admission.turn().await?;
         self.sources.tables.settle().await;
         let memory = self.memory.for_query(self.options.memory_bytes_per_query);
         let runtime =
             RuntimeEnvBuilder::from_runtime_env(&self.runtime).with_memory_pool(memory.clone()).build_arc()?;
         let running = Running::new(language, memory, self.options.time_limit, turn, self.seconds.clone());
-        let names = self.names(&scope.tenant);
+        let names = Names { readable, ..self.names(&scope.tenant) };
         let tenants = Tenants { names: names.clone(), sources: self.sources.clone() };
         let mut state = SessionStateBuilder::new_from_existing(self.base.clone())
             .with_session_id(uuid::Uuid::new_v4().to_string())
@@ -332,6 +344,12 @@ impl QuerySession {
 
     pub(super) fn names(&self) -> &Names {
         &self.names
+    }
+
+    /// Adds a function that this query alone knows.
+    pub(super) fn register(&mut self, function: ScalarUDF) -> Result<(), QueryError> {
+        self.state.register_udf(Arc::new(function))?;
+        Ok(())
     }
 
     /// A table of the session's version of the catalog, for a plan to read.

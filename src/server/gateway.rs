@@ -2,6 +2,7 @@
 //!
 //! Owns: the order of start and stop. Several gateways can live in one process.
 
+mod access;
 mod live;
 mod options;
 #[cfg(test)]
@@ -71,6 +72,10 @@ pub enum StartError {
     Query(#[from] QueryError),
     #[error("{setting} = {}: the folder cannot be used: {source}", path.display())]
     Folder { setting: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("the file of `{setting}`, `{}`, cannot be read: {source}", path.display())]
+    Secret { setting: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("`auth.admin_user` could not be made: {0}")]
+    Admin(String),
     #[error("metrics could not be registered: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error("a table's rows could not be read back from the log: {0}")]
@@ -176,6 +181,7 @@ impl Gateway {
         let continuous_metrics = ContinuousMetrics::new(&with.registry)?;
         let (mut core, temp_dir) = open_core(settings, with, store, ingest, writer, damaged)?;
         core.flusher = Some(flusher.clone());
+        access::make_administrator(settings, &core).await?;
         if settings.continuous_queries.enabled {
             let queries = ContinuousQueries::new(core.clone(), continuous_metrics);
             let interval = Duration::from_millis(settings.continuous_queries.run_interval_ms);
@@ -285,7 +291,8 @@ fn open_core(
     let options = query_options(settings, temp_dir.clone());
     let queries = Arc::new(QueryEngine::new(options, store, live.clone(), live, damaged, &with.registry)?);
     let uids = Arc::new(Uids::new(catalog.clone()));
-    Ok((Core { ingest, catalog, queries, uids, flusher: None, runtime: with.runtime }, temp_dir))
+    let auth = Arc::new(access::authenticator(settings)?);
+    Ok((Core { ingest, catalog, queries, uids, auth, flusher: None, runtime: with.runtime }, temp_dir))
 }
 
 /// Recovers the log into the buffer: all rows but those that segments hold already.

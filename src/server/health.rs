@@ -1,21 +1,21 @@
 //! `/health`, `/ready` and `/metrics`: the process about itself, on every listener.
 
-use actix_web::web::{Data, ServiceConfig};
-use actix_web::{HttpResponse, guard, web};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use prometheus::{Registry, TextEncoder};
 use serde_json::json;
 
 use crate::protocol::Gate;
 use crate::protocol::influxdb::VERSION;
+use crate::protocol::routes::{READS, Routes};
+
+use super::guard::{self, Guard};
 
 /// Paths served here.
 pub(super) const PATHS: [&str; 3] = ["/health", "/ready", "/metrics"];
 
-pub(super) fn routes(app: &mut ServiceConfig) {
-    let reads = || guard::Any(guard::Get()).or(guard::Head());
-    app.service(web::resource("/health").guard(reads()).to(health))
-        .service(web::resource("/ready").guard(reads()).to(ready))
-        .service(web::resource("/metrics").guard(reads()).to(metrics));
+pub(super) fn routes(routes: &mut Routes<'_>) {
+    routes.open(READS, "/health", health).open(READS, "/ready", ready).checked(READS, "/metrics", metrics);
 }
 
 /// `GET /health`: InfluxDB 1.8's answer; 503 before the start is over, which waits for the store.
@@ -40,8 +40,11 @@ async fn ready(gate: Data<Gate>) -> HttpResponse {
     }
 }
 
-/// `GET /metrics`: Prometheus' text format.
-async fn metrics(registry: Data<Registry>, gate: Data<Gate>) -> HttpResponse {
+/// `GET /metrics`: Prometheus' text format. With authentication on, for administrators.
+async fn metrics(request: HttpRequest, registry: Data<Registry>, gate: Data<Gate>, guard: Data<Guard>) -> HttpResponse {
+    if let Err(refusal) = guard::administrator(&guard, &gate, &request).await {
+        return refusal;
+    }
     if let Some(core) = gate.core() {
         core.ingest.metrics.buffer_bytes.set(core.ingest.buffer.bytes() as i64);
     }

@@ -9,6 +9,31 @@ use crate::protocol::{cnosdb, influxdb, opentsdb};
 
 use super::health;
 
+/// 401 for a path that has no rule who may use it, in the words of listener `home`.
+pub(super) fn unauthenticated(home: Listener) -> HttpResponse {
+    let status = StatusCode::UNAUTHORIZED;
+    match home {
+        Listener::Influxdb => influxdb::unauthenticated(),
+        Listener::Cnosdb => cnosdb::unauthenticated(),
+        Listener::Opentsdb => {
+            let mut answer = HttpResponse::build(status);
+            answer.insert_header(CHALLENGE).json(json!({"error": {"code": 401, "message": "Authentication required"}}))
+        }
+        Listener::Tdengine => HttpResponse::build(status)
+            .insert_header(CHALLENGE)
+            .json(json!({"code": 0x357, "desc": "Authentication failure"})),
+        Listener::Elasticsearch => {
+            let reason = "missing authentication credentials for REST request";
+            let cause = json!({"type": "security_exception", "reason": reason});
+            let error = json!({"root_cause": [cause], "type": "security_exception", "reason": reason});
+            HttpResponse::build(status).insert_header(CHALLENGE).json(json!({"error": error, "status": 401}))
+        }
+    }
+}
+
+/// Browsers ask for a password when they see it.
+pub(super) const CHALLENGE: (&str, &str) = ("WWW-Authenticate", "Basic realm=\"tidegate\"");
+
 /// Answers for listener `home`; what is known by path but not by method is 405, the rest 404.
 pub(super) async fn answer(
     request: HttpRequest,

@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServerHandle, Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::web::{self, Data};
+use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use prometheus::Registry;
 use tracing::{debug, warn};
 
 use crate::config::{Listener, Settings};
+use crate::protocol::routes::{RouteTable, Routes};
 use crate::protocol::{Gate, RequestLimits, cnosdb, influxdb, opentsdb, request_id};
 
+use super::guard::{self, Guard};
 use super::metrics::HttpMetrics;
 use super::{health, home, tls};
 
@@ -58,6 +60,7 @@ pub(super) fn start(
     for (listener, address) in settings.listen.on() {
         let (gate, limits, registry, home) = (gate.clone(), limits.clone(), registry.clone(), Data::new(listener));
         let (metrics, door) = (metrics.clone(), door.clone());
+        let guard = Data::new(Guard { is_on: settings.auth.enabled, table: table(listener) });
         let app = move || {
             App::new()
                 .app_data(gate.clone())
@@ -66,11 +69,12 @@ pub(super) fn start(
                 .app_data(home.clone())
                 .app_data(metrics.clone())
                 .app_data(door.clone())
+                .app_data(guard.clone())
+                .wrap_fn(guard::guarded)
                 .wrap_fn(logged)
-                .configure(health::routes)
-                .configure(influxdb::routes)
-                .configure(cnosdb::routes)
-                .configure(opentsdb::routes)
+                .configure(|app| {
+                    routes(listener, app);
+                })
                 .default_service(web::to(home::answer))
         };
         let server = HttpServer::new(app)
@@ -110,6 +114,25 @@ fn opentsdb_options(settings: &Settings) -> opentsdb::Options {
         allow_delete: opentsdb.allow_delete,
         show_stack_trace: opentsdb.show_stack_trace,
     }
+}
+
+/// Registers what a listener serves.
+fn routes(_listener: Listener, app: &mut ServiceConfig) -> RouteTable {
+    let mut table = RouteTable::default();
+    let mut routes = Routes::new(app, &mut table);
+    health::routes(&mut routes);
+    influxdb::routes(&mut routes);
+    cnosdb::routes(&mut routes);
+    // Takes whatever is left of its own paths.
+    opentsdb::routes(&mut routes);
+    table
+}
+
+/// What a listener serves.
+pub(super) fn table(listener: Listener) -> RouteTable {
+    let mut table = RouteTable::default();
+    let _ = App::new().configure(|app| table = routes(listener, app));
+    table
 }
 
 fn workers(settings: &Settings) -> usize {

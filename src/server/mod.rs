@@ -3,6 +3,7 @@
 //! Listeners answer from the first moment on, but say "not ready" until the log is replayed.
 
 pub mod gateway;
+mod guard;
 mod health;
 mod home;
 mod listeners;
@@ -19,12 +20,18 @@ use tracing::{error, info};
 
 use crate::config::{Listener, Role, Settings};
 use crate::model::Clock;
+use crate::protocol::routes::ListedRoute;
 use crate::protocol::{Gate, RequestLimits};
 use crate::query;
 use crate::storage::fs::OsFileSystem;
 
 use gateway::{Gateway, StartError, Surroundings};
 pub use listeners::ListenError;
+
+/// Every route that `listener` serves, with the rule who may use it.
+pub fn served_routes(listener: Listener) -> Vec<ListedRoute> {
+    listeners::table(listener).iter().cloned().collect()
+}
 
 /// Why the process ends with an error.
 #[derive(Debug, thiserror::Error)]

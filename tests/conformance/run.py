@@ -4,7 +4,8 @@
     run.py [SUITE...] [--all] [--only REGEX] [--strict] [--update-floors] [-v]
 
 For each suite named (default: every suite in floors.toml) a gateway of its own is started, and the suite's files that
-floors.toml names (--all: every file of the suite) are replayed at the suite's home listener.
+floors.toml names (--all: every file of the suite) are replayed at the suite's home listener. Files about authentication are
+replayed at a second gateway that has it on.
 
     floors.toml    cases that pass at least, a file and a suite; --update-floors raises them, nothing lowers them
     disputed.toml  cases whose expectation is proven wrong, with the proof; counted apart
@@ -14,7 +15,7 @@ Fails when a file or suite passes fewer cases than its floor, when a case of ope
 not exist (so that the lists stay true), and with --strict also when a failing case is in neither list.
 The suites are looked for in `../shared/conformance` beside the checkout; $TIDEGATE_SHARED names another `shared` folder.
 """
-import argparse, json, os, re, subprocess, sys, tempfile, tomllib
+import argparse, contextlib, json, os, re, subprocess, sys, tempfile, tomllib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,11 @@ HOME = {
     "tdengine": "tdengine",
     "cnosdb": "cnosdb",
     "elasticsearch": "elasticsearch",
+}
+# Settings of the gateway that has authentication on, as the suite's runner wants it.
+AUTH = {
+    "influxql": {"auth.enabled": "true", "auth.jwt_secret": "tidegate-secret"},
+    "cnosdb": {"auth.enabled": "true", "auth.admin_user": "root", "auth.admin_password": "tidegate-Root-1"},
 }
 
 
@@ -98,14 +104,19 @@ def replay(suite, floors, arguments):
     if missing:
         sys.exit(f"conformance: {suite} has no file {', '.join(missing)}")
     files = {file: json.loads(there[file].read_text()) for file in wanted}
-    files = {file: document for file, document in files.items() if runnable(document)}
+    files = {file: document for file, document in files.items() if runnable(suite, document)}
+    wants_auth = any(document.get("server") == "auth" for document in files.values())
     home = HOME[suite]
-    with tempfile.TemporaryDirectory(prefix="tidegate-conformance-") as folder, Gate(listeners=(home,)) as gate:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tidegate-conformance-"))
+        gate = stack.enter_context(Gate(listeners=(home,)))
+        auth = stack.enter_context(Gate(listeners=(home,), settings=AUTH[suite])) if wants_auth else None
         for file in files:
             (Path(folder) / f"{file}.json").symlink_to(there[file])
         summary = Path(folder) / "summary"
         command = [sys.executable, suites / "run.py", suite, gate.url(home), "--dir", folder, "--json", summary]
         command += ["--telnet", f"127.0.0.1:{gate.ports[home]}"] if suite == "opentsdb" else []
+        command += ["--auth-url", auth.url(home)] if auth else []
         command += ["--only", arguments.only] if arguments.only else []
         command += ["-v"] if arguments.v else []
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -132,9 +143,9 @@ def selected(suite, file, case, only):
     return not only or bool(re.search(only, f"{file}.json:{case}" if suite == "tdengine" else case))
 
 
-def runnable(document):
-    """Whether a file runs against one gateway with its default settings."""
-    return document.get("server") != "auth" and document.get("config_group", "default") == "default"
+def runnable(suite, document):
+    """Whether a file runs against a gateway with its default settings, or with those of the suite's AUTH."""
+    return (document.get("server") != "auth" or suite in AUTH) and document.get("config_group", "default") == "default"
 
 
 def names(document):

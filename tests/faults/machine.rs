@@ -15,7 +15,7 @@ use tidegate::model::names::{DEFAULT_POLICY, DEFAULT_TENANT};
 use tidegate::model::{Classify, ColumnKind, FieldType, Kind, Precision, RowIdentity, TableSchema};
 use tidegate::protocol::format::line_protocol::{Dialect, Options, parse};
 use tidegate::protocol::format::rows::{Format, RowEncoder};
-use tidegate::query::sql::{SqlAnswer, SqlRequest};
+use tidegate::query::sql::{Asker, SqlAnswer, SqlRequest};
 use tidegate::query::{QueryError, STACK_BYTES};
 use tidegate::server::gateway::{Gateway, StartError, Surroundings};
 use tidegate::server::system_clock;
@@ -191,12 +191,7 @@ impl Running {
     /// A statement's answer as CSV with a header.
     #[track_caller]
     pub fn ask(&self, database: &str, text: &str, context: &str) -> Result<String, QueryError> {
-        let request = SqlRequest {
-            tenant: DEFAULT_TENANT.to_string(),
-            database: database.to_string(),
-            text: text.to_string(),
-            target_partitions: None,
-        };
+        let request = SqlRequest::new(DEFAULT_TENANT, database, text, Asker::root());
         let queries = self.gateway.core.queries.clone();
         let asked = async {
             let SqlAnswer::Rows(mut rows) = queries.run(request).await? else { panic!("{text} has rows") };

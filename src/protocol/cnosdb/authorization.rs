@@ -1,25 +1,74 @@
-//! The `Authorization` header while authentication is off: it may be missing, but not be nonsense.
+//! Who asks, by `Authorization: Basic`, and what he may do. While authentication is off the header may be missing, but not be
+//! nonsense.
 
 use actix_web::http::header::{self, HeaderMap};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+
+use crate::model::names::DEFAULT_TENANT;
+use crate::model::{Classify, Kind};
+use crate::protocol::Core;
+use crate::protocol::auth::{self, Login, Principal};
 
 use super::error::{Code, WireError};
 
-/// Accepts no header and any well-formed `Basic user:password`.
-pub(super) fn check(headers: &HeaderMap) -> Result<(), WireError> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(()) };
-    let refuse = |why: &str| WireError::coded(Code::BasicAuth, why);
-    let value = value.to_str().map_err(|_| refuse("not text"))?;
-    let (scheme, credentials) = value.split_once(' ').ok_or_else(|| refuse("no credentials"))?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return Err(refuse("only Basic is supported"));
+/// On whose behalf a request is.
+pub(super) async fn principal(core: &Core, headers: &HeaderMap) -> Result<Principal, WireError> {
+    let login = read(headers)?;
+    if !core.auth.is_on() {
+        return Ok(Principal::Anyone);
     }
-    let plain = STANDARD.decode(credentials.trim()).map_err(|_| refuse("not base64"))?;
-    let plain = String::from_utf8(plain).map_err(|_| refuse("not UTF-8"))?;
-    match plain.split_once(':') {
-        Some(_) => Ok(()),
-        None => Err(refuse("no password")),
+    let login = login.ok_or_else(WireError::authorization_missing)?;
+    let found = core.auth.login(&core.catalog.state(), &login).await;
+    found.map_err(|error| match error.kind() {
+        Kind::Overloaded => WireError::new(Kind::Overloaded, error.to_string()),
+        _ => WireError::access_denied(&login.name),
+    })
+}
+
+/// Refuses who may not write into `database`.
+pub(super) fn may_write(principal: &Principal, tenant: &str, database: &str) -> Result<(), WireError> {
+    let is_allowed = principal.owns(tenant) || (tenant == DEFAULT_TENANT && principal.may_write(database));
+    match is_allowed {
+        true => Ok(()),
+        false => Err(privileges(&format!("Write on database {database} of tenant {tenant}"))),
+    }
+}
+
+/// A query reads what the one who asks may not read.
+pub(super) fn unreadable(tenant: &str, database: &str) -> WireError {
+    privileges(&format!("Read on database {database} of tenant {tenant}"))
+}
+
+/// Refuses who may not change the databases of `tenant`.
+pub(super) fn owns(principal: &Principal, tenant: &str) -> Result<(), WireError> {
+    if principal.owns(tenant) { Ok(()) } else { Err(privileges(&format!("Full on tenant {tenant}"))) }
+}
+
+/// Refuses who has no right to anything in `tenant`.
+pub(super) fn belongs(principal: &Principal, tenant: &str) -> Result<(), WireError> {
+    let belongs = principal.owns(tenant) || (tenant == DEFAULT_TENANT && principal.belongs());
+    if belongs { Ok(()) } else { Err(privileges(&format!("Read on tenant {tenant}"))) }
+}
+
+/// Refuses who may not change users and roles.
+pub(super) fn administers(principal: &Principal) -> Result<(), WireError> {
+    if principal.is_admin() { Ok(()) } else { Err(privileges("Maintainer for system")) }
+}
+
+fn privileges(what: &str) -> WireError {
+    WireError::coded(Code::Privileges, format_args!("[{what}]"))
+}
+
+/// The login of the header; `None` when there is no header. Anything but a well-formed `Basic user:password` is refused.
+fn read(headers: &HeaderMap) -> Result<Option<Login>, WireError> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    match auth::basic(headers) {
+        Some(login) => Ok(Some(login)),
+        None => {
+            let scheme = value.to_str().unwrap_or_default().split(' ').next().unwrap_or_default();
+            let why =
+                if scheme.eq_ignore_ascii_case("basic") { "no user and password" } else { "only Basic is supported" };
+            Err(WireError::coded(Code::BasicAuth, why))
+        }
     }
 }
 
@@ -31,7 +80,7 @@ mod tests {
 
     #[test]
     fn only_well_formed_basic_passes() {
-        assert!(check(&HeaderMap::new()).is_ok());
+        assert!(read(&HeaderMap::new()).unwrap().is_none());
         for (value, fine) in [
             ("Basic cm9vdDo=", true),
             ("basic cm9vdDo=", true),
@@ -42,7 +91,15 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::AUTHORIZATION, HeaderValue::from_static(value));
-            assert_eq!(check(&headers).is_ok(), fine, "{value}");
+            assert_eq!(read(&headers).is_ok(), fine, "{value}");
         }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let error = may_write(&Principal::Nobody, "cnosdb", "d").unwrap_err();
+        let expected = "Insufficient privileges, expected [Write on database d of tenant cnosdb]";
+        assert_eq!((error.code(), error.to_string().contains(expected)), (Code::Privileges, true), "{error}");
+        assert!(may_write(&Principal::Anyone, "cnosdb", "d").is_ok());
     }
 }

@@ -1,18 +1,24 @@
 //! Statements that create and drop databases.
 
-use crate::catalog::CatalogError;
 use crate::catalog::databases::{IfExists, NewDatabase, policy};
-use crate::model::{Classify, Kind, Precision};
+use crate::model::{Kind, Precision};
 use crate::protocol::Core;
+use crate::protocol::auth::Principal;
 use crate::query::sql::Ddl;
 
 use super::error::WireError;
+use super::{authorization, users};
 
 const DAY_NS: i64 = 24 * 3_600_000_000_000;
 
 /// Carries out a statement for a tenant; durable on `Ok`.
-pub(super) async fn execute(core: &Core, tenant: &str, statement: Ddl) -> Result<(), WireError> {
+pub(super) async fn execute(core: &Core, principal: &Principal, tenant: &str, statement: Ddl) -> Result<(), WireError> {
     match statement {
+        Ddl::Access(_) => authorization::administers(principal)?,
+        Ddl::CreateDatabase { .. } | Ddl::DropDatabase { .. } => authorization::owns(principal, tenant)?,
+    }
+    match statement {
+        Ddl::Access(change) => users::execute(core, change).await?,
         Ddl::CreateDatabase { name, if_not_exists, options } => {
             let ttl_ns = options.ttl.as_deref().map(ttl).transpose()?.unwrap_or(0);
             let new = NewDatabase {
@@ -22,24 +28,16 @@ pub(super) async fn execute(core: &Core, tenant: &str, statement: Ddl) -> Result
                 policy: (ttl_ns > 0).then(|| policy(None, ttl_ns, None, 1)),
             };
             let if_exists = if if_not_exists { IfExists::Keep } else { IfExists::Fail };
-            core.catalog.create_database(new, if_exists).await.map_err(refusal)?;
+            core.catalog.create_database(new, if_exists).await.map_err(WireError::of_catalog)?;
         }
         Ddl::DropDatabase { name, if_exists } => {
-            let existed = core.catalog.drop_database(tenant, &name).await.map_err(refusal)?;
+            let existed = core.catalog.drop_database(tenant, &name).await.map_err(WireError::of_catalog)?;
             if !existed && !if_exists {
                 return Err(WireError::database_not_found(&name));
             }
         }
     }
     Ok(())
-}
-
-fn refusal(error: CatalogError) -> WireError {
-    match error {
-        CatalogError::DatabaseExists { database } => WireError::database_exists(&database),
-        CatalogError::DatabaseNotFound { database } => WireError::database_not_found(&database),
-        error => WireError::new(error.kind(), error.to_string()),
-    }
 }
 
 fn precision(text: &str) -> Result<Precision, WireError> {

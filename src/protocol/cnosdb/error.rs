@@ -13,7 +13,8 @@ use actix_web::http::header;
 use serde_json::json;
 
 use super::accept::NotAcceptable;
-use crate::model::Kind;
+use crate::catalog::CatalogError;
+use crate::model::{Classify, Kind};
 use crate::protocol::body::BodyError;
 
 /// What CnosDB's clients tell errors apart by.
@@ -29,6 +30,11 @@ pub enum Code {
     Authentication,
     /// A value's type is not its column's.
     ColumnType,
+    UserExists,
+    UserNotFound,
+    TenantNotFound,
+    RoleExists,
+    RoleNotFound,
     DatabaseNotFound,
     DatabaseExists,
     TableNotFound,
@@ -54,6 +60,11 @@ impl Code {
             Code::MultiStatement => "010013",
             Code::Authentication => "010016",
             Code::ColumnType => "020004",
+            Code::UserExists => "030007",
+            Code::UserNotFound => "030008",
+            Code::TenantNotFound => "030010",
+            Code::RoleExists => "030015",
+            Code::RoleNotFound => "030016",
             Code::DatabaseNotFound => "030017",
             Code::DatabaseExists => "030018",
             Code::TableNotFound => "030019",
@@ -82,6 +93,11 @@ impl Code {
             | Code::SqlParser
             | Code::MultiStatement
             | Code::ColumnType
+            | Code::UserExists
+            | Code::UserNotFound
+            | Code::TenantNotFound
+            | Code::RoleExists
+            | Code::RoleNotFound
             | Code::DatabaseNotFound
             | Code::DatabaseExists
             | Code::TableNotFound
@@ -109,6 +125,11 @@ impl Code {
             Code::Unknown
             | Code::Planner
             | Code::MultiStatement
+            | Code::UserExists
+            | Code::UserNotFound
+            | Code::TenantNotFound
+            | Code::RoleExists
+            | Code::RoleNotFound
             | Code::DatabaseNotFound
             | Code::DatabaseExists
             | Code::TableNotFound
@@ -170,6 +191,33 @@ impl WireError {
     /// `count` statements came in one body.
     pub fn multi_statement(count: usize, sql: &str) -> Self {
         WireError::coded(Code::MultiStatement, format_args!("Multi-statement not allow, found num:{count}, sql:{sql}"))
+    }
+
+    pub fn user_exists(user: &str) -> Self {
+        WireError::coded(Code::UserExists, format_args!("User {user} already exists"))
+    }
+
+    pub fn user_not_found(user: &str) -> Self {
+        WireError::coded(Code::UserNotFound, format_args!("The user {user} not found"))
+    }
+
+    pub fn tenant_not_found(tenant: &str) -> Self {
+        WireError::coded(Code::TenantNotFound, format_args!("The tenant {tenant} not found"))
+    }
+
+    /// A change that the catalog refused.
+    pub fn of_catalog(error: CatalogError) -> Self {
+        match error {
+            CatalogError::DatabaseExists { database } => WireError::database_exists(&database),
+            CatalogError::DatabaseNotFound { database } => WireError::database_not_found(&database),
+            CatalogError::RoleExists { role } => {
+                WireError::coded(Code::RoleExists, format_args!("Role {role} already exists"))
+            }
+            CatalogError::RoleNotFound { role } => {
+                WireError::coded(Code::RoleNotFound, format_args!("The role {role} not found"))
+            }
+            error => WireError::new(error.kind(), error.to_string()),
+        }
     }
 
     pub fn database_not_found(database: &str) -> Self {

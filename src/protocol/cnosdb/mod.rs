@@ -10,17 +10,26 @@ pub mod error;
 mod params;
 mod ping;
 mod sql;
+mod users;
 mod write;
 
-use actix_web::guard;
-use actix_web::web::{self, ServiceConfig};
+use actix_web::HttpResponse;
+use actix_web::http::Method;
+
+use crate::protocol::routes::{READS, Routes};
 
 /// Paths that this protocol serves on every listener.
 pub const PATHS: &[&str] = &["/api/v1/ping", "/api/v1/sql", "/api/v1/write"];
 
-pub fn routes(app: &mut ServiceConfig) {
-    let reads = guard::Any(guard::Get()).or(guard::Head());
-    app.service(web::resource("/api/v1/ping").guard(reads).to(ping::ping))
-        .service(web::resource("/api/v1/sql").guard(guard::Post()).to(sql::sql))
-        .service(web::resource("/api/v1/write").guard(guard::Post()).to(write::write));
+/// What a path answers that nobody said a rule for, with authentication on.
+pub fn unauthenticated() -> HttpResponse {
+    error::WireError::authorization_missing().into_response()
+}
+
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.open(READS, "/api/v1/ping", ping::ping).checked(&[Method::POST], "/api/v1/sql", sql::sql).checked(
+        &[Method::POST],
+        "/api/v1/write",
+        write::write,
+    );
 }

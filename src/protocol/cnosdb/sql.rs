@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 
 use crate::model::{Classify, Kind};
+use crate::protocol::auth::Principal;
 use crate::protocol::body;
 use crate::protocol::encoding::{Compressor, Encoding, Preference, choose};
 use crate::protocol::format::rows::{Format, RowEncoder};
@@ -39,7 +40,8 @@ pub(super) async fn sql(
     limits: Data<RequestLimits>,
 ) -> Result<HttpResponse, WireError> {
     let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
-    authorization::check(request.headers())?;
+    let principal = authorization::principal(core, request.headers()).await?;
+    authorization::belongs(&principal, params.tenant())?;
     let text_header = |name| request.headers().get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
     let format = accept::negotiate(text_header(header::ACCEPT))?;
     let accepted = text_header(header::ACCEPT_ENCODING);
@@ -49,12 +51,9 @@ pub(super) async fn sql(
     let limits = limits.body_of(limits.sql_body_bytes_max);
     let body = body::read(payload, request.headers(), limits).await?;
     let text = String::from_utf8(body.into()).map_err(|error| WireError::coded(Code::Utf8, error.utf8_error()))?;
-    let question = SqlRequest {
-        tenant: params.tenant().to_string(),
-        database: params.database().to_string(),
-        text,
-        target_partitions,
-    };
+    let asker = principal.sql_asker(params.tenant(), &core.catalog.state());
+    let mut question = SqlRequest::new(params.tenant(), params.database(), text, asker);
+    question.target_partitions = target_partitions;
     let writer =
         Writer { format, encoder: RowEncoder::new(format, TABLE_BYTES_MAX), compressor: Compressor::new(encoding) };
     let mut response = HttpResponse::Ok();
@@ -65,7 +64,7 @@ pub(super) async fn sql(
     let asked = core.clone();
     // A query's own time limit counts while it works; a client that stops reading must not hold its turn either.
     let patience = core.queries.longest();
-    let answer = streaming::start(&core.runtime, patience, |pieces| run(asked, question, writer, pieces));
+    let answer = streaming::start(&core.runtime, patience, |pieces| run(asked, principal, question, writer, pieces));
     // The status waits for the first piece: until then an error still has its own.
     answer.respond(response).await
 }
@@ -85,6 +84,7 @@ struct Writer {
 /// Runs the statement and sends its answer piece by piece; returns the last piece.
 async fn run(
     core: Core,
+    principal: Principal,
     question: SqlRequest,
     mut writer: Writer,
     pieces: Pieces<WireError>,
@@ -94,7 +94,7 @@ async fn run(
     let answer = core.queries.run(question).await.map_err(|error| refusal(error, &text))?;
     let mut rows = match answer {
         SqlAnswer::Ddl(statement) => {
-            ddl::execute(&core, &tenant, statement).await?;
+            ddl::execute(&core, &principal, &tenant, statement).await?;
             return Ok(writer.compressor.finish());
         }
         SqlAnswer::Rows(rows) => rows,
@@ -125,6 +125,7 @@ fn refusal(error: QueryError, text: &str) -> WireError {
         QueryError::Syntax(what) => WireError::coded(Code::SqlParser, what),
         QueryError::NotSupported(what) => WireError::coded(Code::NotImplemented, what),
         QueryError::DatabaseNotFound { database, .. } => WireError::database_not_found(database),
+        QueryError::Forbidden { tenant, database } => authorization::unreadable(tenant, database),
         QueryError::TableNotFound { tenant, database, table } => WireError::table_not_found(tenant, database, table),
         QueryError::Plan(what) | QueryError::Execution(what) => WireError::coded(Code::Planner, what),
         _ => WireError::new(error.kind(), error.to_string()),

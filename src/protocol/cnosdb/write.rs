@@ -29,7 +29,8 @@ pub(super) async fn write(
     limits: Data<RequestLimits>,
 ) -> Result<HttpResponse, WireError> {
     let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
-    authorization::check(request.headers())?;
+    let principal = authorization::principal(core, request.headers()).await?;
+    authorization::may_write(&principal, params.tenant(), params.database())?;
     let precision = params.precision()?;
     let limits = limits.body_of(limits.write_body_bytes_max);
     let body = body::read(payload, request.headers(), limits).await?;

@@ -1,12 +1,14 @@
 //! InfluxDB 1.8's HTTP API (and of 2.x the write endpoint, as 1.8 has it).
 //!
-//! Spec: InfluxDB 1.8 API reference; behaviour as its server's. Left out for now: SELECT, EXPLAIN, SHOW STATS and SHOW DIAGNOSTICS in InfluxQL
-//! (which say so), Prometheus remote read and write, Flux.
+//! Spec: InfluxDB 1.8 API reference; behaviour as its server's. Left out for now: Prometheus remote read and write,
+//! Flux.
 
 mod accept;
 mod answer;
+mod authorization;
 mod bind;
 pub mod continuous;
+mod credentials;
 pub mod error;
 pub mod headers;
 mod into;
@@ -17,12 +19,13 @@ mod statements;
 mod write;
 
 use actix_web::http::{Method, StatusCode, header};
-use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, guard};
+use actix_web::{HttpRequest, HttpResponse};
 
 pub use headers::VERSION;
 
 use super::request_id;
+use crate::protocol::routes::{READS, Routes};
+
 use headers::RequestId;
 
 /// Paths that this protocol serves on every listener.
@@ -33,16 +36,15 @@ const ALLOWED_HEADERS: &str =
     "Accept, Accept-Encoding, Authorization, Content-Length, Content-Type, X-CSRF-Token, X-HTTP-Method-Override";
 const EXPOSED_HEADERS: &str = "Date, X-InfluxDB-Version, X-InfluxDB-Build";
 
-pub fn routes(app: &mut ServiceConfig) {
-    let reads = || guard::Any(guard::Get()).or(guard::Head());
-    let query_methods = || guard::Any(guard::Get()).or(guard::Post());
-    app.service(web::resource("/ping").guard(reads()).to(ping::ping))
-        .service(web::resource("/status").guard(reads()).to(ping::ping))
-        .service(web::resource("/query").guard(query_methods()).to(query::query))
-        .service(web::resource("/write").guard(guard::Post()).to(write::write))
-        .service(web::resource("/api/v2/write").guard(guard::Post()).to(write::write_v2));
+pub fn routes(routes: &mut Routes<'_>) {
+    routes
+        .open(READS, "/ping", ping::ping)
+        .open(READS, "/status", ping::ping)
+        .checked(&[Method::GET, Method::POST], "/query", query::query)
+        .checked(&[Method::POST], "/write", write::write)
+        .checked(&[Method::POST], "/api/v2/write", write::write_v2);
     for path in PATHS {
-        app.service(web::resource(*path).guard(guard::Options()).to(preflight));
+        routes.open(&[Method::OPTIONS], path, preflight);
     }
 }
 
@@ -52,6 +54,11 @@ pub fn router_error(status: StatusCode) -> HttpResponse {
     let mut response = HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(text);
     headers::stamp_version(response.headers_mut());
     response
+}
+
+/// What a path answers that nobody said a rule for, with authentication on.
+pub fn unauthenticated() -> HttpResponse {
+    credentials::unreadable().into_response(error::ErrorForm::Json)
 }
 
 /// Answers `OPTIONS` of any path of ours.
@@ -78,7 +85,6 @@ fn stamped(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
     response
 }
 
-/// What a request is called in log lines: never with its query string.
 fn is_get(request: &HttpRequest) -> bool {
     request.method() == Method::GET
 }

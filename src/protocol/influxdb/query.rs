@@ -8,6 +8,7 @@ use futures::StreamExt;
 
 use crate::model::Kind;
 use crate::model::names::DEFAULT_TENANT;
+use crate::protocol::auth::Principal;
 use crate::protocol::body;
 use crate::protocol::encoding::{Compressor, Encoding, Preference, choose};
 use crate::protocol::params::Params;
@@ -18,9 +19,10 @@ use crate::query::influxql::{self, Query};
 use crate::query::running::Ticket;
 
 use super::answer::{AnswerWriter, Documents, EncodeError, Epoch, Flow, Form};
+use super::credentials::{self, Door};
 use super::error::WireError;
 use super::statements::{self, Request};
-use super::{accept, bind, is_get, stamped};
+use super::{accept, authorization, bind, is_get, stamped};
 
 /// Rows of a document of a chunked answer.
 const CHUNK_ROWS: usize = 10_000;
@@ -49,8 +51,9 @@ pub(super) async fn query(
     };
     let answered = async {
         let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
+        let principal = credentials::principal(core, &request, &params, Door::V1).await?;
         let body = read_form(&request, payload, &limits).await?;
-        let question = Question::read(&Arguments { url: &params, body: &body }, is_get(&request))?;
+        let question = Question::read(core, principal, &Arguments { url: &params, body: &body }, is_get(&request))?;
         if question.is_async {
             run_unheard(core, question);
             return Ok(HttpResponse::NoContent().content_type("application/json").finish());
@@ -105,7 +108,12 @@ struct Question {
 }
 
 impl Question {
-    fn read(arguments: &Arguments<'_>, is_read_only: bool) -> Result<Question, WireError> {
+    fn read(
+        core: &Core,
+        principal: Principal,
+        arguments: &Arguments<'_>,
+        is_read_only: bool,
+    ) -> Result<Question, WireError> {
         let invalid = |text: String| WireError::new(Kind::Invalid, text);
         let text = arguments.text("q").trim();
         if text.is_empty() {
@@ -117,6 +125,7 @@ impl Question {
         };
         let query = influxql::parse_with_params(text, &bound)
             .map_err(|error| invalid(format!("error parsing query: {error}")))?;
+        authorization::check(&principal, &core.catalog.state(), &query, arguments.text("db"))?;
         let documents = match arguments.text("chunked") {
             "true" => {
                 let rows = arguments.text("chunk_size").parse().ok().filter(|&rows| rows > 0);
@@ -129,6 +138,7 @@ impl Question {
             database: arguments.text("db").to_string(),
             policy: arguments.text("rp").to_string(),
             is_read_only,
+            principal,
         };
         let epoch = Epoch::of(arguments.text("epoch").trim());
         Ok(Question { query, request, documents, epoch, is_async: arguments.text("async") == "true" })

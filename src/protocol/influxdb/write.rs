@@ -6,13 +6,15 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::ingest::{BadPoints, Rules, Target};
 use crate::model::names::DEFAULT_TENANT;
 use crate::model::{Kind, Precision};
+use crate::protocol::auth::Principal;
 use crate::protocol::body;
 use crate::protocol::format::line_protocol::{Dialect, Options, parse};
 use crate::protocol::params::Params;
 use crate::protocol::{Core, Gate, RequestLimits};
 
+use super::credentials::{self, Door};
 use super::error::WireError;
-use super::{accept, refusal, stamped};
+use super::{accept, authorization, refusal, stamped};
 
 pub(super) const RULES: Rules = Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true };
 
@@ -31,6 +33,8 @@ pub(super) async fn write(
     limits: Data<RequestLimits>,
 ) -> HttpResponse {
     let written = async {
+        let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
+        let principal = credentials::principal(core, &request, &params, Door::V1).await?;
         let precision = precision(params.text("precision"))?;
         let database = params.text("db");
         if database.is_empty() {
@@ -39,7 +43,7 @@ pub(super) async fn write(
         let consistency = params.text("consistency").to_lowercase();
         let known = matches!(consistency.as_str(), "" | "any" | "one" | "quorum" | "all");
         let write = Write { database, policy: params.text("rp"), precision, consistency_is_known: known };
-        write.run(&request, payload, &gate, &limits).await
+        write.run(core, &principal, &request, payload, &limits).await
     };
     answer(&request, written.await)
 }
@@ -56,10 +60,12 @@ pub(super) async fn write_v2(
     limits: Data<RequestLimits>,
 ) -> HttpResponse {
     let written = async {
+        let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
+        let principal = credentials::principal(core, &request, &params, Door::V2).await?;
         let precision = precision_v2(params.text("precision"))?;
         let (database, policy) = split_bucket(params.text("bucket"))?;
         let write = Write { database, policy, precision, consistency_is_known: true };
-        write.run(&request, payload, &gate, &limits).await
+        write.run(core, &principal, &request, payload, &limits).await
     };
     answer(&request, written.await)
 }
@@ -80,16 +86,17 @@ struct Write<'a> {
 }
 
 impl Write<'_> {
-    /// The checks come in the real server's order: database, body, lines, consistency, points.
+    /// The checks come in the real server's order: database, rights, body, lines, consistency, points.
     async fn run(
         self,
+        core: &Core,
+        principal: &Principal,
         request: &HttpRequest,
         payload: Payload,
-        gate: &Gate,
         limits: &RequestLimits,
     ) -> Result<(), WireError> {
-        let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
         let now_ns = self.now_in_database(core)?;
+        authorization::may_write(principal, self.database)?;
         let limits = limits.body_of(limits.body_bytes_max);
         let body = body::read(payload, request.headers(), limits).await?;
         let parsed = parse(&body, &Options { dialect: Dialect::INFLUXDB, precision: self.precision, now_ns });

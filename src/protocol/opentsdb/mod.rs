@@ -3,6 +3,7 @@
 //! Spec: OpenTSDB 2.4's HTTP API; behaviour as its server's. Left out: trees, the graphical interface, search plug-ins,
 //! `/diediedie`. A metric is a table of the database that the settings name, see [`crate::model::metric`].
 
+mod authorization;
 mod cors;
 pub mod error;
 mod legacy;
@@ -13,9 +14,11 @@ mod response;
 mod router;
 mod verb;
 
-use actix_web::web::{self, Data, Payload, ServiceConfig};
+use actix_web::http::Method;
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, guard};
 
+use crate::protocol::routes::Routes;
 use crate::protocol::{Gate, RequestLimits};
 
 use router::Path;
@@ -51,9 +54,10 @@ impl Door {
 }
 
 /// Serves every path that is this protocol's wherever it is asked. Must come after the routes of all other protocols.
-pub fn routes(app: &mut ServiceConfig) {
+pub fn routes(routes: &mut Routes<'_>) {
     let ours = guard::fn_guard(|context| Path::parse(context.head().uri.path()).is_ours_everywhere());
-    app.service(web::resource("/{opentsdb:.*}").guard(ours).to(serve));
+    let verbs = &[Method::GET, Method::POST, Method::PUT, Method::DELETE];
+    routes.checked_where(ours, verbs, "/{opentsdb:.*}", Path::examples(), serve);
 }
 
 async fn serve(

@@ -13,7 +13,7 @@ use super::error::WireError;
 use super::request::{Call, Params};
 use super::response::{Form, finish};
 use super::verb::Verb;
-use super::{Door, metadata, query};
+use super::{Door, authorization, metadata, query};
 
 /// The newest version of the API.
 const VERSION_MAX: u32 = 1;
@@ -60,6 +60,12 @@ impl Path {
         let version = parts.next_if(is_version).map(|part| part[1..].to_string());
         let endpoint = parts.next().unwrap_or_default().to_ascii_lowercase();
         Path { form: PathForm::Api(version), endpoint, rest: parts.collect() }
+    }
+
+    /// A path of each end point that is served on every listener.
+    pub(super) fn examples() -> impl Iterator<Item = String> {
+        let api = ENDPOINTS.iter().map(|endpoint| format!("/api/{endpoint}"));
+        api.chain(LEGACY.iter().map(|endpoint| format!("/{endpoint}")))
     }
 
     /// Whether the path is served on every listener. Versions that we do not have are not: other protocols have them.
@@ -144,9 +150,15 @@ pub(super) async fn serve(
     let answer = match arrival.admit(&request) {
         Ok(Some(verb)) => match gate.core() {
             Some(core) => {
-                let (core, rest) = (core.clone(), arrival.path.rest.clone());
-                let call = Call::new(request.clone(), payload, verb, rest, core, limits.clone(), door.clone());
-                dispatch(&arrival, call).await
+                let (endpoint, database) = (&arrival.path.endpoint, &door.options.database);
+                match authorization::check(core, &request, verb, endpoint, database).await {
+                    Ok(()) => {
+                        let (core, rest) = (core.clone(), arrival.path.rest.clone());
+                        let call = Call::new(request.clone(), payload, verb, rest, core, limits.clone(), door.clone());
+                        dispatch(&arrival, call).await
+                    }
+                    Err(error) => Err(error),
+                }
             }
             None => Err(WireError::new(Kind::Unavailable, "The gateway is starting")),
         },

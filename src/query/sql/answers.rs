@@ -16,16 +16,13 @@ use super::FullName;
 
 /// `SHOW DATABASES`: `database_name`.
 pub(super) fn databases(names: &Names) -> RecordBatch {
-    let databases = names.state.databases(&names.tenant);
+    let databases = names.databases();
     text_columns([("database_name", databases.iter().map(|d| d.name.to_string()).collect())])
 }
 
 /// `SHOW TABLES`: `table_name`.
 pub(super) fn tables(names: &Names, database: &str) -> Result<RecordBatch, QueryError> {
-    if names.schema(database).is_none() {
-        let (tenant, database) = (names.tenant.to_string(), database.to_string());
-        return Err(QueryError::DatabaseNotFound { tenant, database });
-    }
+    super::is_readable(names, &names.tenant, database)?;
     Ok(text_columns([("table_name", names.tables_of(database))]))
 }
 

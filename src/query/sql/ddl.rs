@@ -2,13 +2,15 @@
 
 use crate::query::error::QueryError;
 
+use super::access::AccessChange;
 use super::statement::Words;
 
-/// A change of databases.
+/// A change of databases, or of who may do what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ddl {
     CreateDatabase { name: String, if_not_exists: bool, options: DatabaseOptions },
     DropDatabase { name: String, if_exists: bool },
+    Access(AccessChange),
 }
 
 /// What a database is created with: the text of each option as written, without quotes.
@@ -29,11 +31,7 @@ const OTHER_OPTIONS: [&str; 6] =
 
 /// `[IF NOT EXISTS] name [WITH option value …]`
 pub(super) fn create_database(mut words: Words<'_>) -> Result<Ddl, QueryError> {
-    let if_not_exists = words.take_keyword(&["IF"]).is_some();
-    if if_not_exists {
-        words.expect_keyword("NOT")?;
-        words.expect_keyword("EXISTS")?;
-    }
+    let if_not_exists = words.take_if_not_exists()?;
     let name = database_name(&mut words)?;
     let mut options = DatabaseOptions::default();
     if words.take_keyword(&["WITH"]).is_some() {
@@ -50,10 +48,7 @@ pub(super) fn create_database(mut words: Words<'_>) -> Result<Ddl, QueryError> {
 
 /// `[IF EXISTS] name`
 pub(super) fn drop_database(mut words: Words<'_>) -> Result<Ddl, QueryError> {
-    let if_exists = words.take_keyword(&["IF"]).is_some();
-    if if_exists {
-        words.expect_keyword("EXISTS")?;
-    }
+    let if_exists = words.take_if_exists()?;
     let name = database_name(&mut words)?;
     if words.take_keyword(&["AFTER"]).is_some() {
         return Err(QueryError::NotSupported("DROP DATABASE … AFTER".to_string()));

@@ -2,26 +2,30 @@
 //!
 //! Owns: which statements there are and which are refused. Does not own: planning and running, which are the engine's.
 
+pub mod access;
 mod answers;
 mod ddl;
+mod session_functions;
 mod statement;
 
 use std::ops::ControlFlow;
 
-use datafusion::common::TableReference;
+use datafusion::common::{ParamValues, ScalarValue, TableReference};
 use datafusion::execution::context::SQLOptions;
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::{Statement as SqlStatement, TableFactor, Visit, Visitor};
 
 use super::answer::RowStream;
 use super::error::QueryError;
-use super::names::Names;
+use super::names::{Names, Readable};
 use super::session::{QueryEngine, QueryScope, QuerySession};
 
 pub use ddl::{DatabaseOptions, Ddl};
 use statement::Statement;
 
 /// One request in SQL.
+///
+/// [`SqlRequest::new`] makes one without parameters.
 #[derive(Debug, Clone)]
 pub struct SqlRequest {
     pub tenant: String,
@@ -29,6 +33,63 @@ pub struct SqlRequest {
     pub database: String,
     pub text: String,
     pub target_partitions: Option<usize>,
+    pub asker: Asker,
+    /// What stands for `$name` in the text.
+    pub params: Vec<(String, Param)>,
+}
+
+impl SqlRequest {
+    pub fn new(tenant: &str, database: &str, text: impl Into<String>, asker: Asker) -> SqlRequest {
+        SqlRequest {
+            tenant: tenant.to_string(),
+            database: database.to_string(),
+            text: text.into(),
+            target_partitions: None,
+            asker,
+            params: Vec::new(),
+        }
+    }
+}
+
+/// A value of a parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Param {
+    Null,
+    Boolean(bool),
+    Integer(i64),
+    Unsigned(u64),
+    Float(f64),
+    String(String),
+}
+
+impl From<Param> for ScalarValue {
+    fn from(param: Param) -> ScalarValue {
+        match param {
+            Param::Null => ScalarValue::Null,
+            Param::Boolean(value) => ScalarValue::from(value),
+            Param::Integer(value) => ScalarValue::from(value),
+            Param::Unsigned(value) => ScalarValue::from(value),
+            Param::Float(value) => ScalarValue::from(value),
+            Param::String(value) => ScalarValue::Utf8(Some(value)),
+        }
+    }
+}
+
+/// For whom a request is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asker {
+    /// Name of the user.
+    pub user: String,
+    pub role: Option<String>,
+    /// What of the tenant may be read.
+    pub readable: Readable,
+}
+
+impl Asker {
+    /// Somebody who may read everything.
+    pub fn root() -> Asker {
+        Asker { user: "root".to_string(), role: None, readable: Readable::All }
+    }
 }
 
 /// What a request comes to.
@@ -57,9 +118,16 @@ impl QueryEngine {
             database: request.database,
             target_partitions: request.target_partitions,
         };
-        let session = self.session(LANGUAGE, &scope).await?;
+        let Asker { user, role, readable } = request.asker;
+        let mut session = self.session_for(LANGUAGE, &scope, readable).await?;
+        for function in session_functions::all(&user, role.as_deref(), &scope) {
+            session.register(function)?;
+        }
         let rows = match statement {
-            Statement::Question(question) => return self.ask(session, &scope, *question).await.map(SqlAnswer::Rows),
+            Statement::Question(question) => {
+                let params = request.params;
+                return self.ask(session, &scope, *question, params).await.map(SqlAnswer::Rows);
+            }
             Statement::ShowDatabases => Ok(answers::databases(session.names())),
             Statement::ShowTables { database } => {
                 let database = database.unwrap_or_else(|| scope.database.clone());
@@ -81,11 +149,23 @@ impl QueryEngine {
         mut session: QuerySession,
         scope: &QueryScope,
         question: EngineStatement,
+        params: Vec<(String, Param)>,
     ) -> Result<RowStream, QueryError> {
         if let Err(error) = check_tables(&session, scope, &question) {
             return Err(session.fail(error));
         }
-        let plan = session.within(async |state| state.statement_to_plan(question).await).await?;
+        let plan = session
+            .within(async |state| {
+                let plan = state.statement_to_plan(question).await?;
+                match params.is_empty() {
+                    true => Ok(plan),
+                    false => {
+                        let values = params.into_iter().map(|(name, value)| (name, ScalarValue::from(value)));
+                        plan.with_param_values(ParamValues::from(values.collect::<Vec<_>>()))
+                    }
+                }
+            })
+            .await?;
         let questions_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         if let Err(error) = questions_only.verify_plan(&plan) {
             let error = QueryError::NotSupported(match QueryError::from(error) {
@@ -122,12 +202,24 @@ fn check_tables(session: &QuerySession, scope: &QueryScope, question: &EngineSta
     Ok(())
 }
 
+fn is_readable(names: &Names, tenant: &str, database: &str) -> Result<(), QueryError> {
+    let is_ours = *tenant == *names.tenant;
+    match names.schema(database) {
+        Some(_) if is_ours => Ok(()),
+        _ => {
+            let (tenant, database) = (tenant.to_string(), database.to_string());
+            match is_ours && names.is_forbidden(&database) {
+                true => Err(QueryError::Forbidden { tenant, database }),
+                false => Err(QueryError::DatabaseNotFound { tenant, database }),
+            }
+        }
+    }
+}
+
 fn exists(names: &Names, name: &FullName) -> Result<(), QueryError> {
     let FullName { tenant, database, table } = name;
     let (tenant, database, table) = (tenant.clone(), database.clone(), table.clone());
-    if *tenant != *names.tenant || names.schema(&database).is_none() {
-        return Err(QueryError::DatabaseNotFound { tenant, database });
-    }
+    is_readable(names, &tenant, &database)?;
     match names.table(&database, &table) {
         Some(_) => Ok(()),
         None => Err(QueryError::TableNotFound { tenant, database, table }),

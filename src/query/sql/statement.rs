@@ -4,10 +4,12 @@ use datafusion::common::TableReference;
 use datafusion::sql::parser::{DFParserBuilder, Statement as EngineStatement};
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
 
 use crate::query::error::{QueryError, TOO_DEEP};
 
+use super::access;
 use super::ddl::{self, Ddl};
 
 /// How deep a statement may nest in parentheses and the like.
@@ -118,6 +120,14 @@ fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
     match (first.as_str(), second.as_str()) {
         ("CREATE", "DATABASE") => ddl::create_database(words.after(2)).map(Statement::Ddl),
         ("DROP", "DATABASE") => ddl::drop_database(words.after(2)).map(Statement::Ddl),
+        ("CREATE", "USER") => access::create_user(words.after(2)).map(Ddl::Access).map(Statement::Ddl),
+        ("ALTER", "USER") => access::alter_user(words.after(2)).map(Ddl::Access).map(Statement::Ddl),
+        ("DROP", "USER") => access::drop_user(words.after(2)).map(Ddl::Access).map(Statement::Ddl),
+        ("CREATE", "ROLE") => access::create_role(words.after(2)).map(Ddl::Access).map(Statement::Ddl),
+        ("DROP", "ROLE") => access::drop_role(words.after(2)).map(Ddl::Access).map(Statement::Ddl),
+        ("ALTER", "TENANT") => access::alter_tenant(words.after(2)).map(Ddl::Access).map(Statement::Ddl),
+        ("GRANT", _) => access::grant(words.after(1)).map(Ddl::Access).map(Statement::Ddl),
+        ("REVOKE", _) => access::revoke(words.after(1)).map(Ddl::Access).map(Statement::Ddl),
         ("SHOW", "DATABASES") => words.after(2).end().map(|()| Statement::ShowDatabases),
         ("SHOW", "TABLES") => show_tables(words.after(2)),
         ("DESCRIBE" | "DESC", "DATABASE") => Err(not_supported(&first, &second)),
@@ -136,7 +146,7 @@ fn not_supported(first: &str, second: &str) -> QueryError {
 }
 
 /// Statements that are SQL and are not questions.
-const OTHER_VERBS: [&str; 40] = [
+const OTHER_VERBS: [&str; 38] = [
     "INSERT",
     "UPDATE",
     "DELETE",
@@ -153,8 +163,6 @@ const OTHER_VERBS: [&str; 40] = [
     "INSTALL",
     "ATTACH",
     "DETACH",
-    "GRANT",
-    "REVOKE",
     "DENY",
     "CALL",
     "USE",
@@ -179,7 +187,8 @@ const OTHER_VERBS: [&str; 40] = [
     "RECOVER",
 ];
 
-fn question(tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
+fn question(mut tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
+    name_functions(&mut tokens);
     let mut parser = DFParserBuilder::new(tokens).with_recursion_limit(NESTING_MAX).build()?;
     let mut statements = parser.parse_statements()?;
     match (statements.pop_front(), statements.is_empty()) {
@@ -191,6 +200,18 @@ fn question(tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
         }
         (Some(_), false) => Err(QueryError::MultipleStatements { found: statements.len() + 1 }),
         (None, _) => Err(QueryError::Empty),
+    }
+}
+
+/// Makes a name of `current_user` where parentheses follow: the parser knows the word only without any.
+fn name_functions(tokens: &mut [TokenWithSpan]) {
+    for at in 1..tokens.len() {
+        let (before, after) = tokens.split_at_mut(at);
+        let Some(TokenWithSpan { token: Token::Word(word), .. }) = before.last_mut() else { continue };
+        let is_called = after.first().is_some_and(|next| next.token == Token::LParen);
+        if is_called && word.quote_style.is_none() && word.value.eq_ignore_ascii_case("current_user") {
+            *word = Word { value: "current_user".to_string(), quote_style: Some('"'), keyword: Keyword::NoKeyword };
+        }
     }
 }
 
@@ -262,7 +283,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    fn take(&mut self, token: &Token) -> bool {
+    pub(super) fn take(&mut self, token: &Token) -> bool {
         let found = self.peek() == Some(token);
         self.at += usize::from(found);
         found
@@ -288,6 +309,25 @@ impl<'a> Words<'a> {
         }
         self.at += 1;
         Some(word)
+    }
+
+    /// `IF NOT EXISTS`, when it is next.
+    pub(super) fn take_if_not_exists(&mut self) -> Result<bool, QueryError> {
+        let found = self.take_keyword(&["IF"]).is_some();
+        if found {
+            self.expect_keyword("NOT")?;
+            self.expect_keyword("EXISTS")?;
+        }
+        Ok(found)
+    }
+
+    /// `IF EXISTS`, when it is next.
+    pub(super) fn take_if_exists(&mut self) -> Result<bool, QueryError> {
+        let found = self.take_keyword(&["IF"]).is_some();
+        if found {
+            self.expect_keyword("EXISTS")?;
+        }
+        Ok(found)
     }
 
     /// A name: a word, quoted or not, or a string in single quotes. Kept as written.
@@ -361,6 +401,7 @@ mod tests {
     #[test]
     fn questions_and_short_forms() {
         check("with a as (select 1) select * from a", Ok("question WITH a AS (SELECT 1) SELECT * FROM a"));
+        check("select Current_User() as u", Ok("question SELECT \"current_user\"() AS u"));
         check("explain analyze select 1", Ok("question EXPLAIN ANALYZE SELECT 1"));
         check("(select 1) union all values (2)", Ok("question (SELECT 1) UNION ALL VALUES (2)"));
         check("show tables on \"a/b\"", Ok("ShowTables { database: Some(\"a/b\") }"));

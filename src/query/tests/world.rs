@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::catalog::{CatalogState, Change};
 use crate::model::{ColumnKind, FieldType, RowIdentity, TableId, TableSchema};
-use crate::query::sql::{SqlAnswer, SqlRequest};
+use crate::query::sql::{Asker, SqlAnswer, SqlRequest};
 use crate::query::{
     LiveChunk, LiveRows, QueryEngine, QueryError, QueryOptions, Tables, Unflushed, key_columns, sort_and_fold,
 };
@@ -214,12 +214,7 @@ impl World {
     }
 
     pub(super) async fn run(&self, text: &str) -> Result<SqlAnswer, QueryError> {
-        let request = SqlRequest {
-            tenant: TENANT.to_string(),
-            database: DATABASE.to_string(),
-            text: text.to_string(),
-            target_partitions: None,
-        };
+        let request = SqlRequest::new(TENANT, DATABASE, text, Asker::root());
         self.engine.run(request).await
     }
 

@@ -25,7 +25,7 @@ use crate::ingest::compaction::CompactionOptions;
 use crate::ingest::{BadPoints, IngestError, Receipt, Rules, Target};
 use crate::model::Precision;
 use crate::protocol::format::line_protocol::{Dialect, Options, parse};
-use crate::query::sql::{SqlAnswer, SqlRequest};
+use crate::query::sql::{Asker, SqlAnswer, SqlRequest};
 use crate::storage::fs::OsFileSystem;
 use crate::storage::held::{HeldStore, Holding};
 use crate::storage::layout;
@@ -80,8 +80,8 @@ async fn select(gateway: &Gateway, text: &str) -> Vec<RecordBatch> {
 }
 
 async fn ask(gateway: &Gateway, text: &str) -> Result<Vec<RecordBatch>, QueryError> {
-    let request =
-        SqlRequest { tenant: "cnosdb".into(), database: "d".into(), text: text.into(), target_partitions: Some(2) };
+    let mut request = SqlRequest::new("cnosdb", "d", text, Asker::root());
+    request.target_partitions = Some(2);
     let SqlAnswer::Rows(rows) = gateway.core.queries.run(request).await? else { panic!("{text}") };
     rows.try_collect().await
 }

@@ -7,6 +7,7 @@ mod users;
 
 use crate::catalog::CatalogError;
 use crate::protocol::Core;
+use crate::protocol::auth::Principal;
 use crate::query::influxql::answer::{Message, SeriesStream, StatementError};
 use crate::query::influxql::plan::execute::Asker;
 use crate::query::influxql::qualify::Defaults;
@@ -27,6 +28,7 @@ pub(super) struct Request {
     pub policy: String,
     /// It came as a question: statements that change something work, but say that they should not come so.
     pub is_read_only: bool,
+    pub principal: Principal,
 }
 
 impl Request {
@@ -71,6 +73,7 @@ async fn run(core: &Core, request: &Request, statement: &Statement) -> Result<Se
         tenant: request.tenant.to_string(),
         database: request.database.clone(),
         now_ns: (core.ingest.clock)(),
+        hidden: if *statement == Statement::ShowDatabases { hidden_databases(core, request) } else { Vec::new() },
     };
     if let Some(answer) = core.queries.show(&scope, statement).await? {
         return Ok(answer);
@@ -105,6 +108,13 @@ async fn run(core: &Core, request: &Request, statement: &Statement) -> Result<Se
         Statement::DropShard(drop) => drop_shard(core, request, drop),
         other => Err(StatementError::NotSupported(other.words().to_string())),
     }
+}
+
+/// Databases that the one who asks has no right to: they are not listed to him.
+fn hidden_databases(core: &Core, request: &Request) -> Vec<String> {
+    let state = core.catalog.state();
+    let names = state.databases(request.tenant).into_iter().map(|database| database.name.to_string());
+    names.filter(|name| !request.principal.may_read(name) && !request.principal.may_write(name)).collect()
 }
 
 fn kill_query(core: &Core, kill: &KillQuery) -> Result<SeriesStream, StatementError> {

@@ -2,7 +2,7 @@
 
 use crate::catalog::CatalogError;
 use crate::catalog::users::Privilege;
-use crate::protocol::{Core, auth};
+use crate::protocol::Core;
 use crate::query::influxql::answer::{SeriesStream, StatementError};
 use crate::query::influxql::user::{CreateUser, DropUser, Grant, Privilege as Asked, Revoke, SetPassword};
 
@@ -14,10 +14,10 @@ type Answer = Result<SeriesStream, StatementError>;
 pub(super) async fn create(core: &Core, create: &CreateUser) -> Answer {
     if let Some(existing) = core.catalog.state().user(&create.name.0) {
         let same = existing.is_admin == create.admin
-            && auth::verify_password(&existing.password_hash, &create.password.0).await;
+            && core.auth.is_right(&existing.password_hash, &create.password.0).await.map_err(busy)?;
         return if same { Ok(SeriesStream::empty()) } else { Err(refused(CatalogError::UserExists)) };
     }
-    let hash = hash(&create.password.0).await?;
+    let hash = hash(core, &create.password.0).await?;
     done(core.catalog.create_user(&create.name.0, hash, create.admin).await)
 }
 
@@ -26,7 +26,7 @@ pub(super) async fn drop(core: &Core, drop: &DropUser) -> Answer {
 }
 
 pub(super) async fn set_password(core: &Core, set: &SetPassword) -> Answer {
-    let hash = hash(&set.password.0).await?;
+    let hash = hash(core, &set.password.0).await?;
     let change = move |_: &_, user: &mut crate::catalog::users::User| {
         user.password_hash.clone_from(&hash);
         Ok(())
@@ -34,8 +34,12 @@ pub(super) async fn set_password(core: &Core, set: &SetPassword) -> Answer {
     done(core.catalog.change_user(&set.name.0, change).await)
 }
 
-async fn hash(password: &str) -> Result<String, StatementError> {
-    auth::hash_password(password).await.map_err(|error| StatementError::Refused(error.to_string()))
+async fn hash(core: &Core, password: &str) -> Result<String, StatementError> {
+    core.auth.hash(password).await.map_err(busy)
+}
+
+fn busy(error: impl ToString) -> StatementError {
+    StatementError::Refused(error.to_string())
 }
 
 /// A right takes the place of the one before it. Without a database the user becomes an administrator.

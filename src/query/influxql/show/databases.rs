@@ -15,6 +15,7 @@ use super::{Pieces, Show};
 impl Show<'_> {
     pub(super) fn databases(&self) -> Pieces {
         let names = self.state.databases(&self.scope.tenant).into_iter().map(|database| &database.name);
+        let names = names.filter(|name| !self.scope.hidden.iter().any(|hidden| **hidden == ***name));
         vec![SeriesPiece::of_texts(Some("databases"), "name", names)]
     }
 

@@ -44,6 +44,8 @@ pub struct ShowScope {
     pub database: String,
     /// What `now()` means, nanoseconds since 1970.
     pub now_ns: i64,
+    /// Databases that SHOW DATABASES leaves out.
+    pub hidden: Vec<String>,
 }
 
 impl QueryEngine {

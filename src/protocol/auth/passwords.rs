@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 /// The hash of a password in the PHC string format, with a salt that no other has. Takes tens of milliseconds and megabytes on
 /// purpose, on a thread of its own.
-pub async fn hash_password(password: &str) -> Result<String, HashError> {
+pub(super) async fn hash_password(password: &str) -> Result<String, HashError> {
     let (password, salt) = (password.to_string(), Uuid::new_v4());
     let hash = move || -> Result<String, HashError> {
         let salt = SaltString::encode_b64(salt.as_bytes()).map_err(|_| HashError)?;
@@ -17,7 +17,7 @@ pub async fn hash_password(password: &str) -> Result<String, HashError> {
 }
 
 /// Whether `hash` is that of this password. A hash that cannot be read is of none.
-pub async fn verify_password(hash: &str, password: &str) -> bool {
+pub(super) async fn verify_password(hash: &str, password: &str) -> bool {
     let (hash, password) = (hash.to_string(), password.to_string());
     let verify = move || {
         let Ok(hash) = PasswordHash::new(&hash) else { return false };

@@ -1,0 +1,82 @@
+//! Who asks, by `Authorization: Basic`, and what he may do with the database that metrics are in. OpenTSDB's own server knows nobody; with
+//! authentication on, every end point asks.
+
+use actix_web::HttpRequest;
+
+use crate::model::{Classify, Kind};
+use crate::protocol::Core;
+use crate::protocol::auth::{self, Principal};
+
+use super::error::WireError;
+use super::request::Params;
+use super::verb::Verb;
+
+/// What an end point does with data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Right {
+    /// Nothing: it tells what the gateway is.
+    Known,
+    Read,
+    Write,
+}
+
+/// Refuses who is not let in, or may not do what this end point does. While authentication is off nobody is refused.
+pub(super) async fn check(
+    core: &Core,
+    request: &HttpRequest,
+    verb: Verb,
+    endpoint: &str,
+    database: &str,
+) -> Result<(), WireError> {
+    if !core.auth.is_on() {
+        return Ok(());
+    }
+    let unknown = || WireError::new(Kind::Unauthenticated, "Authentication required");
+    let login = auth::basic(request.headers()).ok_or_else(unknown)?;
+    let principal = core.auth.login(&core.catalog.state(), &login).await.map_err(|error| match error.kind() {
+        Kind::Overloaded => WireError::new(Kind::Overloaded, error.to_string()),
+        _ => unknown(),
+    })?;
+    let overridden = Params::parse(request.query_string()).get("method_override").and_then(Verb::from_name);
+    let is_allowed = match needed(endpoint, overridden.unwrap_or(verb)) {
+        Right::Known => principal != Principal::Nobody,
+        Right::Read => principal.may_read(database),
+        Right::Write => principal.may_write(database),
+    };
+    if is_allowed { Ok(()) } else { Err(WireError::new(Kind::Forbidden, "No right to do this")) }
+}
+
+/// End points that are not named here write.
+fn needed(endpoint: &str, verb: Verb) -> Right {
+    match (endpoint, verb) {
+        ("aggregators" | "config" | "serializers" | "stats" | "status" | "version", _) => Right::Known,
+        (_, Verb::Delete) => Right::Write,
+        ("query" | "q" | "search" | "suggest", _) => Right::Read,
+        ("put" | "dropcaches", _) => Right::Write,
+        (_, Verb::Get) => Right::Read,
+        _ => Right::Write,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_change_something_needs_the_right_to_write() {
+        for (endpoint, verb, expected) in [
+            ("version", Verb::Post, Right::Known),
+            ("query", Verb::Post, Right::Read),
+            ("query", Verb::Delete, Right::Write),
+            ("q", Verb::Get, Right::Read),
+            ("put", Verb::Post, Right::Write),
+            ("put", Verb::Get, Right::Write),
+            ("dropcaches", Verb::Get, Right::Write),
+            ("uid", Verb::Get, Right::Read),
+            ("uid", Verb::Post, Right::Write),
+            ("annotation", Verb::Put, Right::Write),
+        ] {
+            assert_eq!(needed(endpoint, verb), expected, "{endpoint} {verb}");
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Statements about users and roles, parsed for whoever carries them out.
+//!
+//! Spec: CnosDB SQL, user and role management. Left out: keys in place of passwords, and passwords that must be changed at the first
+//! login; they say so.
+
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use crate::query::error::QueryError;
+
+use super::statement::Words;
+
+/// A change of who may do what.
+#[derive(Clone, PartialEq, Eq)]
+pub enum AccessChange {
+    CreateUser {
+        name: String,
+        if_not_exists: bool,
+        options: UserOptions,
+    },
+    AlterUser {
+        name: String,
+        options: UserOptions,
+    },
+    DropUser {
+        name: String,
+        if_exists: bool,
+    },
+    /// `inherits` is the name of a role that is always there.
+    CreateRole {
+        name: String,
+        if_not_exists: bool,
+        inherits: String,
+    },
+    DropRole {
+        name: String,
+        if_exists: bool,
+    },
+    Grant {
+        right: Right,
+        database: String,
+        role: String,
+    },
+    Revoke {
+        right: Right,
+        database: String,
+        role: String,
+    },
+    /// Gives a user of the tenant a role; `None` takes it away.
+    SetRole {
+        tenant: String,
+        user: String,
+        role: Option<String>,
+    },
+}
+
+/// What a role may be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    Read,
+    Write,
+    All,
+}
+
+/// What is said about a user.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct UserOptions {
+    pub password: Option<String>,
+    pub is_admin: Option<bool>,
+    pub comment: Option<String>,
+}
+
+/// Shows no password.
+impl std::fmt::Debug for UserOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let password = self.password.as_ref().map(|_| "***");
+        f.debug_struct("UserOptions")
+            .field("password", &password)
+            .field("is_admin", &self.is_admin)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for AccessChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            AccessChange::CreateUser { name, if_not_exists, options } => {
+                write!(f, "CreateUser {name} {if_not_exists} {options:?}")
+            }
+            AccessChange::AlterUser { name, options } => write!(f, "AlterUser {name} {options:?}"),
+            AccessChange::DropUser { name, if_exists } => write!(f, "DropUser {name} {if_exists}"),
+            AccessChange::CreateRole { name, if_not_exists, inherits } => {
+                write!(f, "CreateRole {name} {if_not_exists} {inherits}")
+            }
+            AccessChange::DropRole { name, if_exists } => write!(f, "DropRole {name} {if_exists}"),
+            AccessChange::Grant { right, database, role } => write!(f, "Grant {right:?} {database} {role}"),
+            AccessChange::Revoke { right, database, role } => write!(f, "Revoke {right:?} {database} {role}"),
+            AccessChange::SetRole { tenant, user, role } => write!(f, "SetRole {tenant} {user} {role:?}"),
+        }
+    }
+}
+
+/// `[IF NOT EXISTS] name [WITH option = value, …]`
+pub(super) fn create_user(mut words: Words<'_>) -> Result<AccessChange, QueryError> {
+    let if_not_exists = words.take_if_not_exists()?;
+    let name = words.name()?;
+    let mut options = UserOptions::default();
+    if words.take_keyword(&["WITH"]).is_some() {
+        user_options(&mut words, &mut options)?;
+    }
+    words.end()?;
+    Ok(AccessChange::CreateUser { name, if_not_exists, options })
+}
+
+/// `name SET option = value, …`
+pub(super) fn alter_user(mut words: Words<'_>) -> Result<AccessChange, QueryError> {
+    let name = words.name()?;
+    words.expect_keyword("SET")?;
+    let mut options = UserOptions::default();
+    user_options(&mut words, &mut options)?;
+    words.end()?;
+    Ok(AccessChange::AlterUser { name, options })
+}
+
+/// `[IF EXISTS] name`
+pub(super) fn drop_user(mut words: Words<'_>) -> Result<AccessChange, QueryError> {
+    let if_exists = words.take_if_exists()?;
+    let name = words.name()?;
+    words.end()?;
+    Ok(AccessChange::DropUser { name, if_exists })
+}
+
+/// `[IF NOT EXISTS] name INHERIT owner | member`
+pub(super) fn create_role(mut words: Words<'_>) -> Result<AccessChange, QueryError> {
+    let if_not_exists = words.take_if_not_exists()?;
+    let name = words.name()?;
+    words.expect_keyword("INHERIT")?;
+    let inherits = match words.take_keyword(&["OWNER", "MEMBER"]) {
+        Some(base) => base.to_lowercase(),
+        None => return words.expected("owner or member"),
+    };
+    words.end()?;
+    Ok(AccessChange::CreateRole { name, if_not_exists, inherits })
+}
+
+/// `[IF EXISTS] name`
+pub(super) fn drop_role(mut words: Words<'_>) -> Result<AccessChange, QueryError> {
+    let if_exists = words.take_if_exists()?;
+    let name = words.name()?;
+    words.end()?;
+    Ok(AccessChange::DropRole { name, if_exists })
+}
+
+/// `READ | WRITE | ALL ON DATABASE name TO ROLE name`
+pub(super) fn grant(words: Words<'_>) -> Result<AccessChange, QueryError> {
+    let (right, database, role) = right_of_role(words, "TO")?;
+    Ok(AccessChange::Grant { right, database, role })
+}
+
+/// `READ | WRITE | ALL ON DATABASE name FROM ROLE name`
+pub(super) fn revoke(words: Words<'_>) -> Result<AccessChange, QueryError> {
+    let (right, database, role) = right_of_role(words, "FROM")?;
+    Ok(AccessChange::Revoke { right, database, role })
+}
+
+fn right_of_role(mut words: Words<'_>, preposition: &'static str) -> Result<(Right, String, String), QueryError> {
+    let right = match words.take_keyword(&["READ", "WRITE", "ALL"]) {
+        Some("READ") => Right::Read,
+        Some("WRITE") => Right::Write,
+        Some(_) => Right::All,
+        None => return words.expected("READ, WRITE or ALL"),
+    };
+    words.expect_keyword("ON")?;
+    words.expect_keyword("DATABASE")?;
+    let database = words.name()?;
+    words.expect_keyword(preposition)?;
+    words.take_keyword(&["ROLE"]);
+    let role = words.name()?;
+    words.end()?;
+    Ok((right, database, role))
+}
+
+/// `name ADD USER name AS role`, `name SET USER name AS role`, `name REMOVE USER name`
+pub(super) fn alter_tenant(mut words: Words<'_>) -> Result<AccessChange, QueryError> {
+    let tenant = words.name()?;
+    let verb = words.take_keyword(&["ADD", "SET", "REMOVE"]);
+    if verb.is_none() || words.take_keyword(&["USER"]).is_none() {
+        return Err(QueryError::NotSupported("ALTER TENANT but for ADD, SET and REMOVE USER".to_string()));
+    }
+    let user = words.name()?;
+    let role = match verb {
+        Some("REMOVE") => None,
+        _ => {
+            words.expect_keyword("AS")?;
+            Some(words.name()?)
+        }
+    };
+    words.end()?;
+    Ok(AccessChange::SetRole { tenant, user, role })
+}
+
+fn user_options(words: &mut Words<'_>, options: &mut UserOptions) -> Result<(), QueryError> {
+    loop {
+        let at = *words;
+        let Some(key) = words.any_keyword() else { return at.expected("an option of a user") };
+        if !words.take(&Token::Eq) {
+            return words.expected("=");
+        }
+        let value = words.value()?;
+        match key.as_str() {
+            "PASSWORD" => options.password = Some(value),
+            "COMMENT" => options.comment = Some(value),
+            "GRANTED_ADMIN" => options.is_admin = Some(truth(&value)?),
+            "MUST_CHANGE_PASSWORD" if !truth(&value)? => {}
+            "MUST_CHANGE_PASSWORD" | "RSA_PUBLIC_KEY" => return Err(QueryError::NotSupported(key)),
+            _ => return at.expected("an option of a user"),
+        }
+        if !words.take(&Token::Comma) {
+            return Ok(());
+        }
+    }
+}
+
+fn truth(value: &str) -> Result<bool, QueryError> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(QueryError::Syntax(format!("Expected: true or false, found: {value}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Ddl;
+    use super::super::statement::{Statement, parse};
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&str, &str>) {
+        match (parse(text), expected) {
+            (Ok(Statement::Ddl(Ddl::Access(change))), Ok(expected)) => {
+                assert_eq!(format!("{change:?}"), expected, "{text}")
+            }
+            (Err(seen), Err(expected)) => assert_eq!(seen.to_string(), expected, "{text}"),
+            (seen, _) => panic!("{text}: {seen:?}"),
+        }
+    }
+
+    #[test]
+    fn users_are_made_changed_and_dropped() {
+        let options = "UserOptions { password: Some(\"***\"), is_admin: None, .. }";
+        let text = "create user u with password='Secret-1', must_change_password=false, comment='a test'";
+        check(text, Ok(&format!("CreateUser u false {options}")));
+        check(
+            "CREATE USER IF NOT EXISTS \"U 2\";",
+            Ok("CreateUser U 2 true UserOptions { password: None, is_admin: None, .. }"),
+        );
+        check("alter user u set password = 'Secret-2'", Ok(&format!("AlterUser u {options}")));
+        let admin = "AlterUser u UserOptions { password: None, is_admin: Some(true), .. }";
+        check("alter user u set granted_admin = true", Ok(admin));
+        check("drop user u", Ok("DropUser u false"));
+        check("drop user if exists u", Ok("DropUser u true"));
+        check("create user u with rsa_public_key='k'", Err("RSA_PUBLIC_KEY is not supported"));
+        check("create user u with must_change_password=true", Err("MUST_CHANGE_PASSWORD is not supported"));
+        check("create user u with colour='red'", Err("Expected: an option of a user, found: colour"));
+        check("create user u password='p'", Err("Expected: end of statement, found: password"));
+        check("alter user u set password 'p'", Err("Expected: =, found: 'p'"));
+    }
+
+    #[test]
+    fn roles_are_made_given_and_taken() {
+        check("create role r inherit member", Ok("CreateRole r false member"));
+        check("create role if not exists r INHERIT Owner", Ok("CreateRole r true owner"));
+        check("create role r", Err("Expected: INHERIT, found: EOF"));
+        check("create role r inherit admin", Err("Expected: owner or member, found: admin"));
+        check("drop role r", Ok("DropRole r false"));
+        check("grant write on database public to role r", Ok("Grant Write public r"));
+        check("grant all on database d to r", Ok("Grant All d r"));
+        check("revoke read on database d from role r", Ok("Revoke Read d r"));
+        check("grant write on table t to role r", Err("Expected: DATABASE, found: table"));
+        check("alter tenant cnosdb add user u as member", Ok("SetRole cnosdb u Some(\"member\")"));
+        check("alter tenant cnosdb set user u as r", Ok("SetRole cnosdb u Some(\"r\")"));
+        check("alter tenant cnosdb remove user u", Ok("SetRole cnosdb u None"));
+        check(
+            "alter tenant cnosdb set comment = 'x'",
+            Err("ALTER TENANT but for ADD, SET and REMOVE USER is not supported"),
+        );
+    }
+}
