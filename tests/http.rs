@@ -15,6 +15,9 @@ mod http {
     mod budgets;
     mod cnosdb_write;
     mod connections;
+    mod influxdb_debug;
+    mod influxdb_v2;
+    mod influxdb_v3;
     mod influxdb_write;
     mod influxql_databases;
     mod influxql_show;

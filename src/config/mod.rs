@@ -20,6 +20,7 @@ mod validate;
 pub use listen::{Address, Listen, Listener, NotAListen};
 pub use problem::{Origin, Problem, SettingsError};
 pub use settings::{
-    AuthSettings, BufferSettings, CacheSettings, CatalogSettings, CompactionSettings, LimitSettings, ListenSettings,
-    LogFormat, LogSettings, QuerySettings, Role, Secret, ServerSettings, Settings, StorageSettings, WalSettings,
+    AuthSettings, BufferSettings, CacheSettings, CatalogSettings, CompactionSettings, InfluxdbSettings, LimitSettings,
+    ListenSettings, LogFormat, LogSettings, QuerySettings, Role, Secret, ServerSettings, Settings, StorageSettings,
+    WalSettings,
 };

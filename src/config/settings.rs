@@ -23,6 +23,7 @@ pub struct Settings {
     pub server: ServerSettings,
     pub auth: AuthSettings,
     pub limits: LimitSettings,
+    pub influxdb: InfluxdbSettings,
     pub buffer: BufferSettings,
     pub compaction: CompactionSettings,
     pub retention: RetentionSettings,
@@ -65,6 +66,12 @@ impl Settings {
             })
             .collect();
         sections.join("\n")
+    }
+
+    /// The settings by section and name for people to look at: without secrets.
+    pub fn shown(&self) -> Vec<(String, Vec<(String, serde_json::Value)>)> {
+        let sections = sections(&self.without_secrets()).into_iter();
+        sections.map(|(section, values)| (section, values.into_iter().collect())).collect()
     }
 
     fn without_secrets(&self) -> Settings {
@@ -370,6 +377,18 @@ impl Default for LimitSettings {
             windows_per_request_max: 1_000,
         }
     }
+}
+
+/// Limits that InfluxDB's own server has, under its names and off as there.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InfluxdbSettings {
+    /// Rows of an answer that is not chunked; what is more is cut off, and the answer says so (`partial`). 0: no limit. Default 0.
+    pub max_row_limit: usize,
+    /// InfluxQL requests that run at once; more are refused. 0: no limit of its own (see `query.concurrency`). Default 0.
+    pub max_concurrent_queries: usize,
+    /// Windows that a SELECT may group by; one that asks for more is refused. 0: no limit. Default 0.
+    pub max_select_buckets: u64,
 }
 
 /// Accepted points that are not yet in the store, and when they go there.

@@ -42,6 +42,11 @@ impl Points {
         self.tables.iter().filter(|t| t.rows() > 0)
     }
 
+    /// All tables, for changes that leave their rows.
+    pub fn tables_mut(&mut self) -> impl Iterator<Item = &mut TablePoints> {
+        self.tables.iter_mut()
+    }
+
     pub fn rows(&self) -> usize {
         self.tables.iter().map(TablePoints::rows).sum()
     }

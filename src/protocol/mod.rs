@@ -35,6 +35,7 @@ pub struct Core {
     /// OpenTSDB's numbers for names.
     pub uids: Arc<Uids>,
     pub auth: Arc<Authenticator>,
+    pub influxdb: Arc<influxdb::debug::Inside>,
     /// Puts rows into segments now; `None` where nothing is written.
     pub flusher: Option<Arc<Flusher>>,
     /// Queries run here, not on the HTTP workers.

@@ -19,6 +19,7 @@ mod live;
 mod merge;
 mod names;
 pub mod opentsdb;
+pub mod parquet;
 mod provider;
 mod readers;
 pub mod running;

@@ -69,6 +69,8 @@ pub struct QueryOptions {
     /// Rows a batch, about.
     pub batch_rows: usize,
     pub metadata_cache_bytes: u64,
+    /// Windows that a SELECT of InfluxQL may group by.
+    pub windows_max: Option<u64>,
 }
 
 impl Default for QueryOptions {
@@ -87,6 +89,7 @@ impl Default for QueryOptions {
             text_bytes_max: MIB,
             batch_rows: 8192,
             metadata_cache_bytes: 128 * MIB as u64,
+            windows_max: None,
         }
     }
 }
@@ -175,6 +178,10 @@ impl QueryEngine {
     /// The newest version of the catalog.
     pub(super) fn state(&self) -> Arc<CatalogState> {
         self.sources.tables.state()
+    }
+
+    pub(super) fn windows_max(&self) -> Option<u64> {
+        self.options.windows_max
     }
 
     pub(super) fn sources(&self) -> &Sources {

@@ -32,6 +32,7 @@ use crate::ingest::{Buffer, Ingest, IngestMetrics, writer};
 use crate::model::{Clock, TableBatch, TableId};
 use crate::protocol::Core;
 use crate::protocol::influxdb::continuous::{ContinuousMetrics, ContinuousQueries};
+use crate::protocol::influxdb::debug::Inside;
 use crate::query::{QueryEngine, QueryError};
 use crate::storage::damage::DamagedSegments;
 use crate::storage::fs::{FileSystem, create_dir_durably};
@@ -43,7 +44,10 @@ use crate::storage::read_only::ReadOnlyStore;
 use crate::storage::wire::WireMetrics;
 
 use live::LiveTables;
-use options::{catalog_options, compaction_options, flush_options, ingest_limits, query_options, store_options};
+use options::{
+    about, catalog_options, compaction_options, flush_options, influxdb_limits, ingest_limits, query_options,
+    store_options,
+};
 
 /// What a gateway is handed instead of reaching for it.
 #[derive(Clone)]
@@ -292,7 +296,13 @@ fn open_core(
     let queries = Arc::new(QueryEngine::new(options, store, live.clone(), live, damaged, &with.registry)?);
     let uids = Arc::new(Uids::new(catalog.clone()));
     let auth = Arc::new(access::authenticator(settings)?);
-    Ok((Core { ingest, catalog, queries, uids, auth, flusher: None, runtime: with.runtime }, temp_dir))
+    let influxdb = Arc::new(Inside {
+        about: about(settings, (ingest.clock)()),
+        registry: with.registry.clone(),
+        tracker: Arc::default(),
+        limits: influxdb_limits(settings),
+    });
+    Ok((Core { ingest, catalog, queries, uids, auth, influxdb, flusher: None, runtime: with.runtime }, temp_dir))
 }
 
 /// Recovers the log into the buffer: all rows but those that segments hold already.

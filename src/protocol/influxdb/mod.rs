@@ -9,6 +9,8 @@ mod authorization;
 mod bind;
 pub mod continuous;
 mod credentials;
+pub mod debug;
+pub mod diagnostics;
 pub mod error;
 pub mod headers;
 mod into;
@@ -16,6 +18,10 @@ mod ping;
 mod query;
 mod refusal;
 mod statements;
+mod statistics;
+pub mod tracker;
+mod v2;
+mod v3;
 mod write;
 
 use actix_web::http::{Method, StatusCode, header};
@@ -29,7 +35,20 @@ use crate::protocol::routes::{READS, Routes};
 use headers::RequestId;
 
 /// Paths that this protocol serves on every listener.
-pub const PATHS: &[&str] = &["/ping", "/status", "/query", "/write", "/api/v2/write"];
+pub const PATHS: &[&str] = &[
+    "/ping",
+    "/status",
+    "/query",
+    "/write",
+    "/api/v2/write",
+    "/debug/vars",
+    "/debug/requests",
+    v2::PATHS[0],
+    v2::PATHS[1],
+    v3::PATHS[0],
+    v3::PATHS[1],
+    v3::PATHS[2],
+];
 
 const ALLOWED_METHODS: &str = "DELETE, GET, OPTIONS, POST, PUT";
 const ALLOWED_HEADERS: &str =
@@ -43,6 +62,13 @@ pub fn routes(routes: &mut Routes<'_>) {
         .checked(&[Method::GET, Method::POST], "/query", query::query)
         .checked(&[Method::POST], "/write", write::write)
         .checked(&[Method::POST], "/api/v2/write", write::write_v2);
+    routes.checked(&[Method::GET], "/debug/vars", debug::vars).checked(
+        &[Method::GET],
+        "/debug/requests",
+        debug::requests,
+    );
+    v2::routes(routes);
+    v3::routes(routes);
     for path in PATHS {
         routes.open(&[Method::OPTIONS], path, preflight);
     }
@@ -83,6 +109,11 @@ fn stamped(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
         }
     }
     response
+}
+
+/// The address that a request came from.
+fn peer(request: &HttpRequest) -> Option<std::net::IpAddr> {
+    request.peer_addr().map(|address| address.ip())
 }
 
 fn is_get(request: &HttpRequest) -> bool {

@@ -14,7 +14,8 @@ use crate::protocol::encoding::{Compressor, Encoding, Preference, choose};
 use crate::protocol::params::Params;
 use crate::protocol::streaming::{self, Gone, Pieces};
 use crate::protocol::{Core, Gate, RequestLimits};
-use crate::query::influxql::answer::{Division, SeriesPiece, SeriesStream};
+use crate::query::QueryError;
+use crate::query::influxql::answer::{Division, SeriesPiece, SeriesStream, StatementError};
 use crate::query::influxql::{self, Query};
 use crate::query::running::Ticket;
 
@@ -22,7 +23,8 @@ use super::answer::{AnswerWriter, Documents, EncodeError, Epoch, Flow, Form};
 use super::credentials::{self, Door};
 use super::error::WireError;
 use super::statements::{self, Request};
-use super::{accept, authorization, bind, is_get, stamped};
+use super::tracker::Sent;
+use super::{accept, authorization, bind, is_get, peer, stamped};
 
 /// Rows of a document of a chunked answer.
 const CHUNK_ROWS: usize = 10_000;
@@ -52,6 +54,7 @@ pub(super) async fn query(
     let answered = async {
         let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
         let principal = credentials::principal(core, &request, &params, Door::V1).await?;
+        core.influxdb.tracker.note(&principal, peer(&request), Sent::Query);
         let body = read_form(&request, payload, &limits).await?;
         let question = Question::read(core, principal, &Arguments { url: &params, body: &body }, is_get(&request))?;
         if question.is_async {
@@ -131,7 +134,7 @@ impl Question {
                 let rows = arguments.text("chunk_size").parse().ok().filter(|&rows| rows > 0);
                 Documents::Many { rows: rows.unwrap_or(CHUNK_ROWS) }
             }
-            _ => Documents::One { rows_max: None },
+            _ => Documents::One { rows_max: core.influxdb.limits.rows_max },
         };
         let request = Request {
             tenant: DEFAULT_TENANT,
@@ -196,6 +199,21 @@ async fn respond(
     answer.respond(response).await
 }
 
+/// A failed statement as the server says it.
+fn in_words(error: &StatementError) -> String {
+    match error {
+        StatementError::Query(error) => query_in_words(error),
+        error => error.to_string(),
+    }
+}
+
+fn query_in_words(error: &QueryError) -> String {
+    match error {
+        QueryError::Timeout { .. } => "query-timeout limit exceeded".to_string(),
+        error => error.to_string(),
+    }
+}
+
 const INTERRUPTED: &str = "query interrupted";
 const NOT_EXECUTED: &str = "not executed";
 
@@ -211,13 +229,20 @@ async fn run(core: Core, question: Question, mut sink: Sink) -> Result<Bytes, Wi
 
 /// After the first statement that fails the others are told that they were not run.
 async fn run_all(core: &Core, question: &Question, sink: &mut Sink) -> Result<(), Broken> {
+    let running = core.queries.running_queries.list().len();
     let ticket = question.register(core);
     let mut failed = false;
+    if let Some(max) = core.influxdb.limits.queries_max.filter(|&max| running >= max) {
+        sink.writer.begin_statement(0, Vec::new(), Division::BySeries, None);
+        let text = format!("max-concurrent-queries limit exceeded({running}, {max})");
+        let _ = sink.writer.end_statement(Some(&text));
+        return Ok(());
+    }
     for (id, statement) in question.query.statements.iter().enumerate() {
         let answer = match failed {
             true => Err(NOT_EXECUTED.to_string()),
             false => tokio::select! {
-                answer = statements::execute(core, &question.request, statement) => answer.map_err(|e| e.to_string()),
+                answer = statements::execute(core, &question.request, statement) => answer.map_err(|error| in_words(&error)),
                 () = ticket.killed() => Err(INTERRUPTED.to_string()),
             },
         };
@@ -276,7 +301,7 @@ impl Sink {
             };
             match piece {
                 None => break None,
-                Some(Err(error)) => break Some(error.to_string()),
+                Some(Err(error)) => break Some(query_in_words(&error)),
                 Some(Ok(piece)) => match self.piece(&piece).await? {
                     Flow::GoOn => {}
                     Flow::Full => break None,

@@ -50,7 +50,7 @@ pub(super) fn partial_write(bad_lines: &BadLines, rejected: &Rejected, parsed: u
     Some(WireError::new(Kind::Invalid, if parsed == 0 { text } else { format!("partial write: {text} dropped=0") }))
 }
 
-fn sentence(rejection: &Rejection) -> String {
+pub(super) fn sentence(rejection: &Rejection) -> String {
     match rejection {
         Rejection::FieldType { table, field, stored, got } => format!(
             "field type conflict: input field \"{field}\" on measurement \"{table}\" is type {got}, already exists as type {stored}"

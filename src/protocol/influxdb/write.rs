@@ -14,7 +14,8 @@ use crate::protocol::{Core, Gate, RequestLimits};
 
 use super::credentials::{self, Door};
 use super::error::WireError;
-use super::{accept, authorization, refusal, stamped};
+use super::tracker::Sent;
+use super::{accept, authorization, peer, refusal, stamped};
 
 pub(super) const RULES: Rules = Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true };
 
@@ -35,6 +36,7 @@ pub(super) async fn write(
     let written = async {
         let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
         let principal = credentials::principal(core, &request, &params, Door::V1).await?;
+        core.influxdb.tracker.note(&principal, peer(&request), Sent::Write);
         let precision = precision(params.text("precision"))?;
         let database = params.text("db");
         if database.is_empty() {
@@ -62,6 +64,7 @@ pub(super) async fn write_v2(
     let written = async {
         let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
         let principal = credentials::principal(core, &request, &params, Door::V2).await?;
+        core.influxdb.tracker.note(&principal, peer(&request), Sent::Write);
         let precision = precision_v2(params.text("precision"))?;
         let (database, policy) = split_bucket(params.text("bucket"))?;
         let write = Write { database, policy, precision, consistency_is_known: true };
@@ -147,7 +150,7 @@ fn precision_v2(text: &str) -> Result<Precision, WireError> {
 }
 
 /// `db` or `db/policy`.
-fn split_bucket(bucket: &str) -> Result<(&str, &str), WireError> {
+pub(super) fn split_bucket(bucket: &str) -> Result<(&str, &str), WireError> {
     let refuse = |why: &str| Err(WireError::new(Kind::Invalid, format!("bucket name {bucket:?} {why}")));
     match bucket.split_once('/') {
         None if bucket.is_empty() => refuse("is missing; it is \"database\" or \"database/retention-policy\""),

@@ -9,11 +9,13 @@ use super::check::time_range;
 use super::expr::{Binary, BinaryOp, Cast, Expr, Literal, Logic, VarRef};
 use super::source::{Measurement, MeasurementName};
 
-/// What a statement wants gone: of the measurements of a database, under each of its policies.
+/// What a statement wants gone: of the measurements of a database, under each of its policies unless it says which.
 #[derive(Debug, Clone, Copy)]
 pub struct Deletion<'a> {
     pub tenant: &'a str,
     pub database: &'a str,
+    /// Only under this policy.
+    pub policy: Option<&'a str>,
     /// All measurements without any.
     pub sources: &'a [Measurement],
     pub condition: Option<&'a Expr>,
@@ -34,8 +36,11 @@ impl Deletion<'_> {
         }
         let (rest, range) = time_range::split(self.condition, &environment)
             .map_err(|error| StatementError::Refused(error.to_string()))?;
+        if let Some(policy) = self.policy.filter(|policy| database.policy(policy).is_none()) {
+            return Err(StatementError::PolicyNotFound(policy.to_string()));
+        }
         let mut deletes = Vec::new();
-        for policy in &database.policies {
+        for policy in database.policies.iter().filter(|policy| self.policy.is_none_or(|only| *only == *policy.name)) {
             for table in state.tables_of(database, &policy.name).filter(|table| self.means(table)) {
                 deletes.push(Delete {
                     table: table.id,

@@ -11,6 +11,8 @@ use crate::ingest::IngestLimits;
 use crate::ingest::compaction::CompactionOptions;
 use crate::ingest::flush::FlushOptions;
 use crate::model::Clock;
+use crate::protocol::influxdb::debug::Limits;
+use crate::protocol::influxdb::diagnostics::About;
 use crate::query::QueryOptions;
 use crate::storage::environment::Environment;
 use crate::storage::open::StoreOptions;
@@ -75,6 +77,7 @@ pub(super) fn query_options(settings: &Settings, temp_dir: PathBuf) -> QueryOpti
         temp_bytes_max: query.temp_bytes_max,
         target_partitions: cores,
         metadata_cache_bytes: settings.cache.metadata_bytes,
+        windows_max: Some(settings.influxdb.max_select_buckets).filter(|&windows| windows > 0),
         ..QueryOptions::default()
     }
 }
@@ -92,10 +95,27 @@ pub(super) fn catalog_options(settings: &Settings, clock: Clock, metrics: Catalo
     }
 }
 
+/// Zero is no limit.
+pub(super) fn influxdb_limits(settings: &Settings) -> Limits {
+    let limit = |number: usize| (number > 0).then_some(number);
+    Limits {
+        rows_max: limit(settings.influxdb.max_row_limit),
+        queries_max: limit(settings.influxdb.max_concurrent_queries),
+    }
+}
+
+/// What people are told about the process: since when it runs, where, and how it is set.
+pub(super) fn about(settings: &Settings, started_ns: i64) -> About {
+    About { started_ns, hostname: hostname(), settings: settings.shown() }
+}
+
 /// Host and process id, for people who look at the list of writers.
 fn process_name() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}:{}", host.trim(), std::process::id())
+    format!("{}:{}", hostname(), std::process::id())
+}
+
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_string()
 }
 
 /// Width of a time window, nanoseconds.

@@ -12,18 +12,18 @@ type Answer = Result<SeriesStream, StatementError>;
 pub(super) async fn delete(core: &Core, request: &Request, delete: &Delete) -> Answer {
     let (sources, condition) = (&*delete.sources, delete.condition.as_ref());
     let database = &request.database;
-    run(core, Deletion { tenant: request.tenant, database, sources, condition, takes_time: true }).await
+    run(core, Deletion { tenant: request.tenant, database, policy: None, sources, condition, takes_time: true }).await
 }
 
 pub(super) async fn drop_series(core: &Core, request: &Request, drop: &DropSeries) -> Answer {
     let (sources, condition) = (&*drop.sources, drop.condition.as_ref());
     let database = &request.database;
-    run(core, Deletion { tenant: request.tenant, database, sources, condition, takes_time: false }).await
+    run(core, Deletion { tenant: request.tenant, database, policy: None, sources, condition, takes_time: false }).await
 }
 
 /// Deletes are recorded for rows in segments, so what is not in one yet goes there first. What is written meanwhile is
 /// written later than the delete.
-async fn run(core: &Core, deletion: Deletion<'_>) -> Answer {
+pub(super) async fn run(core: &Core, deletion: Deletion<'_>) -> Answer {
     let now_ns = (core.ingest.clock)();
     // Before anything is done: the statement may be refused.
     deletion.plan(&core.catalog.state(), now_ns)?;

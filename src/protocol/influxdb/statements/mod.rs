@@ -2,6 +2,7 @@
 
 mod databases;
 mod deletes;
+mod inside;
 mod stored;
 mod users;
 
@@ -9,6 +10,7 @@ use crate::catalog::CatalogError;
 use crate::protocol::Core;
 use crate::protocol::auth::Principal;
 use crate::query::influxql::answer::{Message, SeriesStream, StatementError};
+use crate::query::influxql::deletion::Deletion;
 use crate::query::influxql::plan::execute::Asker;
 use crate::query::influxql::qualify::Defaults;
 use crate::query::influxql::server::{DropShard, KillQuery};
@@ -17,6 +19,11 @@ use crate::query::influxql::show::shards;
 use crate::query::influxql::{Statement, qualify};
 
 use super::into::IngestSink;
+
+/// Removes rows that are there now; what is not in a segment yet goes there first.
+pub(super) async fn delete_rows(core: &Core, deletion: Deletion<'_>) -> Result<SeriesStream, StatementError> {
+    deletes::run(core, deletion).await
+}
 
 /// What a statement means beyond its text.
 #[derive(Debug, Clone)]
@@ -106,6 +113,8 @@ async fn run(core: &Core, request: &Request, statement: &Statement) -> Result<Se
         },
         Statement::KillQuery(kill) => kill_query(core, kill),
         Statement::DropShard(drop) => drop_shard(core, request, drop),
+        Statement::ShowStats(show) => Ok(inside::stats(core, show.module.as_deref())),
+        Statement::ShowDiagnostics(show) => Ok(inside::diagnostics(core, show.module.as_deref())),
         other => Err(StatementError::NotSupported(other.words().to_string())),
     }
 }

@@ -72,13 +72,32 @@ impl QueryEngine {
             target_partitions: None,
         };
         let session = self.session(LANGUAGE, &scope).await?;
-        match plans(&session, asker, select) {
+        let planned = plans(&session, asker, select).and_then(|(query, plans)| {
+            check_windows(&query, self.windows_max())?;
+            Ok((query, plans))
+        });
+        match planned {
             Ok((query, plans)) => Ok((session, query, plans)),
             Err(error) => {
                 session.fail(QueryError::Plan(error.to_string()));
                 Err(error)
             }
         }
+    }
+}
+
+/// Refuses more windows than there may be, in the server's words. It does not count them where nothing bounds them below.
+fn check_windows(query: &Query, windows_max: Option<u64>) -> Result<(), StatementError> {
+    let (Some(max), Some(windows)) = (windows_max, &query.windows) else { return Ok(()) };
+    if query.range.is_unbounded_below() || query.range.start > query.range.end {
+        return Ok(());
+    }
+    let mut clock = windows.clock();
+    let (first, last) = (clock.start(query.range.start), clock.start(query.range.end));
+    let found = (i128::from(last) - i128::from(first)) / i128::from(windows.interval().max(1)) + 1;
+    match found > i128::from(max) {
+        true => Err(StatementError::Refused(format!("max-select-buckets limit exceeded: ({found}/{max})"))),
+        false => Ok(()),
     }
 }
 
