@@ -18,5 +18,6 @@ pub use limit::Limit;
 pub use node::{SeriesOperation, series_plan};
 pub use order::SeriesOrder;
 pub use planner::SeriesQueryPlanner;
+pub(super) use split::{goes_on, series as series_ranges};
 pub use transform::Transform;
 pub use windows::{Clock, TIME_MAX, TIME_MIN, Walk, Windows};

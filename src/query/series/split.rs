@@ -8,7 +8,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
 
 /// Where the series of `rows` lie; one when there are no keys.
-pub(super) fn series(rows: &RecordBatch, keys: &[usize]) -> Result<Vec<Range<usize>>, ArrowError> {
+pub(in crate::query) fn series(rows: &RecordBatch, keys: &[usize]) -> Result<Vec<Range<usize>>, ArrowError> {
     if rows.num_rows() == 0 {
         return Ok(Vec::new());
     }
@@ -20,7 +20,7 @@ pub(super) fn series(rows: &RecordBatch, keys: &[usize]) -> Result<Vec<Range<usi
 }
 
 /// Whether the last row of `before` and the first of `after` (neither empty) are of one series.
-pub(super) fn goes_on(before: &RecordBatch, after: &RecordBatch, keys: &[usize]) -> Result<bool, ArrowError> {
+pub(in crate::query) fn goes_on(before: &RecordBatch, after: &RecordBatch, keys: &[usize]) -> Result<bool, ArrowError> {
     for &key in keys.iter().rev() {
         let compare = make_comparator(before.column(key), after.column(key), SortOptions::default())?;
         if compare(before.num_rows() - 1, 0).is_ne() {

@@ -32,7 +32,15 @@ pub(super) fn assign(expr: &mut Expr, sources: &[Origin]) {
             let kind = type_of_name(&reference.name.0, sources);
             reference.cast = if kind == Type::Tag && wants_field { Some(Cast::Field) } else { cast_of(kind) };
         }
-        Expr::Call(call) => call.args.iter_mut().for_each(|arg| assign(arg, sources)),
+        Expr::Call(call) => {
+            call.args.iter_mut().for_each(|arg| assign(arg, sources));
+            if let Some(Expr::Ref(about)) = call.args.first_mut()
+                && about.cast == Some(Cast::Tag)
+                && sources.iter().any(|source| is_inner_tag(&about.name.0, source))
+            {
+                about.cast = Some(Cast::String);
+            }
+        }
         Expr::Paren(inner) => assign(inner, sources),
         Expr::Binary(binary) => {
             assign(&mut binary.left, sources);
@@ -61,6 +69,11 @@ fn type_in(name: &str, source: &Origin) -> Type {
             if kind == Type::Unknown && is_dimension() { Type::Tag } else { kind }
         }
     }
+}
+
+/// Whether a name is a tag that an inner select hands on: to a call of the outer one that is a text like any other.
+fn is_inner_tag(name: &str, source: &Origin) -> bool {
+    matches!(source, Origin::Query(_)) && type_in(name, source) == Type::Tag
 }
 
 /// What an inner select has under a name: a field, or a tag of its `top`.

@@ -65,6 +65,8 @@ pub struct Fill {
     pub from: Option<i64>,
     /// The time in whose window a series ends (in order of output); with its last row when `None`.
     pub to: Option<i64>,
+    /// Rows of a series that are wanted at most: further windows are not made.
+    pub rows_max: Option<usize>,
     pub rules: Vec<(Column, FillRule)>,
 }
 
@@ -79,6 +81,9 @@ impl fmt::Display for Fill {
         }
         let bound = |time: Option<i64>| time.map_or("data".to_string(), |time| time.to_string());
         write!(f, ", from={}, to={}", bound(self.from), bound(self.to))?;
+        if let Some(rows) = self.rows_max {
+            write!(f, ", rows={rows}")?;
+        }
         for (column, rule) in &self.rules {
             write!(f, ", {}={rule}", column.name())?;
         }

@@ -21,6 +21,8 @@ pub(super) struct FillRun {
     /// The first and the last window, where there are bounds.
     from: Option<i64>,
     to: Option<i64>,
+    /// Rows of each series at most.
+    rows_max: usize,
     order: Positions,
     /// The columns that are filled, by position.
     columns: Vec<(usize, FilledColumn)>,
@@ -40,6 +42,8 @@ struct Place {
     first: u32,
     row: u32,
     end: u32,
+    /// Rows made of the series so far.
+    made: usize,
 }
 
 impl FillRun {
@@ -54,6 +58,7 @@ impl FillRun {
             from: fill.from.map(|time| clock.start(time)),
             to: fill.to.map(|time| clock.start(time)),
             clock,
+            rows_max: fill.rows_max.unwrap_or(usize::MAX),
             order: order.clone(),
             columns: rules.iter().enumerate().filter_map(filled).collect(),
             output: output.clone(),
@@ -84,7 +89,7 @@ impl FillRun {
         let times = work.rows.column(self.order.time).as_primitive::<TimestampNanosecondType>();
         let first = self.from.unwrap_or_else(|| self.clock.start(times.value(range.start)));
         let (row, end) = (range.start as u32, range.end as u32);
-        self.at = Some(Place { walk: self.clock.clone().walk(first), first: row, row, end });
+        self.at = Some(Place { walk: self.clock.clone().walk(first), first: row, row, end, made: 0 });
         true
     }
 
@@ -95,6 +100,9 @@ impl FillRun {
         let descending = self.order.time_descending;
         let open = (self.from.is_some(), self.to.is_some());
         while self.times.len() < self.batch_rows {
+            if place.made >= self.rows_max {
+                return false;
+            }
             let window = place.walk.start();
             let row = (place.row < place.end).then(|| times.value(place.row as usize));
             let made = match (row, window) {
@@ -121,6 +129,7 @@ impl FillRun {
             }
             self.times.push(time);
             self.keys.push(place.first);
+            place.made += 1;
             place.row += u32::from(!made);
             if descending { place.walk.backward() } else { place.walk.forward() }
         }

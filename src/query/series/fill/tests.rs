@@ -79,7 +79,8 @@ async fn check(rows: &[Row], kind: FillRule, descending: bool, expected: &[Row])
     let (from, to) = if descending { (49, 0) } else { (0, 49) };
     let windows = Windows::new(10, 0, None).unwrap();
     for batch_rows in [1, 2, 7, 8192] {
-        let fill_to = Fill { windows: windows.clone(), from: Some(from), to: Some(to), rules: rule(&kind) };
+        let fill_to =
+            Fill { windows: windows.clone(), from: Some(from), to: Some(to), rows_max: None, rules: rule(&kind) };
         let filled = fill(rows, fill_to, descending, batch_rows).await;
         assert_eq!(filled, expected, "{kind}, descending {descending}, batches of {batch_rows}");
     }
@@ -200,6 +201,7 @@ async fn without_a_bound_each_column_is_filled_where_it_has_values() {
         windows: Windows::new(10, 0, None).unwrap(),
         from,
         to,
+        rows_max: None,
         rules: rule(&FillRule::number(0.0, &DataType::Float64)),
     };
     let ascending = [
@@ -229,6 +231,7 @@ async fn where_clocks_go_forward_an_offset_makes_a_row_too_many() {
         windows: Windows::new(24 * HOUR, 6 * HOUR, Some(chrono_tz::Europe::Berlin)).unwrap(),
         from: Some(at(24)),
         to: Some(at(96) - 1),
+        rows_max: None,
         rules: rule(&FillRule::number(0.0, &DataType::Float64)),
     };
     let filled = fill(&rows, spec, false, 100).await;
@@ -259,6 +262,7 @@ async fn a_plan_says_how_it_fills_and_sorts_only_what_is_not_sorted() {
         windows: Windows::new(10, 3, Some(chrono_tz::Europe::Berlin)).unwrap(),
         from: Some(0),
         to: None,
+        rows_max: Some(7),
         rules: vec![(Column::new(Some("m"), "v"), FillRule::Previous)],
     };
     let plan = series_plan(input, order, SeriesOperation::Fill(fill)).unwrap();
@@ -269,7 +273,7 @@ async fn a_plan_says_how_it_fills_and_sorts_only_what_is_not_sorted() {
     assert!(logical.to_string().contains("TableScan: m projection=[h, time, v]"), "{logical}");
     let physical = state.create_physical_plan(&plan).await.unwrap();
     let text = datafusion::physical_plan::displayable(physical.as_ref()).indent(true).to_string();
-    assert!(text.contains("FillExec: window=10ns+3ns in Europe/Berlin, from=0, to=data, v=previous"), "{text}");
+    assert!(text.contains("FillExec: window=10ns+3ns in Europe/Berlin, from=0, to=data, rows=7, v=previous"), "{text}");
     assert!(!text.contains("SortExec"), "{text}");
     assert_eq!(collect(physical, context.task_ctx()).await.unwrap().len(), 0);
 }
@@ -303,6 +307,7 @@ proptest! {
         descending: bool,
         batch_rows in 1usize..9,
         kind in 0usize..4,
+        rows_max in proptest::option::of(0usize..8),
     ) {
         let kind = [FillRule::Null, FillRule::number(7.0, &DataType::Int64), FillRule::Previous, FillRule::Linear][kind].clone();
         let mut rows: Vec<Row> = Vec::new();
@@ -319,7 +324,7 @@ proptest! {
             let present = |window: &usize| values[*window].is_some() || window.is_multiple_of(2);
             rows.extend((0..6).filter(present).map(|window| (name, at(window), None, values[window])));
             let filled = plainly(values, &kind, descending);
-            expected.extend(filled.into_iter().enumerate().map(|(place, value)| {
+            expected.extend(filled.into_iter().enumerate().take(rows_max.unwrap_or(usize::MAX)).map(|(place, value)| {
                 (name, at(if descending { 5 - place } else { place }), None, value)
             }));
         }
@@ -328,6 +333,7 @@ proptest! {
             windows: Windows::new(10, 0, None).unwrap(),
             from: Some(from),
             to: Some(to),
+            rows_max,
             rules: vec![(Column::new(Some("m"), "i"), kind)],
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
