@@ -9,6 +9,7 @@ mod chain;
 mod clusters;
 mod columns;
 mod deleted;
+mod edges;
 pub mod error;
 pub mod fold;
 pub mod footers;

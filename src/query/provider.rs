@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use datafusion::arrow::array::Array;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
@@ -12,7 +13,10 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::catalog::Table;
+use crate::storage::segment::Segment;
 
+use super::columns::adapt_rows;
+use super::edges::{Edge, EdgeRows, SeriesStarts};
 use super::scan::Scan;
 use super::source::{Snapshot, Tables, Unflushed};
 
@@ -22,6 +26,7 @@ pub(super) struct Sources {
     pub tables: Arc<dyn Tables>,
     pub unflushed: Arc<dyn Unflushed>,
     pub readers: Arc<dyn ParquetFileReaderFactory>,
+    pub starts: SeriesStarts,
 }
 
 /// Live rows and segments of one table. All scans of one provider see one moment, that of the first.
@@ -31,16 +36,42 @@ pub(super) struct TableRows {
     schema: SchemaRef,
     sources: Sources,
     snapshot: OnceLock<Snapshot>,
+    edge: Option<Edge>,
 }
 
 impl TableRows {
     pub(super) fn new(table: Arc<Table>, sources: Sources) -> Self {
-        TableRows { schema: table.schema.sql_schema(), table, sources, snapshot: OnceLock::new() }
+        TableRows { schema: table.schema.sql_schema(), table, sources, snapshot: OnceLock::new(), edge: None }
     }
 
     /// Some of a table's rows: those of `part`.
     pub(super) fn of_part(table: Arc<Table>, sources: Sources, part: Snapshot) -> Self {
-        TableRows { schema: table.schema.sql_schema(), table, sources, snapshot: OnceLock::from(part) }
+        TableRows { schema: table.schema.sql_schema(), table, sources, snapshot: OnceLock::from(part), edge: None }
+    }
+
+    /// Scans may leave out rows that are at no such edge of their series. The asker knows that they do not matter:
+    /// filters are about tags and time only, and the edge's time is that of the filter.
+    pub(super) fn with_edge(self, edge: Edge) -> Self {
+        TableRows { edge: Some(edge), ..self }
+    }
+
+    /// Whether a column (by its position in the SQL schema) has a value in every row there is: then no one need look.
+    pub(super) fn is_complete(&self, position: usize) -> Result<bool> {
+        let snapshot = self.snapshot()?;
+        let Some(column) = position.checked_sub(1).and_then(|at| self.table.schema.columns.get(at)) else {
+            return Ok(true); // time
+        };
+        let holds = |segment: &Arc<Segment>| segment.columns.iter().any(|c| c.id == column.id && c.nulls == 0);
+        if !snapshot.segments().iter().all(holds) {
+            return Ok(false);
+        }
+        let alone: SchemaRef = Arc::new(self.schema.project(&[position])?);
+        for rows in &snapshot.live {
+            if adapt_rows(rows, &alone)?.column(0).null_count() > 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn snapshot(&self) -> Result<&Snapshot> {
@@ -74,7 +105,7 @@ impl TableProvider for TableRows {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let scan = Scan {
+        let mut scan = Scan {
             session,
             readers: &self.sources.readers,
             snapshot: self.snapshot()?,
@@ -83,7 +114,11 @@ impl TableProvider for TableRows {
             filters,
             projection: projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect()),
             limit: limit.filter(|_| filters.is_empty()),
+            edges: EdgeRows::default(),
         };
+        if let Some(edge) = self.edge {
+            scan.edges = scan.edge_rows(edge, &self.sources.starts).await?;
+        }
         scan.plan()
     }
 }

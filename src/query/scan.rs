@@ -5,6 +5,8 @@
 //! they are, and by fields only where there is no merge: dropping the segment with the newest value would let an older
 //! value answer.
 
+mod edge_rows;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -40,6 +42,7 @@ use super::chain::ChainExec;
 use super::clusters::{Cluster, clusters, distribute};
 use super::columns::{ByColumnId, adapt_rows, file_schema};
 use super::deleted::without_deleted;
+use super::edges::EdgeRows;
 use super::live::{Folding, LiveRowsExec, apply};
 use super::merge::{RowMergeExec, key_order};
 use super::readers::SegmentFile;
@@ -70,6 +73,8 @@ pub(super) struct Scan<'a> {
     pub projection: Vec<usize>,
     /// Rows enough for the asker; set only when no filter is left above.
     pub limit: Option<usize>,
+    /// Of these segments only some rows are read.
+    pub edges: EdgeRows,
 }
 
 impl Scan<'_> {
@@ -206,7 +211,7 @@ impl Scan<'_> {
         let mut files: Vec<Vec<PartitionedFile>> = vec![Vec::new(); groups];
         let mut all = Vec::with_capacity(segments.len());
         for (i, segment) in segments.iter().enumerate() {
-            let statistics = Arc::new(segment_statistics(segment, self.table));
+            let statistics = Arc::new(self.statistics(segment));
             files[i % groups].push(self.file(segment)?.with_statistics(statistics.clone()));
             all.push(statistics);
         }
@@ -287,7 +292,7 @@ impl Scan<'_> {
             let file = self
                 .file(segment)?
                 .with_partition_values(vec![ScalarValue::UInt64(Some(*place))])
-                .with_statistics(Arc::new(segment_statistics(segment, self.table)))
+                .with_statistics(Arc::new(self.statistics(segment)))
                 .with_ordering(order.clone());
             groups.push(FileGroup::new(vec![file]));
         }
@@ -313,6 +318,12 @@ impl Scan<'_> {
         Arc::new(ParquetSource::new(table_schema).with_parquet_file_reader_factory(self.readers.clone()))
     }
 
+    /// Exact, unless not all of its rows are read.
+    fn statistics(&self, segment: &Segment) -> Statistics {
+        let statistics = segment_statistics(segment, self.table);
+        if self.edges.selection(segment).is_some() { statistics.to_inexact() } else { statistics }
+    }
+
     fn file(&self, segment: &Arc<Segment>) -> Result<PartitionedFile> {
         let location = Path::parse(&segment.path).map_err(|e| DataFusionError::External(Box::new(e)))?;
         let meta = ObjectMeta {
@@ -323,6 +334,10 @@ impl Scan<'_> {
             version: None,
         };
         let file = PartitionedFile::new_from_meta(meta).with_extension(SegmentFile::new(segment.clone()));
+        let file = match self.edges.selection(segment) {
+            Some(rows) => file.with_extension(rows),
+            None => file,
+        };
         let table = self.snapshot.table.as_ref().map_or(self.table, |table| &table.schema);
         Ok(match file_schema(segment, table) {
             Some(schema) => file.with_arrow_schema(schema),

@@ -26,6 +26,7 @@ use crate::catalog::{CatalogState, Table};
 use crate::storage::damage::DamagedSegments;
 
 use super::answer::{RowStream, Running};
+use super::edges::SeriesStarts;
 use super::error::QueryError;
 use super::footers::FooterCache;
 use super::functions::{self, ValueMemory, rows_beside_constants};
@@ -45,6 +46,9 @@ pub const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// What the lists of segments' series may take.
 const SERIES_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What the places of series in segments may take.
+const STARTS_CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Limits of all queries.
 #[derive(Debug, Clone)]
@@ -149,6 +153,7 @@ impl QueryEngine {
                 readers: Arc::new(SegmentReaders { store, footers, damaged, tables: tables.clone() }),
                 tables,
                 unflushed,
+                starts: SeriesStarts::new(STARTS_CACHE_BYTES),
             },
             options,
             runtime,
@@ -361,7 +366,12 @@ impl QuerySession {
 
     /// A table of the session's version of the catalog, for a plan to read.
     pub(super) fn table(&self, table: &Arc<Table>) -> Arc<dyn TableSource> {
-        provider_as_source(Arc::new(TableRows::new(table.clone(), self.sources.clone())))
+        provider_as_source(Arc::new(self.table_rows(table)))
+    }
+
+    /// The same, for who wants to know more of it before.
+    pub(super) fn table_rows(&self, table: &Arc<Table>) -> TableRows {
+        TableRows::new(table.clone(), self.sources.clone())
     }
 
     /// Does a part of the work under the query's time limit.

@@ -322,7 +322,7 @@ const HARMLESS: &str = "
     input_file_name isnan iszero lcm least left levenshtein ln log log10 log2 lower ltrim make_date make_time
     map_entries map_extract map_keys map_values named_struct nanvl now nullif nvl nvl2 octet_length pi power
     radians random regexp_count regexp_instr regexp_like reverse right round rtrim signum sin sinh split_part
-    sqrt starts_with strpos struct substr substr_index tan tanh to_date to_hex to_local_time to_time
+    sqrt starts_with strpos struct substr substr_index tag_text tan tanh to_date to_hex to_local_time to_time
     to_timestamp to_timestamp_micros to_timestamp_millis to_timestamp_nanos to_timestamp_seconds to_unixtime
     trunc try_cast_to_type union_extract union_tag upper uuid version window_start with_metadata wrapping_abs
 ";

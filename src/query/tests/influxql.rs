@@ -56,11 +56,10 @@ async fn world() -> World {
 }
 
 /// A line a row: the series, the time, the values; `-` for null.
-async fn ask(world: &World, text: &str) -> Result<Vec<String>, StatementError> {
+pub(super) async fn ask(world: &World, text: &str) -> Result<Vec<String>, StatementError> {
     let query = parse(text).unwrap();
     let [Statement::Select(select)] = &query.statements[..] else { panic!("{text} is no SELECT") };
-    let asker = Asker { tenant: TENANT.to_string(), database: Some(DATABASE.to_string()), policy: None, now: 80 };
-    let mut pieces = world.engine.select(&asker, select).await?;
+    let mut pieces = world.engine.select(&asker(), select).await?;
     let mut lines = Vec::new();
     while let Some(piece) = pieces.next().await {
         let piece = piece?;
@@ -77,6 +76,10 @@ async fn ask(world: &World, text: &str) -> Result<Vec<String>, StatementError> {
         }
     }
     Ok(lines)
+}
+
+pub(super) fn asker() -> Asker {
+    Asker { tenant: TENANT.to_string(), database: Some(DATABASE.to_string()), policy: None, now: 80 }
 }
 
 #[track_caller]
@@ -168,6 +171,8 @@ async fn windows_without_end_are_not_made_before_they_are_asked_for() {
     let world = world().await;
     let text = "SELECT sum(f) FROM m WHERE time >= 10 AND time < 3600000000000 GROUP BY time(1ns) LIMIT 2";
     check(text, ask(&world, text).await, &["m 10 1.0", "m 11 -"]);
+    let text = "SELECT sum(f) FROM m WHERE time >= 10 AND time < 3600000000000 GROUP BY time(1ns), host LIMIT 2";
+    check(text, ask(&world, text).await, &["m,host=a 10 1.0", "m,host=a 11 -", "m,host=b 10 -", "m,host=b 11 -"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,6 +187,9 @@ async fn inner_selects_have_the_range_and_the_groups_of_the_outer_one() {
         ("SELECT x FROM (SELECT sum(i) AS x FROM m GROUP BY host) WHERE x > 5", &["m 0 13"]),
         ("SELECT f FROM (SELECT f FROM m) WHERE host = 'a'", &[]),
         ("SELECT f FROM (SELECT f, host FROM m) WHERE host = 'a'", &["m 10 1.0", "m 50 -1.5"]),
+        ("SELECT distinct(host) FROM (SELECT f, host FROM m)", &["m 0 a", "m 0 b"]),
+        ("SELECT count(host) FROM (SELECT last(f) FROM m GROUP BY host)", &["m 0 2"]),
+        ("SELECT last(host), f FROM (SELECT f, host FROM m)", &["m 50 a -1.5"]),
     ];
     for (text, expected) in table {
         check(text, ask(&world, text).await, expected);

@@ -1,6 +1,7 @@
 //! Tables made of segments and live rows in every way, asked through the engine.
 
 mod damage;
+mod edges;
 mod functions;
 mod influxql;
 mod limits;

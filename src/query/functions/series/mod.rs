@@ -9,6 +9,7 @@
 //! | median, standard deviation, mode, percentile, distinct, top, bottom, sample | [`collected`] |
 //! | windows of time, also in a time zone | [`window_start`] |
 //! | functions of numbers | [`math_call`] |
+//! | tags as texts | [`tag_text`] |
 //! | what needs rows in order of time (derivative, moving average, integral, …) | `query::series::Transform` |
 //!
 //! Rows whose value is null take no part in anything here. NaN is a value; who shows it as null does so at the door.
@@ -23,6 +24,7 @@ mod selector;
 mod single;
 mod sorting;
 mod statistics;
+mod text;
 mod window;
 
 #[cfg(test)]
@@ -39,6 +41,7 @@ pub use collected::Kind;
 pub use kernels::{Calculation, Given, Kernel, Progress, Smoothing, Warmup};
 pub use math::{math_call, mean_of_integers};
 pub use selector::Choice;
+pub use text::tag_text;
 pub use window::window_start;
 
 /// `(value, time, …)` → Struct{`value`, `time`, `aux_0`, …}; the types of further columns stay as they are.
@@ -60,6 +63,7 @@ pub(super) fn register(state: &mut SessionState) -> Result<()> {
         state.register_udaf(collected(kind))?;
     }
     state.register_udf(Arc::new(window::WindowStart::new().into()))?;
+    state.register_udf(Arc::new(text::TagText::new().into()))?;
     state.register_udf(Arc::new(math::WrappingAbs::new().into()))?;
     Ok(())
 }

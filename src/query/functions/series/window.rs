@@ -70,8 +70,17 @@ impl ScalarUDFImpl for WindowStart {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let Some((time, constants)) = args.args.split_first() else { return plan_err!("window_start takes a time") };
-        let mut clock = windows(constants)?.clock();
-        let mut start = |time: i64| clock.start(time);
+        let windows = windows(constants)?;
+        let (in_zone, mut clock) = (windows.zone().is_some(), windows.clock());
+        let mut held = 0..0;
+        let mut start = |time: i64| {
+            // Neighbours are mostly of one window; where clocks change, windows may overlap.
+            if in_zone || !held.contains(&time) {
+                let (from, to) = clock.window(time);
+                held = from..to;
+            }
+            held.start
+        };
         Ok(match time {
             ColumnarValue::Scalar(ScalarValue::TimestampNanosecond(time, _)) => {
                 ColumnarValue::Scalar(ScalarValue::TimestampNanosecond(time.map(start), None))

@@ -16,12 +16,13 @@ use crate::query::influxql::expr::VarRef;
 use crate::query::influxql::select::Fill;
 use crate::query::series::{Fill as Windowed, FillRule, SeriesOperation, Windows, series_plan};
 
+use super::ahead::WantedEdge;
 use super::calls::{Aggregate, Function, Planned};
 use super::fields::Parts;
 use super::read::{Read, Wanted, planning};
 use super::resolve::Query;
 use super::rows::{TIME, call_column, column, timestamp, value_column};
-use super::select::{Planner, series_order};
+use super::select::{Planner, series_order, wanted_rows};
 use super::sequence::over_windows;
 use super::types::Type;
 use super::typing::type_of_ref;
@@ -64,7 +65,8 @@ impl Planner<'_> {
         let drivers = drivers(calls, &refs);
         let wanted =
             Wanted { query, refs: &refs, drivers: &drivers, drivers_decide_inner: true, range: query.read_range() };
-        let Some(read) = wanted.read(self.sources(query)?)? else { return Ok(None) };
+        let edge = WantedEdge::of_calls(query, calls);
+        let Some(read) = wanted.read(self.sources_at(query, edge.as_ref())?)? else { return Ok(None) };
         let plan = || {
             let grouped = grouped(query, parts, calls, &refs, read)?;
             over_windows(query, parts, calls, filled(query, parts, calls, grouped)?)
@@ -282,6 +284,13 @@ fn with_windows(
     }
     let beside = if query.fill == Fill::Previous { FillRule::Previous } else { FillRule::Null };
     rules.extend((0..parts.refs.len()).map(|i| (Column::new_unqualified(value_column(i)), beside.clone())));
-    let fill = Windowed { windows: windows.clone(), from, to, rules };
+    // LIMIT alone may ask for few of very many windows. What is computed over windows needs them all.
+    let is_over_windows = calls.iter().any(|call| matches!(call.function, Function::OverWindows(..)));
+    let has_other_calls = parts.calls.len() > calls.len();
+    let rows_max = match wanted_rows(query) {
+        (offset, Some(limit)) if !is_over_windows && !has_other_calls => Some(offset.saturating_add(limit)),
+        _ => None,
+    };
+    let fill = Windowed { windows: windows.clone(), from, to, rows_max, rules };
     series_plan(read.plan.clone(), series_order(&read.keys, query.direction), SeriesOperation::Fill(fill))
 }

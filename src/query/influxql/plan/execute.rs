@@ -19,6 +19,9 @@ use super::resolve::{Origin, Query, Scope, resolve};
 use super::rows::{NAME, TIME, column, field_column, tag_column};
 use super::select::{Planner, Selected};
 
+/// Selects of more measurements do not look at them while they are planned.
+const MEASUREMENTS_AHEAD: usize = 8;
+
 /// The `language` label of our metrics.
 const LANGUAGE: &str = "influxql";
 
@@ -113,9 +116,11 @@ fn plans(session: &QuerySession, asker: &Asker, select: &Select) -> Result<(Quer
         now: asker.now,
     };
     let query = resolve(select, &scope)?;
-    let planner = Planner { session, seed: asker.now as u64 };
+    let parts = by_measurement(&query);
+    let looks_ahead = parts.len() <= MEASUREMENTS_AHEAD;
+    let planner = Planner { session, seed: asker.now as u64, looks_ahead };
     let mut plans = Vec::new();
-    for part in by_measurement(&query) {
+    for part in parts {
         let selected = planner.statement(&part)?;
         plans.extend(selected.map(|selected| answer(&part, selected)).transpose()?);
     }
@@ -199,6 +204,11 @@ impl Cutter {
 }
 
 fn text_at(array: &ArrayRef, row: usize) -> &str {
-    let texts = array.as_string::<i32>();
-    if texts.is_null(row) { "" } else { texts.value(row) }
+    if array.is_null(row) {
+        return "";
+    }
+    match array.as_string_view_opt() {
+        Some(texts) => texts.value(row),
+        None => array.as_string::<i32>().value(row),
+    }
 }

@@ -17,6 +17,7 @@
 //! | [`execute`], [`into`] | running it all, writing what comes out |
 
 mod aggregate;
+mod ahead;
 mod calls;
 mod condition;
 pub mod execute;

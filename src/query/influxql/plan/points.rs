@@ -4,7 +4,7 @@ use datafusion::common::Result;
 use datafusion::functions::core::expr_fn::get_field;
 use datafusion::logical_expr::{Expr as Plan, LogicalPlanBuilder, cast, lit};
 
-use crate::query::functions::series::{Choice, Kind, collected, selector, window_start};
+use crate::query::functions::series::{Choice, Kind, collected, selector, tag_text, window_start};
 use crate::query::influxql::answer::StatementError;
 use crate::query::influxql::clauses::{Direction, Page};
 use crate::query::influxql::expr::VarRef;
@@ -16,7 +16,7 @@ use super::calls::{Planned, Several};
 use super::fields::{Parts, filler};
 use super::read::{Read, Wanted, planning};
 use super::resolve::{Query, top_tags};
-use super::rows::{TIME, call_column, column, order_column, rank_column, tag_text, timestamp, value_column};
+use super::rows::{TIME, call_column, column, order_column, rank_column, timestamp, value_column};
 use super::select::{Planner, series_order};
 use super::types::Type;
 use super::typing::type_of_ref;

@@ -4,19 +4,23 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::common::Result;
+use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::utils::{conjunction, disjunction};
 use datafusion::logical_expr::{Expr as Plan, LogicalPlan, LogicalPlanBuilder, lit};
 
 use crate::catalog::Table;
+use crate::model::ColumnKind;
+use crate::query::functions::series::tag_text;
 use crate::query::influxql::answer::StatementError;
 use crate::query::influxql::expr::VarRef;
 use crate::query::session::QuerySession;
 
+use super::ahead::{WantedEdge, is_complete};
 use super::condition::condition;
 use super::range::Range;
 use super::resolve::{Origin, Query};
 use super::rows::{
-    Keys, Known, NAME, Rows, TIME, column, is_rank, no_tag, order_column, rank_column, tag_column, tag_text, text_tag,
+    Keys, Known, NAME, Rows, TIME, column, is_rank, no_tag, no_text, order_column, rank_column, tag_column, text_tag,
     timestamp, value_column,
 };
 use super::types::Type;
@@ -47,21 +51,31 @@ pub(super) struct Wanted<'a> {
     pub range: Range,
 }
 
-/// The rows of a table. References to what it lacks are null.
-pub(super) fn table_rows(session: &QuerySession, table: &Arc<Table>) -> Result<Rows> {
-    let plan = LogicalPlanBuilder::scan("rows", session.table(table), None)?.build()?;
-    let known = |column: &crate::model::Column| Known {
-        name: column.name.as_str().into(),
-        column: column.sql_name.clone(),
-        kind: column.field_type.map_or(Type::Tag, Type::from),
-    };
-    Ok(Rows {
-        plan,
-        measurement: Some(table.name.table.clone()),
-        tags: table.schema.tags().map(known).collect(),
-        fields: table.schema.fields().map(known).collect(),
-        order: vec![TIME.to_string()],
-    })
+/// The rows of a table. References to what it lacks are null. `looks_ahead`: its rows are looked at for columns that have
+/// no nulls; then those at `edge` may be read alone.
+pub(super) fn table_rows(
+    session: &QuerySession,
+    table: &Arc<Table>,
+    looks_ahead: bool,
+    edge: Option<&WantedEdge<'_>>,
+) -> Result<Rows> {
+    let mut rows = session.table_rows(table);
+    let (mut tags, mut fields) = (Vec::new(), Vec::new());
+    for (at, column) in table.schema.columns.iter().enumerate() {
+        let known = Known {
+            name: column.name.as_str().into(),
+            column: column.sql_name.clone(),
+            kind: column.field_type.map_or(Type::Tag, Type::from),
+            is_complete: looks_ahead && column.field_type.is_some() && rows.is_complete(at + 1)?,
+        };
+        if column.kind == ColumnKind::Tag { &mut tags } else { &mut fields }.push(known);
+    }
+    if let Some(wanted) = edge.filter(|wanted| wanted.is_enough(&fields)) {
+        rows = rows.with_edge(wanted.edge);
+    }
+    let plan = LogicalPlanBuilder::scan("rows", provider_as_source(Arc::new(rows)), None)?.build()?;
+    let order = vec![TIME.to_string()];
+    Ok(Rows { plan, measurement: Some(table.name.table.clone()), tags, fields, order })
 }
 
 impl Wanted<'_> {
@@ -102,7 +116,8 @@ impl Wanted<'_> {
         if let Some(wanted) = &self.query.condition {
             filters.push(condition(wanted, &|reference| visible_in(reference, &rows, is_table))?);
         }
-        if is_table || self.drivers_decide_inner {
+        let all_have_values = self.drivers.iter().any(|&i| is_complete(&self.refs[i], &rows.fields));
+        if (is_table || self.drivers_decide_inner) && !all_have_values {
             let has_value = self.drivers.iter().map(|&i| values[i].clone().is_not_null());
             filters.push(disjunction(has_value).unwrap_or_else(|| lit(false)));
         }
@@ -113,7 +128,7 @@ impl Wanted<'_> {
         }
         for (i, key) in self.query.dimensions.iter().enumerate() {
             let tag = rows.tag(key).map(|known| column(&known.column));
-            let text = tag.map_or_else(|| lit(""), |tag| if is_table { tag_text(tag) } else { tag });
+            let text = tag.map_or_else(no_text, |tag| if is_table { tag_text(tag) } else { tag });
             columns.push(text.alias(tag_column(i)));
         }
         for (i, name) in order.iter().enumerate().filter(|(_, name)| *name != TIME) {

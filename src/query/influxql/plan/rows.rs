@@ -4,9 +4,8 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, ScalarValue};
-use datafusion::functions::core::expr_fn::{coalesce, nullif};
+use datafusion::functions::core::expr_fn::nullif;
 use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr, cast, lit};
 
 use crate::model::schema::{TIME_COLUMN, tag_type};
@@ -18,7 +17,7 @@ use super::types::Type;
 pub(super) const NAME: &str = "measurement";
 pub(super) const TIME: &str = TIME_COLUMN;
 
-/// A grouped tag, by its place in the dimensions: a text, empty where the tag is absent.
+/// A grouped tag, by its place in the dimensions: a text (Utf8View), empty where the tag is absent.
 pub(super) fn tag_column(i: usize) -> String {
     format!("tag_{i}")
 }
@@ -66,6 +65,8 @@ pub(super) struct Known {
     pub name: Arc<str>,
     pub column: String,
     pub kind: Type,
+    /// Known to have a value in every row.
+    pub is_complete: bool,
 }
 
 /// Rows as a select reads them.
@@ -124,14 +125,14 @@ pub(super) fn no_tag() -> Expr {
     lit(ScalarValue::try_new_null(&tag_type()).unwrap_or(ScalarValue::Null))
 }
 
-/// A tag as a text, empty where it is absent.
-pub(super) fn tag_text(tag: Expr) -> Expr {
-    coalesce(vec![cast(tag, DataType::Utf8), lit("")])
+/// The text of an absent tag, of the type of the others.
+pub(super) fn no_text() -> Expr {
+    lit(ScalarValue::Utf8View(Some(String::new())))
 }
 
 /// The tag that such a text stands for.
 pub(super) fn text_tag(text: Expr) -> Expr {
-    cast(nullif(text, lit("")), tag_type())
+    cast(nullif(text, no_text()), tag_type())
 }
 
 pub(super) fn timestamp(nanoseconds: i64) -> Expr {

@@ -15,6 +15,7 @@ use crate::query::influxql::select::Fill;
 use crate::query::series::{Limit, SeriesOperation, SeriesOrder, series_plan};
 use crate::query::session::QuerySession;
 
+use super::ahead::WantedEdge;
 use super::calls::{Function, Planned, check_types, planned};
 use super::fields::{Parts, filler};
 use super::read::{Read, Wanted, planning, table_rows};
@@ -39,27 +40,39 @@ pub(super) struct Planner<'a> {
     pub session: &'a QuerySession,
     /// What random samples are drawn by.
     pub seed: u64,
+    /// Tables may be looked at while they are planned with, which keeps their live rows until they are read.
+    pub looks_ahead: bool,
 }
 
 impl Planner<'_> {
     /// The rows of a whole statement, in their order. `None` when there cannot be any.
     pub(super) fn statement(&self, query: &Query) -> Result<Option<Selected>, StatementError> {
-        let Some(selected) = self.select(query)? else { return Ok(None) };
+        let Some(selected) = self.select(query, true)? else { return Ok(None) };
         self.in_order(query, selected, series_page(query)).map(Some)
     }
 
-    /// The rows of a select, in no order. `None` when there cannot be any.
-    fn select(&self, query: &Query) -> Result<Option<Selected>, StatementError> {
+    /// The rows of a select, in no order. `None` when there cannot be any. Those that LIMIT leaves out may be missing
+    /// of a statement.
+    fn select(&self, query: &Query, is_statement: bool) -> Result<Option<Selected>, StatementError> {
         let parts = Parts::of(&query.fields);
-        if parts.calls.is_empty() { self.raw(query, &parts) } else { self.calls(query, &parts) }
+        if parts.calls.is_empty() { self.raw(query, &parts, is_statement) } else { self.calls(query, &parts) }
     }
 
-    fn raw(&self, query: &Query, parts: &Parts) -> Result<Option<Selected>, StatementError> {
+    fn raw(&self, query: &Query, parts: &Parts, is_statement: bool) -> Result<Option<Selected>, StatementError> {
         if parts.refs.iter().all(|reference| type_of_ref(reference) == Type::Unknown) {
             return Ok(None);
         }
         let drivers = positions(parts, |kind| kind != Type::Unknown && kind != Type::Tag);
-        let Some(read) = self.read(query, parts, &drivers, false)? else { return Ok(None) };
+        let wanted = Wanted {
+            query,
+            refs: &parts.refs,
+            drivers: &drivers,
+            drivers_decide_inner: false,
+            range: query.read_range(),
+        };
+        let driving = drivers.iter().map(|&i| &parts.refs[i]).collect();
+        let edge = if is_statement { WantedEdge::of_rows(query, driving) } else { None };
+        let Some(read) = wanted.read(self.sources_at(query, edge.as_ref())?)? else { return Ok(None) };
         let plan = with_filled_refs(read.plan.clone(), &read, query, parts)?;
         fields_of(Read { plan, ..read }, parts).map(Some)
     }
@@ -115,23 +128,22 @@ impl Planner<'_> {
         joined(query, parts, calls, reads).map_err(planning)
     }
 
-    /// The rows of all sources with a column for each reference of the fields.
-    fn read(
-        &self,
-        query: &Query,
-        parts: &Parts,
-        drivers: &[usize],
-        drivers_decide_inner: bool,
-    ) -> Result<Option<Read>, StatementError> {
-        let wanted = Wanted { query, refs: &parts.refs, drivers, drivers_decide_inner, range: query.read_range() };
-        wanted.read(self.sources(query)?)
+    pub(super) fn sources<'q>(&self, query: &'q Query) -> Result<Vec<(&'q Origin, Rows)>, StatementError> {
+        self.sources_at(query, None)
     }
 
-    pub(super) fn sources<'q>(&self, query: &'q Query) -> Result<Vec<(&'q Origin, Rows)>, StatementError> {
+    /// The sources of a select; of tables only what is at an edge of series, where that is enough.
+    pub(super) fn sources_at<'q>(
+        &self,
+        query: &'q Query,
+        edge: Option<&WantedEdge<'_>>,
+    ) -> Result<Vec<(&'q Origin, Rows)>, StatementError> {
         let mut sources = Vec::with_capacity(query.sources.len());
         for origin in &query.sources {
             let rows = match origin {
-                Origin::Table(table) => Some(table_rows(self.session, table).map_err(planning)?),
+                Origin::Table(table) => {
+                    Some(table_rows(self.session, table, self.looks_ahead, edge).map_err(planning)?)
+                }
                 Origin::Query(inner) => self.inner_rows(inner, query.dimensions.len())?,
             };
             sources.extend(rows.map(|rows| (origin, rows)));
@@ -141,7 +153,7 @@ impl Planner<'_> {
 
     /// The rows of an inner select as its outer one, which groups by `outer_tags` tags, sees them.
     fn inner_rows(&self, inner: &Query, outer_tags: usize) -> Result<Option<Rows>, StatementError> {
-        let Some(mut selected) = self.select(inner)? else { return Ok(None) };
+        let Some(mut selected) = self.select(inner, false)? else { return Ok(None) };
         if inner.rows != Page::default() {
             let mut limited = inner.clone();
             // Where series of the inner select come mixed, only the storage counts rows, and it gives one more.
@@ -150,7 +162,7 @@ impl Planner<'_> {
             }
             selected = self.in_order(&limited, selected, Page::default())?;
         }
-        let known = |name: &Arc<str>, column: String, kind| Known { name: name.clone(), column, kind };
+        let known = |name: &Arc<str>, column, kind| Known { name: name.clone(), column, kind, is_complete: false };
         let tags = inner.dimensions.iter().enumerate().map(|(i, key)| known(key, tag_column(i), Type::Tag));
         let fields = inner.columns.iter().zip(&selected.kinds).enumerate();
         let tags: Vec<Known> = tags.collect();
