@@ -25,6 +25,9 @@ mod http {
     mod merge;
     mod metrics;
     mod names;
+    mod opentsdb_api;
+    mod opentsdb_put;
+    mod opentsdb_telnet;
     mod query_limits;
     mod read_only;
     mod readiness;

@@ -12,6 +12,7 @@ pub mod format;
 pub mod influxdb;
 pub mod opentsdb;
 pub mod params;
+pub mod peer;
 pub mod request_id;
 pub mod routes;
 pub mod streaming;

@@ -1,24 +1,30 @@
 //! One HTTP server a listener. All serve every protocol's exact routes; they differ in whose answer the rest gets.
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServerHandle, Service, ServiceRequest, ServiceResponse};
+use actix_web::dev::{Extensions, ServerHandle, Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use prometheus::Registry;
+use tokio::net::UnixStream;
 use tracing::{debug, warn};
 
 use crate::config::{Listener, Settings};
+use crate::protocol::opentsdb::telnet::TelnetLimits;
 use crate::protocol::routes::{RouteTable, Routes};
 use crate::protocol::{Gate, RequestLimits, cnosdb, influxdb, opentsdb, request_id};
 
 use super::guard::{self, Guard};
 use super::metrics::HttpMetrics;
+use super::shared_port::{self, PortLimits, SharedPort};
 use super::{health, home, tls};
 
+/// How long points of the line protocol wait for room.
+const TELNET_PATIENCE: Duration = Duration::from_secs(60);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Why a listener does not open.
@@ -35,6 +41,7 @@ pub enum ListenError {
 /// The running listeners.
 pub(super) struct Servers {
     handles: Vec<ServerHandle>,
+    shared_ports: Vec<SharedPort>,
     /// Where each of them listens: the port is the real one, also when the setting left it open.
     pub(super) addresses: Vec<(Listener, SocketAddr)>,
 }
@@ -42,6 +49,7 @@ pub(super) struct Servers {
 impl Servers {
     /// Closes all listeners at once and waits for requests under way.
     pub(super) async fn stop(self) {
+        futures::future::join_all(self.shared_ports.into_iter().map(SharedPort::close)).await;
         futures::future::join_all(self.handles.iter().map(|server| server.stop(true))).await;
     }
 }
@@ -52,12 +60,14 @@ pub(super) fn start(
     gate: Data<Gate>,
     limits: RequestLimits,
     registry: &Registry,
+    runtime: &tokio::runtime::Handle,
 ) -> Result<Servers, ListenError> {
     let metrics = Data::new(HttpMetrics::new(registry)?);
     let (limits, registry) = (Data::new(limits), Data::new(registry.clone()));
     let door = Data::new(opentsdb::Door::new(opentsdb_options(settings)));
-    let mut servers = Servers { handles: Vec::new(), addresses: Vec::new() };
+    let mut servers = Servers { handles: Vec::new(), shared_ports: Vec::new(), addresses: Vec::new() };
     for (listener, address) in settings.listen.on() {
+        let (shared_gate, shared_door) = (gate.clone(), door.clone());
         let (gate, limits, registry, home) = (gate.clone(), limits.clone(), registry.clone(), Data::new(listener));
         let (metrics, door) = (metrics.clone(), door.clone());
         let guard = Data::new(Guard { is_on: settings.auth.enabled, table: table(listener) });
@@ -87,22 +97,43 @@ pub(super) fn start(
             // A client that goes away while its query runs must be noticed.
             .h1_allow_half_closed(false)
             .disable_signals();
+        let refused = |source| ListenError::Bind { listener: listener.as_str(), address: address.to_string(), source };
         let bind = (address.host.as_str(), address.port);
-        let bound = match settings.server.tls_files(listener) {
+        let server = match settings.server.tls_files(listener) {
             Some((certificate, key)) => server.bind_rustls_0_23(bind, tls::server_config(certificate, key)?),
+            // Lines come in the clear only: who wants TLS speaks HTTP.
+            None if listener == Listener::Opentsdb => {
+                let (socket, name) = shared_port::http_socket().map_err(refused)?;
+                let (gate, door) = (shared_gate.into_inner(), shared_door.into_inner());
+                let port =
+                    SharedPort::open(address, name, gate, door, port_limits(settings), runtime).map_err(refused)?;
+                servers.addresses.push((listener, port.address));
+                servers.shared_ports.push(port);
+                let with_peer = |io: &dyn Any, connection: &mut Extensions| {
+                    if let Some(peer) = io.downcast_ref::<UnixStream>().and_then(shared_port::peer_of) {
+                        connection.insert(peer);
+                    }
+                };
+                server.on_connect(with_peer).listen_uds(socket)
+            }
             None => server.bind(bind),
         };
-        let server = bound.map_err(|source| ListenError::Bind {
-            listener: listener.as_str(),
-            address: address.to_string(),
-            source,
-        })?;
-        servers.addresses.extend(server.addrs().first().map(|bound| (listener, *bound)));
+        let server = server.map_err(refused)?;
+        if settings.server.tls_files(listener).is_some() || listener != Listener::Opentsdb {
+            servers.addresses.extend(server.addrs().first().map(|bound| (listener, *bound)));
+        }
         let server = server.run();
         servers.handles.push(server.handle());
         actix_web::rt::spawn(server);
     }
     Ok(servers)
+}
+
+fn port_limits(settings: &Settings) -> PortLimits {
+    let server = &settings.server;
+    let stop = Duration::from_secs(server.shutdown_timeout_secs);
+    let telnet = TelnetLimits { idle: Duration::from_secs(server.client_idle_timeout_secs), patience: TELNET_PATIENCE };
+    PortLimits { connections_max: server.max_connections, telnet, stop }
 }
 
 fn opentsdb_options(settings: &Settings) -> opentsdb::Options {

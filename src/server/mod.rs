@@ -9,6 +9,7 @@ mod home;
 mod listeners;
 pub mod logging;
 mod metrics;
+mod shared_port;
 pub mod tls;
 
 use std::net::SocketAddr;
@@ -80,7 +81,7 @@ pub fn serve(settings: &Settings) -> Result<(), ServeError> {
 
 async fn serve_until_signal(settings: &Settings, with: Surroundings) -> Result<(), ServeError> {
     let gate = Data::new(Gate::default());
-    let servers = listeners::start(settings, gate.clone(), request_limits(settings), &with.registry)?;
+    let servers = listeners::start(settings, gate.clone(), request_limits(settings), &with.registry, &with.runtime)?;
     let mut signals = Signals::new().map_err(ServeError::Runtime)?;
     let runtime = with.runtime.clone();
     let opening = {

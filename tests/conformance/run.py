@@ -104,17 +104,31 @@ def replay(suite, floors, arguments):
     if missing:
         sys.exit(f"conformance: {suite} has no file {', '.join(missing)}")
     files = {file: json.loads(there[file].read_text()) for file in wanted}
-    files = {file: document for file, document in files.items() if runnable(suite, document)}
+    outcome = Outcome(suite, {})
+    groups = {}
+    for file, document in files.items():
+        if runnable(suite, document):
+            groups.setdefault(document.get("config_group", "default"), {})[file] = document
+    for group, members in groups.items():
+        replayed = replay_group(suite, group, members, there, arguments)
+        outcome.ran |= replayed.ran
+        outcome.failed |= replayed.failed
+    return outcome
+
+
+def replay_group(suite, group, files, there, arguments):
+    """Replays files that can share a gateway, against one with the settings they ask for."""
+    suites, home = shared_suites(), HOME[suite]
     wants_auth = any(document.get("server") == "auth" for document in files.values())
-    home = HOME[suite]
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tidegate-conformance-"))
-        gate = stack.enter_context(Gate(listeners=(home,)))
+        gate = stack.enter_context(Gate(listeners=(home,), settings=settings_of(group, files)))
         auth = stack.enter_context(Gate(listeners=(home,), settings=AUTH[suite])) if wants_auth else None
         for file in files:
             (Path(folder) / f"{file}.json").symlink_to(there[file])
         summary = Path(folder) / "summary"
         command = [sys.executable, suites / "run.py", suite, gate.url(home), "--dir", folder, "--json", summary]
+        command += ["--config", group] if group != "default" else []
         command += ["--telnet", f"127.0.0.1:{gate.ports[home]}"] if suite == "opentsdb" else []
         command += ["--auth-url", auth.url(home)] if auth else []
         command += ["--only", arguments.only] if arguments.only else []
@@ -143,9 +157,18 @@ def selected(suite, file, case, only):
     return not only or bool(re.search(only, f"{file}.json:{case}" if suite == "tdengine" else case))
 
 
+def settings_of(group, files):
+    """The gateway's settings for a group of OpenTSDB files; other suites have one group, with the defaults."""
+    named = ("auto_create_metrics", "allow_delete", "cors_domains", "show_stack_trace")
+    asked = {name: value for document in files.values() for name, value in document.get("config", {}).items()}
+    text = lambda value: str(value).lower() if isinstance(value, bool) else value
+    settings = {f"opentsdb.{name}": text(asked[name]) for name in named if name in asked}
+    return {"opentsdb.allow_delete": "true"} | settings if any("config_group" in d for d in files.values()) else settings
+
+
 def runnable(suite, document):
-    """Whether a file runs against a gateway with its default settings, or with those of the suite's AUTH."""
-    return (document.get("server") != "auth" or suite in AUTH) and document.get("config_group", "default") == "default"
+    """Whether a file runs without authentication, or with that of the suite's AUTH."""
+    return document.get("server") != "auth" or suite in AUTH
 
 
 def names(document):

@@ -2,4 +2,5 @@
 
 pub(in crate::protocol) mod calendar;
 pub mod line_protocol;
+pub mod opentsdb;
 pub mod rows;

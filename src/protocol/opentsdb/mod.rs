@@ -12,7 +12,10 @@ mod query;
 mod request;
 mod response;
 mod router;
+mod stats;
+pub mod telnet;
 mod verb;
+mod write;
 
 use actix_web::http::Method;
 use actix_web::web::{Data, Payload};
@@ -22,6 +25,7 @@ use crate::protocol::routes::Routes;
 use crate::protocol::{Gate, RequestLimits};
 
 use router::Path;
+use stats::Stats;
 
 /// Tags that a point may have.
 const TAGS_MAX: usize = 8;
@@ -45,11 +49,12 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Door {
     pub options: Options,
+    stats: Stats,
 }
 
 impl Door {
     pub fn new(options: Options) -> Self {
-        Door { options }
+        Door { options, stats: Stats::default() }
     }
 }
 

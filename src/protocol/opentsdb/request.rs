@@ -99,6 +99,13 @@ impl Call {
         Ok(if self.is_latin1() { bytes.iter().map(|byte| char::from(*byte)).collect::<String>().into() } else { bytes })
     }
 
+    /// The body as text; what is not UTF-8 in it is replaced.
+    pub(super) async fn text(&mut self) -> Result<String, WireError> {
+        let body = self.body().await?;
+        // Taking the bytes over is free where nobody else holds them.
+        String::from_utf8(body.into()).or_else(|error| Ok(String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
     /// The body as JSON; `empty` is the message when there is none.
     pub(super) async fn json<T: DeserializeOwned>(&mut self, empty: &str) -> Result<T, WireError> {
         let body = self.body().await?;

@@ -12,14 +12,16 @@ use super::cors::Origin;
 use super::error::WireError;
 use super::request::{Call, Params};
 use super::response::{Form, finish};
+use super::stats::add;
 use super::verb::Verb;
-use super::{Door, authorization, metadata, query};
+use super::{Door, authorization, metadata, query, write};
 
 /// The newest version of the API.
 const VERSION_MAX: u32 = 1;
 
 /// End points below `/api`.
-const ENDPOINTS: [&str; 6] = ["aggregators", "config", "dropcaches", "query", "status", "version"];
+const ENDPOINTS: [&str; 9] =
+    ["aggregators", "config", "dropcaches", "histogram", "put", "query", "rollup", "status", "version"];
 /// The 1.x paths.
 const LEGACY: [&str; 3] = ["aggregators", "q", "version"];
 
@@ -147,6 +149,7 @@ pub(super) async fn serve(
     door: Data<Door>,
 ) -> HttpResponse {
     let arrival = Arrival::of(&request, &door);
+    add(&door.stats.http_requests, 1);
     let answer = match arrival.admit(&request) {
         Ok(Some(verb)) => match gate.core() {
             Some(core) => {
@@ -165,16 +168,20 @@ pub(super) async fn serve(
         Ok(None) => Ok(HttpResponse::Ok().finish()),
         Err(error) => Err(error),
     };
+    add(&door.stats.http_errors, usize::from(answer.is_err()));
     finish(&request, &door, arrival.form, &arrival.origin, answer)
 }
 
 pub(super) async fn unclaimed(request: HttpRequest, door: Data<Door>, is_known: bool) -> HttpResponse {
     let arrival = Arrival::of(&request, &door);
-    let answer = match arrival.admit(&request) {
-        Ok(Some(verb)) if is_known => Err(WireError::verb_not_permitted(verb)),
-        Ok(Some(_)) => Err(WireError::not_found()),
-        Ok(None) => Ok(HttpResponse::Ok().finish()),
-        Err(error) => Err(error),
+    let answer = match (is_known, Verb::of(request.method())) {
+        // Whatever the path looks like to us, another protocol knows it.
+        (true, Some(verb)) => Err(WireError::verb_not_permitted(verb)),
+        _ => match arrival.admit(&request) {
+            Ok(Some(_)) => Err(WireError::not_found()),
+            Ok(None) => Ok(HttpResponse::Ok().finish()),
+            Err(error) => Err(error),
+        },
     };
     finish(&request, &door, arrival.form, &arrival.origin, answer)
 }
@@ -186,7 +193,10 @@ async fn dispatch(arrival: &Arrival, call: Call) -> Result<HttpResponse, WireErr
         (PathForm::Api(_), "aggregators") => metadata::aggregators(&call),
         (PathForm::Api(_), "config") => metadata::config(&call),
         (PathForm::Api(_), "dropcaches") => metadata::drop_caches(&call),
+        (PathForm::Api(_), "histogram") => write::histogram(&call),
+        (PathForm::Api(_), "put") => write::put(call).await,
         (PathForm::Api(_), "query") => query::serve(call).await,
+        (PathForm::Api(_), "rollup") => write::rollup(call).await,
         (PathForm::Api(_), "status") => metadata::status(&call),
         (PathForm::Api(_), "version") => metadata::version(&call),
         (PathForm::Legacy, "aggregators") => metadata::aggregators_of_old(&call),

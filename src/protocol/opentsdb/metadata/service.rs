@@ -120,7 +120,7 @@ pub(in crate::protocol::opentsdb) fn version_of_old(call: &Call) -> Result<HttpR
 }
 
 /// The version as telnet and the 1.x path say it.
-fn version_text() -> String {
+pub(in crate::protocol::opentsdb) fn version_text() -> String {
     let Version { version, full_revision, repo_status, user, host, repo, .. } = BUILD;
     format!(
         "net.opentsdb.tools {version} built at revision {full_revision} ({repo_status})\nBuilt as {repo} by {user}@{host}\n"

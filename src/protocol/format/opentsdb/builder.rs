@@ -1,0 +1,196 @@
+//! Points one after the other into columns: a table a metric, a series looked up by the bytes it came in.
+
+use ahash::AHashMap;
+
+use crate::model::metric::{VALUE_FIELD, VALUE_INT_FIELD};
+use crate::model::time::{TIME_MAX_NS, TIME_MIN_NS};
+use crate::model::{FieldType, Points};
+
+use super::error::PointError;
+use super::names::{check_name, printed};
+use super::number::Number;
+
+const NANOS_PER_MS: i64 = 1_000_000;
+const NANOS_PER_SEC: i64 = 1_000_000_000;
+/// Times up to here are seconds.
+const SECONDS_MAX: i64 = u32::MAX as i64;
+/// Times up to here are milliseconds.
+const MILLIS_MAX: i64 = 9_999_999_999_999;
+
+/// The columns of a metric, and how many tags a point may have.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout {
+    /// Float64, of every point.
+    pub value: &'static str,
+    /// Int64, of points that were written as integers; `None`: there is no such column.
+    pub integer: Option<&'static str>,
+    pub tags_max: usize,
+}
+
+impl Layout {
+    /// What OpenTSDB's own doors write.
+    pub const METRIC: Layout = Layout { value: VALUE_FIELD, integer: Some(VALUE_INT_FIELD), tags_max: 8 };
+}
+
+/// A tag as a point brings it; without a value only where JSON says `null`.
+pub type Tag<'a> = (&'a str, Option<&'a str>);
+
+/// Whether a metric may be written to.
+pub type MayWrite<'a> = dyn Fn(&str) -> bool + 'a;
+
+/// Collects points. `'a` is the life of the bytes they came in.
+pub struct Builder<'a> {
+    layout: Layout,
+    may_write: Option<&'a MayWrite<'a>>,
+    points: Points,
+    /// Series met so far, by the bytes that named them.
+    known: AHashMap<SeriesBytes<'a>, Place>,
+}
+
+/// The bytes of a point that say its metric and its tags. The same bytes always mean the same series within one kind of text.
+pub type SeriesBytes<'a> = (&'a [u8], &'a [u8]);
+
+/// Where the points of a series go.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    table: usize,
+    series: u32,
+}
+
+/// Positions of a metric's columns.
+const VALUE: usize = 0;
+const INTEGER: usize = 1;
+
+impl<'a> Builder<'a> {
+    /// `may_write` is asked once a new metric of these points; `None`: every metric may be.
+    pub fn new(layout: Layout, may_write: Option<&'a MayWrite<'a>>) -> Self {
+        Builder { layout, may_write, points: Points::default(), known: AHashMap::new() }
+    }
+
+    pub fn into_points(self) -> Points {
+        self.points
+    }
+
+    /// Whether a point of these bytes was added before.
+    pub(super) fn knows(&self, bytes: SeriesBytes<'_>) -> bool {
+        self.known.contains_key(&bytes)
+    }
+
+    /// Adds a point of bytes that are known. `false`: nothing was added, because [`add`](Self::add) has something to say about it.
+    pub(super) fn add_known(&mut self, bytes: SeriesBytes<'_>, time: i64, number: Number) -> bool {
+        let (Some(place), Some(time_ns)) = (self.known.get(&bytes).copied(), nanos_of(time)) else { return false };
+        let is_finite = number.as_float().is_finite();
+        if is_finite {
+            self.push(place, time_ns, number);
+        }
+        is_finite
+    }
+
+    /// Adds a point with a time that is seconds or milliseconds by its size and more than 0. Checks come in the server's order.
+    pub fn add<'t>(
+        &mut self,
+        bytes: SeriesBytes<'a>,
+        metric: &str,
+        tags: impl Iterator<Item = Tag<'t>> + Clone,
+        time: i64,
+        number: Number,
+    ) -> Result<(), PointError> {
+        let Some(time_ns) = nanos_of(time) else {
+            let which = if time < 0 { "negative " } else { "bad" };
+            return Err(PointError::illegal(format!(
+                "{which} timestamp={time} when trying to add value={} to metric={}, tags={}",
+                number.as_stored(),
+                super::error::quotable(metric),
+                printed(tags)
+            )));
+        };
+        if let Number::Float(float) = number
+            && !float.is_finite()
+        {
+            let sign = if float < 0.0 { "-" } else { "" };
+            let metric = super::error::quotable(metric);
+            let text = format!("value is NaN or Infinite: {sign}Infinity for metric={metric} timestamp={time}");
+            return Err(PointError::illegal(text));
+        }
+        self.add_at(bytes, metric, tags, time_ns, number)
+    }
+
+    /// Adds a point at a time in nanoseconds, with a number that is finite.
+    pub fn add_at<'t>(
+        &mut self,
+        bytes: SeriesBytes<'a>,
+        metric: &str,
+        tags: impl Iterator<Item = Tag<'t>> + Clone,
+        time_ns: i64,
+        number: Number,
+    ) -> Result<(), PointError> {
+        let place = match self.known.get(&bytes) {
+            Some(place) => *place,
+            None => {
+                let place = self.register(metric, tags)?;
+                self.known.insert(bytes, place);
+                place
+            }
+        };
+        self.push(place, time_ns, number);
+        Ok(())
+    }
+
+    #[inline]
+    fn push(&mut self, place: Place, time_ns: i64, number: Number) {
+        let table = self.points.table_mut(place.table);
+        table.begin_row(place.series, time_ns);
+        table.set_float(VALUE, number.as_float());
+        if let (Number::Integer(integer), Some(_)) = (number, self.layout.integer) {
+            table.set_integer(INTEGER, integer);
+        }
+    }
+
+    fn register<'t>(&mut self, metric: &str, tags: impl Iterator<Item = Tag<'t>> + Clone) -> Result<Place, PointError> {
+        let count = tags.clone().count();
+        if count == 0 {
+            let metric = super::error::quotable(metric);
+            return Err(PointError::illegal(format!("Need at least one tag (metric={metric}, tags={{}})")));
+        }
+        if count > self.layout.tags_max {
+            let max = self.layout.tags_max;
+            let tags = printed(tags);
+            return Err(PointError::illegal(format!("Too many tags: {count} maximum allowed: {max}, tags: {tags}")));
+        }
+        check_name("metric name", metric)?;
+        for (key, value) in tags.clone() {
+            check_name(&format!("tag name with value [{}]", value.unwrap_or("null")), key)?;
+            let what = || format!("tag value with key [{key}]");
+            match value {
+                None => return Err(PointError::illegal(format!("Invalid {}: null", what()))),
+                Some(value) => check_name(&what(), value)?,
+            }
+        }
+        if self.may_write.is_some_and(|may_write| !may_write(metric)) {
+            return Err(PointError::UnknownMetric(metric.to_string()));
+        }
+        let index = self.points.table_index(metric);
+        let table = self.points.table_mut(index);
+        if table.fields.is_empty() {
+            table.field_index(self.layout.value, FieldType::Float);
+            if let Some(integer) = self.layout.integer {
+                table.field_index(integer, FieldType::Integer);
+            }
+        }
+        let mut numbered: Vec<(u32, &str)> = Vec::with_capacity(count);
+        for (key, value) in tags {
+            numbered.push((table.tag_key_index(key), value.unwrap_or_default()));
+        }
+        Ok(Place { table: index, series: table.series.push(numbered) })
+    }
+}
+
+/// A time in nanoseconds. Negative ones and those of more than 13 digits are none, nor are those that nanoseconds cannot say.
+fn nanos_of(time: i64) -> Option<i64> {
+    let nanos = match time {
+        0..=SECONDS_MAX => time.checked_mul(NANOS_PER_SEC),
+        ..=MILLIS_MAX if time > 0 => time.checked_mul(NANOS_PER_MS),
+        _ => None,
+    };
+    nanos.filter(|nanos| (TIME_MIN_NS..=TIME_MAX_NS).contains(nanos))
+}
