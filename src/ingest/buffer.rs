@@ -128,23 +128,26 @@ impl Buffer {
         loads
     }
 
-    /// Takes the rows that a table has now for a flush; rows frozen before and not released are handed out again.
-    pub fn freeze(&self, id: TableId) -> Option<Arc<Frozen>> {
+    /// Takes the oldest rows that a table has now for a flush: about `bytes_max` of them, or all if they are not much more. Rows
+    /// frozen before and not released are handed out again.
+    pub fn freeze(&self, id: TableId, bytes_max: u64) -> Option<Arc<Frozen>> {
         let table = self.table(id);
         let mut table = lock(&table);
         if let Some(frozen) = &table.frozen {
             return Some(frozen.clone());
         }
-        let first = table.live.chunks.first()?.sequence.first;
-        let last = table.live.chunks.last()?.sequence.last;
-        let frozen = Arc::new(Frozen {
-            table: id,
-            part: std::mem::take(&mut table.live),
-            sequence: SequenceRange { first, last },
-            bytes: std::mem::take(&mut table.live_bytes),
-            stored: Mutex::new(None),
-        });
-        table.since = None;
+        let before = table.live_bytes;
+        let rest = table.take_newer_than(bytes_max);
+        let part = std::mem::replace(&mut table.live, rest);
+        let first = part.chunks.first()?.sequence.first;
+        let last = part.chunks.last()?.sequence.last;
+        table.live_bytes = table.live.memory_bytes();
+        let bytes = before.saturating_sub(table.live_bytes);
+        // The series of what stays are counted once more.
+        self.bytes.fetch_add((bytes + table.live_bytes).saturating_sub(before), Ordering::Relaxed);
+        let sequence = SequenceRange { first, last };
+        let frozen = Arc::new(Frozen { table: id, part, sequence, bytes, stored: Mutex::new(None) });
+        table.since = (!table.live.chunks.is_empty()).then(Instant::now);
         table.frozen = Some(frozen.clone());
         Some(frozen)
     }
@@ -165,6 +168,11 @@ impl Buffer {
                 tables.remove(&frozen.table);
             }
         }
+    }
+
+    /// The last sequence number whose rows are here or went through.
+    pub fn applied(&self) -> u64 {
+        self.applied.load(Ordering::Acquire)
     }
 
     /// Every row below this sequence number is in segments (or was dropped): the log does not need it.
@@ -193,7 +201,41 @@ fn lock(table: &Mutex<TableBuffer>) -> MutexGuard<'_, TableBuffer> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Part {
+    /// Bytes held, about.
+    fn memory_bytes(&self) -> u64 {
+        if self.chunks.is_empty() {
+            return 0;
+        }
+        let series = self.series.read().unwrap_or_else(PoisonError::into_inner).memory_bytes();
+        (series + self.chunks.iter().map(|chunk| chunk.memory_bytes()).sum::<usize>()) as u64
+    }
+}
+
 impl TableBuffer {
+    /// Splits off what follows the first `bytes_max` of live rows, if that is worth a flush of its own. Each part has its own set
+    /// of series: that of a part on its way into segments is read for long, that of the other is added to.
+    fn take_newer_than(&mut self, bytes_max: u64) -> Part {
+        if self.live_bytes <= bytes_max.saturating_mul(3) / 2 {
+            return Part::default();
+        }
+        let mut held = 0;
+        let mut fits = |chunk: &Arc<Chunk>| {
+            held += chunk.memory_bytes() as u64;
+            held <= bytes_max
+        };
+        let kept = self.live.chunks.iter().take_while(|chunk| fits(chunk)).count().max(1);
+        let rest = self.live.chunks.split_off(kept.min(self.live.chunks.len()));
+        let series = self.live.series.read().unwrap_or_else(PoisonError::into_inner);
+        let (used, numbers) = series.subset(rest.iter().flat_map(|chunk| chunk.series.iter().copied()));
+        let renumbered = |chunk: Arc<Chunk>| {
+            let mut chunk = Arc::unwrap_or_clone(chunk);
+            chunk.series.iter_mut().for_each(|series| *series = numbers[*series as usize]);
+            Arc::new(chunk)
+        };
+        Part { series: Arc::new(RwLock::new(used)), chunks: rest.into_iter().map(renumbered).collect() }
+    }
+
     fn push(&mut self, sequence: u64, batch: TableBatch) {
         let (numbers, series_bytes) = number_series(&self.live.series, &batch);
         let chunk = Chunk {
@@ -320,18 +362,64 @@ mod tests {
     fn frozen_rows_stay_visible_until_released() {
         let buffer = Buffer::default();
         buffer.apply(1, vec![batch(1, &[1])]);
-        let frozen = buffer.freeze(TableId(1)).unwrap();
+        let frozen = buffer.freeze(TableId(1), u64::MAX).unwrap();
         buffer.apply(2, vec![batch(1, &[2])]);
         assert_eq!(times(&buffer, 1), [1, 2]);
-        assert_eq!(buffer.freeze(TableId(1)).unwrap().sequence, frozen.sequence, "the same rows are handed out again");
+        assert_eq!(
+            buffer.freeze(TableId(1), u64::MAX).unwrap().sequence,
+            frozen.sequence,
+            "the same rows are handed out again"
+        );
         assert_eq!(buffer.unflushed_from(), 1);
         buffer.release(&frozen);
         assert_eq!(times(&buffer, 1), [2]);
         assert_eq!(buffer.unflushed_from(), 2);
-        let frozen = buffer.freeze(TableId(1)).unwrap();
+        let frozen = buffer.freeze(TableId(1), u64::MAX).unwrap();
         buffer.release(&frozen);
         assert_eq!((buffer.bytes(), buffer.unflushed_from()), (0, 3));
-        assert!(buffer.loads().is_empty() && buffer.freeze(TableId(1)).is_none());
+        assert!(buffer.loads().is_empty() && buffer.freeze(TableId(1), u64::MAX).is_none());
+    }
+
+    #[test]
+    fn what_is_much_more_than_a_flush_takes_is_taken_in_parts() {
+        let buffer = Buffer::default();
+        let mut row = 0;
+        for sequence in 1..=60 {
+            let mut of_hosts = batch(1, &(row..row + 5000).collect::<Vec<_>>());
+            of_hosts.series = SeriesKeys::default();
+            for host in 0..5 {
+                of_hosts.series.push([(1, format!("h{}", sequence / 10 + host).as_str())]);
+            }
+            of_hosts.row_series = (0..5000).map(|row| row % 5).collect();
+            buffer.apply(sequence, vec![of_hosts]);
+            row += 5000;
+        }
+        let host_of = |part: &Part, chunk: &Chunk, row: usize| {
+            let series = part.series.read().unwrap();
+            let tags = series.tag_array(ColumnId(1), chunk.series.iter().copied());
+            let tags = datafusion::arrow::compute::cast(&tags, &datafusion::arrow::datatypes::DataType::Utf8).unwrap();
+            datafusion::arrow::array::AsArray::as_string::<i32>(&tags).value(row).to_string()
+        };
+        let part_bytes = buffer.bytes() / 6;
+        let (mut taken, mut flushes) = (Vec::new(), 0);
+        while let Some(frozen) = buffer.freeze(TableId(1), part_bytes) {
+            assert!(frozen.bytes <= part_bytes * 3 / 2, "{} of {part_bytes}", frozen.bytes);
+            assert_eq!(frozen.sequence.first, buffer.unflushed_from());
+            assert_eq!(times(&buffer, 1).len() + taken.len(), 300_000, "all rows stay visible");
+            for chunk in &frozen.part.chunks {
+                for row in [0, 1, chunk.rows() - 1] {
+                    let sequence = chunk.times[row] / 5000 + 1;
+                    let host = format!("h{}", sequence / 10 + chunk.times[row] % 5);
+                    assert_eq!(host_of(&frozen.part, chunk, row), host, "time {}", chunk.times[row]);
+                }
+                taken.extend_from_slice(&chunk.times);
+            }
+            buffer.release(&frozen);
+            flushes += 1;
+        }
+        assert_eq!(taken, (0..300_000).collect::<Vec<_>>());
+        assert!((5..=8).contains(&flushes), "{flushes} flushes");
+        assert_eq!((buffer.bytes(), buffer.unflushed_from()), (0, 61));
     }
 
     #[test]
@@ -339,10 +427,10 @@ mod tests {
         let buffer = Buffer::default();
         buffer.apply(7, vec![batch(1, &[1]), batch(2, &[1])]);
         buffer.apply(8, vec![batch(2, &[2])]);
-        let one = buffer.freeze(TableId(1)).unwrap();
+        let one = buffer.freeze(TableId(1), u64::MAX).unwrap();
         buffer.release(&one);
         assert_eq!(buffer.unflushed_from(), 7);
-        let two = buffer.freeze(TableId(2)).unwrap();
+        let two = buffer.freeze(TableId(2), u64::MAX).unwrap();
         buffer.release(&two);
         assert_eq!(buffer.unflushed_from(), 9);
     }

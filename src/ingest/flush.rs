@@ -116,18 +116,23 @@ impl Flusher {
     /// Flushes what is due until the task is dropped.
     pub async fn run(self: Arc<Self>) {
         let mut pause = RETRY_PAUSE.0;
+        // A round takes a part of what a table has: it may be due again at once.
+        let mut is_behind = false;
         loop {
-            tokio::select! {
-                () = tokio::time::sleep(TICK) => {}
-                () = self.signal.0.notified() => {}
+            if !is_behind {
+                tokio::select! {
+                    () = tokio::time::sleep(TICK) => {}
+                    () = self.signal.0.notified() => {}
+                }
             }
             let due = self.due(Instant::now());
+            is_behind = false;
             if due.is_empty() {
                 self.trim_log();
                 continue;
             }
             match self.flush(&due).await {
-                Ok(()) => pause = RETRY_PAUSE.0,
+                Ok(()) => (pause, is_behind) = (RETRY_PAUSE.0, true),
                 Err(FlushError::Publish(CatalogError::Fenced { .. })) => return, // said where it was noticed
                 Err(error) => {
                     self.metrics.flush_failures.inc();
@@ -143,11 +148,13 @@ impl Flusher {
 
     /// Flushes every row that the buffer holds now. Returns when they are published.
     pub async fn flush_all(&self) -> Result<(), FlushError> {
-        let all: Vec<_> = self.buffer.loads().iter().map(|load| load.table).collect();
-        // Rows frozen by a round that failed go first; the rest follows in a second one.
-        self.flush(&all).await?;
-        let rest: Vec<_> = self.buffer.loads().iter().map(|load| load.table).collect();
-        self.flush(&rest).await
+        let through = self.buffer.applied();
+        // Each round takes a part of what a table has, and first what a round before could not publish.
+        while self.buffer.unflushed_from() <= through {
+            let tables: Vec<_> = self.buffer.loads().iter().map(|load| load.table).collect();
+            self.flush(&tables).await?;
+        }
+        Ok(())
     }
 
     fn due(&self, now: Instant) -> Vec<crate::model::TableId> {
@@ -175,7 +182,8 @@ impl Flusher {
     async fn flush(&self, tables: &[crate::model::TableId]) -> Result<(), FlushError> {
         let _one_at_a_time = self.round.lock().await;
         let started = Instant::now();
-        let frozen: Vec<Arc<Frozen>> = tables.iter().filter_map(|table| self.buffer.freeze(*table)).collect();
+        let frozen: Vec<Arc<Frozen>> =
+            tables.iter().filter_map(|table| self.buffer.freeze(*table, self.options.table_bytes)).collect();
         if frozen.is_empty() {
             return Ok(());
         }

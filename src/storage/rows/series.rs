@@ -59,6 +59,17 @@ impl SeriesSet {
         self.numbers.get(key).copied()
     }
 
+    /// A set of some of the series, and their numbers in it by their numbers here (those of others mean nothing).
+    pub fn subset(&self, numbers: impl Iterator<Item = u32>) -> (SeriesSet, Vec<u32>) {
+        let mut is_used = vec![false; self.len()];
+        numbers.for_each(|number| is_used[number as usize] = true);
+        let (mut subset, mut renumbered) = (SeriesSet::default(), vec![0; self.len()]);
+        for (key, number) in self.numbers.iter().filter(|(_, number)| is_used[**number as usize]) {
+            renumbered[*number as usize] = subset.number(key);
+        }
+        (subset, renumbered)
+    }
+
     pub fn len(&self) -> usize {
         self.numbers.len()
     }
