@@ -201,6 +201,72 @@ fn sql_asks_the_same_users() {
 }
 
 #[test]
+fn roles_give_rights_to_those_who_have_them() {
+    let settings = [("auth.enabled", "true"), ("auth.admin_user", "root"), ("auth.admin_password", "secret")];
+    let gate = Gate::with(&settings);
+    let sql = |header: &str, statement: &str| {
+        let answer = gate.ask_sql("public", statement).header("Authorization", header).send();
+        (answer.status, if answer.status == 200 { String::new() } else { answer.cnosdb_error().0 })
+    };
+    let root = |statement: &str| assert_eq!(sql(ADMIN_BASIC, statement), (200, String::new()), "{statement}");
+    const ANN: &str = "Basic YW5uOmE=";
+    let refused = |code: &str| (422, code.to_string());
+    let fine = (200, String::new());
+    root("create user ann with password='a'");
+    assert_eq!(sql(ANN, "select 1"), refused("010004"));
+    root("alter tenant cnosdb add user ann as member");
+    assert_eq!(sql(ANN, "select 1"), fine);
+    for statement in ["create database x", "create user bob", "grant all on database public to role r"] {
+        assert_eq!(sql(ANN, statement), refused("010004"), "{statement}");
+    }
+    root("alter tenant cnosdb set user ann as owner");
+    assert_eq!(sql(ANN, "create database x"), fine);
+    assert_eq!(sql(ANN, "create user bob"), refused("010004"));
+    root("create role r inherit member");
+    root("grant write on database x to role r");
+    root("alter tenant cnosdb set user ann as r");
+    let write = |database: &str| {
+        let ask = gate.post(&format!("/api/v1/write?db={database}"), "m v=1 1").at(Listener::Cnosdb);
+        ask.header("Authorization", ANN).send().status
+    };
+    assert_eq!((write("x"), write("public")), (200, 422));
+    // The same rights hold at other doors.
+    gate.post("/write?db=x&u=ann&p=a", "m v=1 1").send().expect(204);
+    root("revoke write on database x from role r");
+    assert_eq!(write("x"), 422);
+    root("drop role r");
+    assert_eq!(sql(ANN, "select 1"), refused("010004"));
+    for (statement, code) in [
+        ("create user ann", "030007"),
+        ("alter user nobody set password='x'", "030008"),
+        ("drop role r", "030016"),
+        ("alter tenant cnosdb set user ann as r", "030016"),
+        ("alter tenant other add user ann as member", "030010"),
+    ] {
+        assert_eq!(sql(ADMIN_BASIC, statement), refused(code), "{statement}");
+    }
+    // A user without a password is let in by none.
+    root("create user silent");
+    assert_eq!(gate.ask_sql("public", "select 1").header("Authorization", "Basic c2lsZW50Og==").send().status, 401);
+}
+
+#[test]
+fn opentsdb_asks_the_same_users() {
+    let gate = gate();
+    let ask = |path: &str, header: &str| {
+        let ask = gate.get(path).at(Listener::Opentsdb);
+        if header.is_empty() { ask.send() } else { ask.header("Authorization", header).send() }
+    };
+    let refused = ask("/api/query?start=1h-ago&m=sum:x", "").expect(401);
+    assert_eq!(refused.json()["error"]["code"], 401, "{refused}");
+    assert_eq!(refused.header("www-authenticate"), Some("Basic realm=\"tidegate\""));
+    ask("/api/query?start=1h-ago&m=sum:x", "Basic cm9vdDp3cm9uZw==").expect(401);
+    ask("/api/query?start=1h-ago&m=sum:x", "Basic YW5uOmE=").expect(403);
+    ask("/api/version", "Basic YW5uOmE=").expect(200);
+    assert_ne!(ask("/api/query?start=1h-ago&m=sum:x", ADMIN_BASIC).status, 403);
+}
+
+#[test]
 fn the_settings_may_name_the_first_administrator() {
     let settings = [
         ("auth.enabled", "true"),

@@ -70,6 +70,9 @@ pub(super) fn finish(
         (Err(error), _) => failed(&error, door.options.show_stack_trace),
     };
     origin.stamp(response.headers_mut());
+    if response.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"tidegate\""));
+    }
     let function = if form == Form::Api { jsonp(request) } else { None };
     let encoding = answer_encoding(request);
     if function.is_none() && encoding == Encoding::Identity {
