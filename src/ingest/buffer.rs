@@ -224,8 +224,13 @@ impl TableBuffer {
             held += chunk.memory_bytes() as u64;
             held <= bytes_max
         };
-        let kept = self.live.chunks.iter().take_while(|chunk| fits(chunk)).count().max(1);
-        let rest = self.live.chunks.split_off(kept.min(self.live.chunks.len()));
+        let chunks = &mut self.live.chunks;
+        let mut kept = chunks.iter().take_while(|chunk| fits(chunk)).count().max(1).min(chunks.len());
+        // A mark in the catalog says "flushed through this number": what one request wrote is never parted.
+        while kept < chunks.len() && chunks[kept].sequence.first <= chunks[kept - 1].sequence.last {
+            kept += 1;
+        }
+        let rest = chunks.split_off(kept);
         let series = self.live.series.read().unwrap_or_else(PoisonError::into_inner);
         let (used, numbers) = series.subset(rest.iter().flat_map(|chunk| chunk.series.iter().copied()));
         let renumbered = |chunk: Arc<Chunk>| {
@@ -385,13 +390,17 @@ mod tests {
         let buffer = Buffer::default();
         let mut row = 0;
         for sequence in 1..=60 {
-            let mut of_hosts = batch(1, &(row..row + 5000).collect::<Vec<_>>());
-            of_hosts.series = SeriesKeys::default();
-            for host in 0..5 {
-                of_hosts.series.push([(1, format!("h{}", sequence / 10 + host).as_str())]);
-            }
-            of_hosts.row_series = (0..5000).map(|row| row % 5).collect();
-            buffer.apply(sequence, vec![of_hosts]);
+            let of_hosts = |rows: std::ops::Range<i64>| {
+                let mut batch = batch(1, &rows.clone().collect::<Vec<_>>());
+                batch.series = SeriesKeys::default();
+                for host in 0..5 {
+                    batch.series.push([(1, format!("h{}", sequence / 10 + host).as_str())]);
+                }
+                batch.row_series = rows.map(|row| (row % 5) as u32).collect();
+                batch
+            };
+            let (first, second) = (of_hosts(row..row + 2000), of_hosts(row + 2000..row + 5000));
+            buffer.apply(sequence, vec![first, second]);
             row += 5000;
         }
         let host_of = |part: &Part, chunk: &Chunk, row: usize| {
@@ -405,6 +414,8 @@ mod tests {
         while let Some(frozen) = buffer.freeze(TableId(1), part_bytes) {
             assert!(frozen.bytes <= part_bytes * 3 / 2, "{} of {part_bytes}", frozen.bytes);
             assert_eq!(frozen.sequence.first, buffer.unflushed_from());
+            let newest = frozen.part.chunks.iter().flat_map(|chunk| &chunk.times).max().unwrap();
+            assert_eq!(newest + 1, frozen.sequence.last as i64 * 5000, "the last request's rows are all taken");
             assert_eq!(times(&buffer, 1).len() + taken.len(), 300_000, "all rows stay visible");
             for chunk in &frozen.part.chunks {
                 for row in [0, 1, chunk.rows() - 1] {
