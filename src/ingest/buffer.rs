@@ -399,9 +399,9 @@ mod tests {
                 batch.row_series = rows.map(|row| (row % 5) as u32).collect();
                 batch
             };
-            let (first, second) = (of_hosts(row..row + 2000), of_hosts(row + 2000..row + 5000));
+            let (first, second) = (of_hosts(row..row + 5000), of_hosts(row + 5000..row + 10_000));
             buffer.apply(sequence, vec![first, second]);
-            row += 5000;
+            row += 10_000;
         }
         let host_of = |part: &Part, chunk: &Chunk, row: usize| {
             let series = part.series.read().unwrap();
@@ -409,17 +409,17 @@ mod tests {
             let tags = datafusion::arrow::compute::cast(&tags, &datafusion::arrow::datatypes::DataType::Utf8).unwrap();
             datafusion::arrow::array::AsArray::as_string::<i32>(&tags).value(row).to_string()
         };
-        let part_bytes = buffer.bytes() / 6;
+        let part_bytes = buffer.bytes() / 7;
         let (mut taken, mut flushes) = (Vec::new(), 0);
         while let Some(frozen) = buffer.freeze(TableId(1), part_bytes) {
             assert!(frozen.bytes <= part_bytes * 3 / 2, "{} of {part_bytes}", frozen.bytes);
             assert_eq!(frozen.sequence.first, buffer.unflushed_from());
             let newest = frozen.part.chunks.iter().flat_map(|chunk| &chunk.times).max().unwrap();
-            assert_eq!(newest + 1, frozen.sequence.last as i64 * 5000, "the last request's rows are all taken");
-            assert_eq!(times(&buffer, 1).len() + taken.len(), 300_000, "all rows stay visible");
+            assert_eq!(newest + 1, frozen.sequence.last as i64 * 10_000, "the last request's rows are all taken");
+            assert_eq!(times(&buffer, 1).len() + taken.len(), 600_000, "all rows stay visible");
             for chunk in &frozen.part.chunks {
                 for row in [0, 1, chunk.rows() - 1] {
-                    let sequence = chunk.times[row] / 5000 + 1;
+                    let sequence = chunk.times[row] / 10_000 + 1;
                     let host = format!("h{}", sequence / 10 + chunk.times[row] % 5);
                     assert_eq!(host_of(&frozen.part, chunk, row), host, "time {}", chunk.times[row]);
                 }
@@ -428,8 +428,8 @@ mod tests {
             buffer.release(&frozen);
             flushes += 1;
         }
-        assert_eq!(taken, (0..300_000).collect::<Vec<_>>());
-        assert!((5..=8).contains(&flushes), "{flushes} flushes");
+        assert_eq!(taken, (0..600_000).collect::<Vec<_>>());
+        assert!((6..=9).contains(&flushes), "{flushes} flushes");
         assert_eq!((buffer.bytes(), buffer.unflushed_from()), (0, 61));
     }
 
