@@ -81,7 +81,7 @@ impl Layers {
     fn add_file(&mut self, path: &Path, text: &str) -> Result<(), SettingsError> {
         let tree = File::from_str(text, FileFormat::Toml).collect().map_err(|error| SettingsError::Syntax {
             path: path.to_path_buf(),
-            reason: redact(error.to_string().trim_end()),
+            reason: without_secrets(&redact(error.to_string().trim_end())),
         })?;
         let origin = Origin::File(path.to_path_buf());
         let sections: BTreeMap<String, Value> = tree.into_iter().collect();
@@ -220,6 +220,17 @@ fn coerce(default: &Json, value: &ValueKind) -> Option<ValueKind> {
         }
         _ => None,
     }
+}
+
+/// `text`, which may quote lines of a file, without what they set secrets to.
+fn without_secrets(text: &str) -> String {
+    let is_secret =
+        |line: &str| validate::SECRETS.iter().any(|key| key.rsplit('.').next().is_some_and(|k| line.contains(k)));
+    let shown = text.lines().map(|line| match line.split_once('=') {
+        Some((before, _)) if is_secret(before) => format!("{before}= ***"),
+        _ => line.to_string(),
+    });
+    shown.collect::<Vec<_>>().join("\n")
 }
 
 /// A value as an error shows it.

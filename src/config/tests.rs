@@ -304,3 +304,33 @@ fn settings_print_as_a_file_that_gives_them_again() {
     assert_eq!(settings.wal.dir, PathBuf::from("/a \"b\"\\c"));
     assert_eq!(load(&settings.to_toml(), &[], &[]).unwrap(), settings);
 }
+
+#[test]
+fn secrets_are_shown_nowhere() {
+    let set = [("auth.enabled", "true"), ("auth.jwt_secret", "s3cret"), ("auth.admin_user", "root")];
+    let settings = load("", &[("TIDEGATE__AUTH__ADMIN_PASSWORD", "s3cret")], &set).unwrap();
+    assert_eq!(settings.auth.jwt_secret.as_ref().map(|secret| secret.reveal()), Some("s3cret"));
+    for shown in [settings.to_toml(), format!("{settings:?}"), format!("{:?}", settings.shown())] {
+        assert!(shown.contains("***") && !shown.contains("s3cret"), "{shown}");
+    }
+    for wrong in [
+        load("", &[], &[("auth.jwt_secret", "s3cret"), ("auth.jwt_secret_file", "/f")]),
+        load("", &[], &[("auth.admin_password", "s3cret")]),
+        load("[auth]\njwt_secret = s3cret\n", &[], &[]),
+        load("[auth]\nadmin_password = [\"s3cret\"]\n", &[], &[]),
+    ] {
+        let message = wrong.expect_err("should have been refused").to_string();
+        assert!(!message.contains("s3cret"), "{message}");
+    }
+    refused(
+        load("", &[], &[("auth.admin_user", "root")]),
+        &["`auth.admin_password`", "since `auth.admin_user` is set"],
+    );
+}
+
+#[test]
+fn with_authentication_others_may_reach_a_listener() {
+    let open = ("listen.influxdb", "0.0.0.0:8086");
+    refused(load("", &[], &[open]), &["`listen.influxdb`", "authentication is off", "`auth.enabled`"]);
+    load("", &[], &[open, ("auth.enabled", "true")]).unwrap();
+}

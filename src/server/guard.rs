@@ -60,3 +60,44 @@ pub(super) async fn administrator(guard: &Guard, gate: &Gate, request: &HttpRequ
         Err(_) => Err(challenge()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::StatusCode;
+    use actix_web::test::{TestRequest, call_and_read_body, call_service, init_service};
+    use actix_web::{App, web};
+
+    use super::*;
+
+    /// What a route answers that somebody registered past the table.
+    async fn rogue(home: Listener, is_on: bool) -> (StatusCode, String) {
+        let guard = Guard { is_on, table: RouteTable::default() };
+        let app = App::new()
+            .app_data(Data::new(guard))
+            .app_data(Data::new(home))
+            .wrap_fn(guarded)
+            .route("/rogue/{name}", web::get().to(async || "data"));
+        let app = init_service(app).await;
+        let ask = |path: &str| TestRequest::get().uri(path).to_request();
+        // What nobody serves is no secret.
+        assert_eq!(call_service(&app, ask("/nowhere")).await.status(), StatusCode::NOT_FOUND);
+        let status = call_service(&app, ask("/rogue/x")).await.status();
+        (status, String::from_utf8(call_and_read_body(&app, ask("/rogue/x")).await.to_vec()).unwrap())
+    }
+
+    #[actix_web::test]
+    async fn a_route_without_a_rule_is_closed_in_its_protocols_words() {
+        for (home, words) in [
+            (Listener::Influxdb, r#"{"error":"unable to parse authentication credentials"}"#),
+            (Listener::Opentsdb, r#"{"error":{"code":401,"message":"Authentication required"}}"#),
+            (Listener::Tdengine, "Authentication failure"),
+            (Listener::Cnosdb, r#""error_code":"000000""#),
+            (Listener::Elasticsearch, r#""type":"security_exception""#),
+        ] {
+            let (status, body) = rogue(home, true).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{home}");
+            assert!(body.contains(words) && !body.contains("data"), "{home}: {body}");
+            assert_eq!(rogue(home, false).await, (StatusCode::OK, "data".to_string()));
+        }
+    }
+}

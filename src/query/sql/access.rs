@@ -203,7 +203,8 @@ fn user_options(words: &mut Words<'_>, options: &mut UserOptions) -> Result<(), 
         let at = *words;
         let Some(key) = words.any_keyword() else { return at.expected("an option of a user") };
         if !words.take(&Token::Eq) {
-            return words.expected("=");
+            // What stands there may be the password.
+            return Err(QueryError::Syntax(format!("Expected: = after {key}")));
         }
         let value = words.value()?;
         match key.as_str() {
@@ -262,7 +263,7 @@ mod tests {
         check("create user u with must_change_password=true", Err("MUST_CHANGE_PASSWORD is not supported"));
         check("create user u with colour='red'", Err("Expected: an option of a user, found: colour"));
         check("create user u password='p'", Err("Expected: end of statement, found: password"));
-        check("alter user u set password 'p'", Err("Expected: =, found: 'p'"));
+        check("alter user u set password 'p'", Err("Expected: = after PASSWORD"));
     }
 
     #[test]
