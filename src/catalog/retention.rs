@@ -77,6 +77,16 @@ impl CatalogState {
 }
 
 impl Table {
+    /// No row of a segment is earlier than this, what has expired left out.
+    pub fn oldest_left_ns(&self, segment: &Segment) -> i64 {
+        let from_the_start = |tombstone: &&Tombstone| {
+            tombstone.series == SeriesFilter::All && tombstone.time_min_ns <= segment.time_min_ns
+        };
+        let tombstones = self.tombstones_of(segment);
+        let ends = tombstones.iter().filter(from_the_start).map(|tombstone| tombstone.time_max_ns.saturating_add(1));
+        ends.max().unwrap_or(i64::MIN).max(segment.time_min_ns)
+    }
+
     /// Whether a segment holds rows from before and after `before_ns`, the former of which no delete speaks of yet.
     fn holds_expired_beside_others(&self, segment: &Segment, before_ns: i64) -> bool {
         let range = segment.time_min_ns..=segment.time_max_ns;
@@ -221,6 +231,8 @@ mod tests {
         let deleted: Vec<usize> = table.segments.iter().map(|s| table.tombstones_of(s).len()).collect();
         assert_eq!(deleted, [1, 0]);
         assert_eq!(table.tombstones[0].time_max_ns, border - 1);
+        let oldest: Vec<i64> = table.segments.iter().map(|s| table.oldest_left_ns(s)).collect();
+        assert_eq!(oldest, [border, border]);
         // Rows that come later with old times go with the next pass, whatever was deleted before.
         state.apply(&Change::AddSegments {
             table: TableId(1),

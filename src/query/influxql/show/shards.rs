@@ -88,8 +88,10 @@ fn groups(state: &CatalogState, tenant: &str) -> Vec<Group> {
         for policy in &database.policies {
             let width = policy.shard_duration_ns.max(1);
             let mut starts_ns = BTreeSet::new();
-            for segment in state.tables_of(database, &policy.name).flat_map(|table| &table.segments) {
-                let first = policy.group_start_ns(segment.time_min_ns);
+            let tables = state.tables_of(database, &policy.name);
+            for (table, segment) in tables.flat_map(|table| table.segments.iter().map(move |segment| (table, segment)))
+            {
+                let first = policy.group_start_ns(table.oldest_left_ns(segment));
                 let starts = (0..GROUPS_MAX).map(|group| first.saturating_add(group.saturating_mul(width)));
                 starts_ns.extend(starts.take_while(|start| *start <= segment.time_max_ns));
             }
