@@ -81,6 +81,11 @@ impl Table {
         held.map(|tombstone| (**tombstone).clone()).collect()
     }
 
+    /// Whether there are rows without a look at any: a segment of which nothing was deleted has some.
+    pub fn has_rows_for_sure(&self) -> bool {
+        self.segments.iter().any(|segment| segment.rows > 0 && self.tombstones_of(segment).is_empty())
+    }
+
     /// Number of the newest delete that segments may know of.
     pub fn last_tombstone(&self) -> u64 {
         let known = self.tombstones.iter().map(|tombstone| tombstone.ordinal);

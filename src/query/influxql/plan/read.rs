@@ -9,7 +9,7 @@ use datafusion::logical_expr::utils::{conjunction, disjunction};
 use datafusion::logical_expr::{Expr as Plan, LogicalPlan, LogicalPlanBuilder, lit};
 
 use crate::catalog::Table;
-use crate::model::ColumnKind;
+use crate::model::{ColumnKind, RowIdentity};
 use crate::query::functions::series::tag_text;
 use crate::query::influxql::answer::StatementError;
 use crate::query::influxql::expr::VarRef;
@@ -70,7 +70,9 @@ pub(super) fn table_rows(
         };
         if column.kind == ColumnKind::Tag { &mut tags } else { &mut fields }.push(known);
     }
-    if let Some(wanted) = edge.filter(|wanted| wanted.is_enough(&fields)) {
+    // Where rows have no identity, several may be the newest of their series.
+    let is_keyed = table.schema.identity == RowIdentity::Series;
+    if let Some(wanted) = edge.filter(|wanted| is_keyed && wanted.is_enough(&fields)) {
         rows = rows.with_edge(wanted.edge);
     }
     let plan = LogicalPlanBuilder::scan("rows", provider_as_source(Arc::new(rows)), None)?.build()?;
