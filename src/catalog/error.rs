@@ -63,6 +63,8 @@ pub enum CatalogError {
     Closed,
     #[error("all numbers for names of this kind are used up")]
     UidsUsedUp,
+    #[error("there are {max} annotations already, which is the most; delete some")]
+    TooManyAnnotations { max: usize },
 }
 
 impl Classify for CatalogError {
@@ -82,7 +84,7 @@ impl Classify for CatalogError {
             | CatalogError::SubscriptionExists => Kind::AlreadyExists,
             CatalogError::PolicyConflict | CatalogError::Stale { .. } => Kind::Conflict,
             CatalogError::TooManyDeletes { .. } => Kind::Overloaded,
-            CatalogError::UidsUsedUp => Kind::TooLarge,
+            CatalogError::UidsUsedUp | CatalogError::TooManyAnnotations { .. } => Kind::TooLarge,
             CatalogError::InvalidName { .. }
             | CatalogError::PolicyDuration
             | CatalogError::ShardDuration

@@ -8,6 +8,7 @@
 //! extends it, `register` makes a process a writer, `snapshots` keep the chain short.
 //! It does not know how points arrive or how queries run.
 
+pub mod annotations;
 pub mod chain;
 pub mod change;
 mod committer;
@@ -32,6 +33,7 @@ mod tests;
 pub mod uids;
 pub mod users;
 
+pub use annotations::Annotation;
 pub use change::Change;
 pub use deletes::Delete;
 pub use error::CatalogError;

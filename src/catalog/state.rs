@@ -153,6 +153,20 @@ impl CatalogState {
         self.documents.iter().filter(move |((c, _), _)| &**c == collection).map(|((_, key), value)| (&**key, value))
     }
 
+    /// Documents of a collection with keys from `first` to `last`, both included, by key.
+    pub fn documents_between<'a>(
+        &'a self,
+        collection: &str,
+        first: &str,
+        last: &str,
+    ) -> impl Iterator<Item = (&'a str, &'a Arc<serde_json::Value>)> + use<'a> {
+        let collection = Arc::<str>::from(collection);
+        let (first, last) = ((collection.clone(), Arc::<str>::from(first)), (collection, Arc::<str>::from(last)));
+        // Nothing lies between ends in the wrong order.
+        let last = if last < first { first.clone() } else { last };
+        self.documents.range(first..=last).map(|((_, key), value)| (&**key, value))
+    }
+
     /// Who writes here: opened, and not closed since with all rows in segments. One that crashed for good stays.
     pub fn writers(&self) -> impl Iterator<Item = &Arc<Writer>> {
         self.writers.values()

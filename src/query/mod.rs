@@ -41,4 +41,4 @@ pub use names::Readable;
 pub use running::RunningQueries;
 pub use scan::key_columns;
 pub use session::{QueryEngine, QueryOptions, QueryScope, QuerySession, STACK_BYTES};
-pub use source::{LiveChunk, LiveRows, Tables, Unflushed};
+pub use source::{LiveChunk, LiveRows, LiveTagSets, Tables, Unflushed};

@@ -3,13 +3,13 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::error::ArrowError;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::catalog::{CatalogState, Table};
-use crate::model::TableId;
+use crate::model::{ColumnId, TableId};
 use crate::storage::segment::Segment;
 
 /// The catalog, as far as queries see it.
@@ -39,10 +39,20 @@ pub struct LiveChunk {
     pub rows: RecordBatch,
 }
 
+/// Distinct tag sets of some rows.
+#[derive(Debug, Clone, Default)]
+pub struct LiveTagSets {
+    pub count: usize,
+    /// A dictionary of texts a tag, null where a set lacks it. A tag that is not listed is in none.
+    pub tags: Vec<(ColumnId, ArrayRef)>,
+}
+
 /// The buffer, as far as queries see it.
 pub trait Unflushed: Send + Sync + Debug {
     /// The table's rows of this moment. Fails only when rows do not fit their own table's schema.
     fn snapshot(&self, table: TableId) -> Result<LiveRows, ArrowError>;
+    /// Which tag sets the table's rows of this moment have, without a look at the rows.
+    fn tag_sets(&self, table: TableId) -> Vec<LiveTagSets>;
     /// Whose sequence numbers the rows carry.
     fn writer(&self) -> Uuid;
 }

@@ -52,7 +52,7 @@ fn needed(endpoint: &str, verb: Verb) -> Right {
         ("aggregators" | "config" | "serializers" | "stats" | "status" | "version", _) => Right::Known,
         (_, Verb::Delete) => Right::Write,
         ("query" | "q" | "search" | "suggest", _) => Right::Read,
-        ("put" | "dropcaches", _) => Right::Write,
+        ("put" | "dropcaches" | "uid", _) => Right::Write,
         (_, Verb::Get) => Right::Read,
         _ => Right::Write,
     }
@@ -72,7 +72,7 @@ mod tests {
             ("put", Verb::Post, Right::Write),
             ("put", Verb::Get, Right::Write),
             ("dropcaches", Verb::Get, Right::Write),
-            ("uid", Verb::Get, Right::Read),
+            ("uid", Verb::Get, Right::Write),
             ("uid", Verb::Post, Right::Write),
             ("annotation", Verb::Put, Right::Write),
         ] {

@@ -20,10 +20,26 @@ use super::{Door, authorization, metadata, query, write};
 const VERSION_MAX: u32 = 1;
 
 /// End points below `/api`.
-const ENDPOINTS: [&str; 9] =
-    ["aggregators", "config", "dropcaches", "histogram", "put", "query", "rollup", "status", "version"];
+const ENDPOINTS: [&str; 16] = [
+    "aggregators",
+    "annotation",
+    "annotations",
+    "config",
+    "dropcaches",
+    "histogram",
+    "put",
+    "query",
+    "rollup",
+    "search",
+    "stats",
+    "status",
+    "suggest",
+    "tree",
+    "uid",
+    "version",
+];
 /// The 1.x paths.
-const LEGACY: [&str; 3] = ["aggregators", "q", "version"];
+const LEGACY: [&str; 5] = ["aggregators", "q", "stats", "suggest", "version"];
 
 /// A path, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,16 +207,25 @@ async fn dispatch(arrival: &Arrival, call: Call) -> Result<HttpResponse, WireErr
     let Path { form, endpoint, .. } = &arrival.path;
     match (form, endpoint.as_str()) {
         (PathForm::Api(_), "aggregators") => metadata::aggregators(&call),
+        (PathForm::Api(_), "annotation") => metadata::annotation(call).await,
+        (PathForm::Api(_), "annotations") => metadata::annotations(call).await,
         (PathForm::Api(_), "config") => metadata::config(&call),
         (PathForm::Api(_), "dropcaches") => metadata::drop_caches(&call),
         (PathForm::Api(_), "histogram") => write::histogram(&call),
         (PathForm::Api(_), "put") => write::put(call).await,
         (PathForm::Api(_), "query") => query::serve(call).await,
         (PathForm::Api(_), "rollup") => write::rollup(call).await,
+        (PathForm::Api(_), "search") => metadata::search(call).await,
+        (PathForm::Api(_), "stats") => metadata::stats(&call),
         (PathForm::Api(_), "status") => metadata::status(&call),
+        (PathForm::Api(_), "suggest") => metadata::suggest(call).await,
+        (PathForm::Api(_), "tree") => metadata::trees(&call),
+        (PathForm::Api(_), "uid") => metadata::uid(call).await,
         (PathForm::Api(_), "version") => metadata::version(&call),
         (PathForm::Legacy, "aggregators") => metadata::aggregators_of_old(&call),
         (PathForm::Legacy, "q") => query::serve_of_old(call).await,
+        (PathForm::Legacy, "stats") => metadata::stats_of_old(&call),
+        (PathForm::Legacy, "suggest") => metadata::suggest_of_old(call).await,
         (PathForm::Legacy, "version") => metadata::version_of_old(&call),
         _ => Err(WireError::not_found()),
     }

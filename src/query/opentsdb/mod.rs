@@ -14,6 +14,7 @@
 //! | [`execute`], [`answer`] | running a request, what comes out |
 //! | [`last`] | the newest point of each series |
 //! | [`expression`] | calculations over whole series |
+//! | [`lookup`] | names and series that are there |
 
 pub mod aggregator;
 pub mod answer;
@@ -25,6 +26,7 @@ pub mod expression;
 pub mod filter;
 pub(in crate::query) mod groups;
 pub mod last;
+pub mod lookup;
 pub mod metric_query;
 mod percentile;
 mod plan;

@@ -85,7 +85,7 @@ impl<'a> Metrics<'a> {
 }
 
 /// The numbers of a field; `None` when it is missing or holds texts.
-fn numbers(table: &Table, field: &str) -> Option<Numbers> {
+pub(super) fn numbers(table: &Table, field: &str) -> Option<Numbers> {
     let column = table.schema.find(field, ColumnKind::Field)?;
     let field_type = column.field_type?;
     if field_type == FieldType::String {

@@ -17,10 +17,12 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use uuid::Uuid;
 
 use crate::catalog::{CatalogState, Change};
-use crate::model::{ColumnKind, FieldType, RowIdentity, TableId, TableSchema};
+use crate::model::schema::{META_FIELD_ID, META_KIND};
+use crate::model::{ColumnId, ColumnKind, FieldType, RowIdentity, TableId, TableSchema};
 use crate::query::sql::{Asker, SqlAnswer, SqlRequest};
 use crate::query::{
-    LiveChunk, LiveRows, QueryEngine, QueryError, QueryOptions, Tables, Unflushed, key_columns, sort_and_fold,
+    LiveChunk, LiveRows, LiveTagSets, QueryEngine, QueryError, QueryOptions, Tables, Unflushed, key_columns,
+    sort_and_fold,
 };
 use crate::storage::damage::DamagedSegments;
 use crate::storage::segment::{Segment, SegmentLabel, SequenceRange, encode_segment};
@@ -95,6 +97,21 @@ impl Unflushed for FakeBuffer {
             hook();
         }
         Ok(rows)
+    }
+
+    fn tag_sets(&self, table: TableId) -> Vec<LiveTagSets> {
+        let rows = self.rows.lock().unwrap().get(&table).cloned().unwrap_or_default();
+        let sets = |chunk: LiveChunk| {
+            let schema = chunk.rows.schema();
+            let of_tag = |at: usize| {
+                let metadata = schema.field(at).metadata();
+                let is_tag = metadata.get(META_KIND).is_some_and(|kind| kind == "tag");
+                is_tag.then(|| (ColumnId(metadata[META_FIELD_ID].parse().unwrap()), chunk.rows.column(at).clone()))
+            };
+            let tags = (0..chunk.rows.num_columns()).filter_map(of_tag).collect();
+            LiveTagSets { count: chunk.rows.num_rows(), tags }
+        };
+        rows.chunks.into_iter().map(sets).collect()
     }
 
     fn writer(&self) -> Uuid {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::catalog::{Catalog, CatalogState};
 use crate::ingest::Buffer;
 use crate::model::TableId;
-use crate::query::{LiveChunk, LiveRows, Tables, Unflushed};
+use crate::query::{LiveChunk, LiveRows, LiveTagSets, Tables, Unflushed};
 
 /// A query waits this long for the catalog's newest version, and no longer: without the store it goes on with what is known.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -55,6 +55,18 @@ impl Unflushed for LiveTables {
             }
         }
         Ok(LiveRows { chunks })
+    }
+
+    fn tag_sets(&self, table: TableId) -> Vec<LiveTagSets> {
+        let parts = self.buffer.rows_of(table);
+        let Some(table) = self.catalog.state().table(table).cloned() else { return Vec::new() };
+        let sets = |part: crate::ingest::buffer::Part| {
+            let series = part.series.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let all = 0..series.len() as u32;
+            let tags = table.schema.tags().map(|tag| (tag.id, series.tag_array(tag.id, all.clone()))).collect();
+            LiveTagSets { count: series.len(), tags }
+        };
+        parts.into_iter().map(sets).collect()
     }
 
     fn writer(&self) -> Uuid {

@@ -1,7 +1,35 @@
 //! End points about the service and its names.
+//!
+//! | file | what it is for |
+//! |---|---|
+//! | `service` | version, aggregators, settings, filter types, status |
+//! | `suggest`, `search` | names and series that are there |
+//! | `uid` | numbers of names |
+//! | `annotation` | notes about moments |
+//! | `statistics` | what the process counts |
 
+mod annotation;
+mod search;
 mod service;
+mod statistics;
+mod suggest;
+mod uid;
 
+use crate::model::names::DEFAULT_TENANT;
+use crate::query::opentsdb::execute::Asker;
+
+use super::request::Call;
+
+pub(super) use annotation::{annotation, annotations};
+pub(super) use search::search;
 pub(super) use service::{
     aggregators, aggregators_of_old, config, drop_caches, status, version, version_of_old, version_text,
 };
+pub(super) use statistics::{stats, stats_of_old, trees};
+pub(super) use suggest::{suggest, suggest_of_old};
+pub(super) use uid::uid;
+
+/// For whom names are looked up.
+fn asker(call: &Call) -> Asker {
+    Asker { tenant: DEFAULT_TENANT.to_string(), database: call.door.options.database.clone() }
+}

@@ -22,7 +22,7 @@ use datafusion::scalar::ScalarValue;
 use futures::{StreamExt, TryStreamExt, stream};
 use uuid::Uuid;
 
-use crate::catalog::Table;
+use crate::catalog::{CatalogState, Table};
 use crate::model::ColumnId;
 use crate::model::schema::{META_FIELD_ID, TIME_COLUMN, tag_type};
 use crate::query::QueryError;
@@ -49,7 +49,7 @@ impl SeriesCache {
 }
 
 /// Distinct tag sets of one measurement, in no particular order.
-pub(super) struct TagSets {
+pub(in crate::query) struct TagSets {
     /// By written name, and so in order. Dictionaries of strings; null where a series lacks the tag.
     pub columns: BTreeMap<Arc<str>, ArrayRef>,
     pub rows: usize,
@@ -59,13 +59,13 @@ pub(super) struct TagSets {
 
 /// First and last instant of the rows that count, both included, nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bounds {
+pub(in crate::query) struct Bounds {
     pub min_ns: i64,
     pub max_ns: i64,
 }
 
 impl Bounds {
-    pub(super) const ALL: Bounds = Bounds { min_ns: i64::MIN, max_ns: i64::MAX };
+    pub(in crate::query) const ALL: Bounds = Bounds { min_ns: i64::MIN, max_ns: i64::MAX };
 
     /// Widened to whole stretches of `width_ns`, counted from 1970.
     pub(super) fn widened(self, width_ns: i64) -> Bounds {
@@ -82,7 +82,7 @@ impl Bounds {
 }
 
 /// Looks for the tag sets of a measurement in all of its tables.
-pub(super) async fn tag_sets(
+pub(in crate::query) async fn tag_sets(
     session: &mut QuerySession,
     engine: &QueryEngine,
     tables: &[Arc<Table>],
@@ -128,7 +128,17 @@ async fn parts_of(
     memory: &MemoryReservation,
 ) -> Result<Vec<RecordBatch>> {
     let (sources, cache) = (engine.sources(), engine.series_cache());
-    let snapshot = Snapshot::take(sources.tables.as_ref(), sources.unflushed.as_ref(), table.id)?;
+    // Whatever its time, each live row counts: then nobody has to look at the rows.
+    let all_live = bounds == Bounds::ALL && keeps_forever(&sources.tables.state(), table);
+    let (snapshot, live_sets) = match all_live {
+        true => {
+            // In the order of a snapshot: what a flush publishes in between is in both, and counts once.
+            let live = sources.unflushed.tag_sets(table.id);
+            let table = sources.tables.state().table(table.id).cloned();
+            (Snapshot { table, live: Vec::new() }, live)
+        }
+        false => (Snapshot::take(sources.tables.as_ref(), sources.unflushed.as_ref(), table.id)?, Vec::new()),
+    };
     let Some(table) = &snapshot.table else { return Ok(Vec::new()) };
     let of_segment = |segment: &Arc<Segment>| {
         let part = Table { segments: vec![segment.clone()], ..(**table).clone() };
@@ -157,12 +167,25 @@ async fn parts_of(
         let part = Snapshot { table: Some(Arc::new(part)), live: snapshot.live.clone() };
         parts.push(distinct(state, sources, part, bounds).await?);
     }
+    for sets in live_sets.into_iter().filter(|sets| sets.count > 0) {
+        let options = RecordBatchOptions::new().with_row_count(Some(sets.count));
+        let (fields, columns): (Vec<_>, Vec<_>) =
+            sets.tags.into_iter().map(|(id, values)| (id_field(id), values)).unzip();
+        parts.push(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?);
+    }
     let mut named = Vec::with_capacity(parts.len());
     for part in parts {
         memory.try_grow(part.get_array_memory_size())?;
         named.push(under_written_names(&part, table)?);
     }
     Ok(named)
+}
+
+/// Whether no row of the table is ever too old to count.
+fn keeps_forever(state: &CatalogState, table: &Table) -> bool {
+    let database = state.database(&table.name.tenant, &table.name.database);
+    let policy = database.and_then(|database| database.policy(&table.name.policy));
+    policy.is_some_and(|policy| policy.duration_ns == 0)
 }
 
 /// Distinct tag sets of some rows of a table. Columns keep their ids; a table without tags has one empty set, or no row.
@@ -276,7 +299,7 @@ impl TagSets {
     }
 
     /// The values of a tag that series have, sorted.
-    pub(super) fn values(&self, tag: &str) -> Vec<String> {
+    pub(in crate::query) fn values(&self, tag: &str) -> Vec<String> {
         let Some(column) = self.columns.get(tag) else { return Vec::new() };
         let column: &DictionaryArray<Int32Type> = column.as_dictionary();
         let texts = column.values().as_string::<i32>();
@@ -294,7 +317,7 @@ impl TagSets {
     }
 
     /// What `each` says of each set's tag; a missing one is `""`. It is asked once a value.
-    pub(super) fn mask(&self, tag: &str, each: impl Fn(&str) -> bool) -> BooleanArray {
+    pub(in crate::query) fn mask(&self, tag: &str, each: impl Fn(&str) -> bool) -> BooleanArray {
         let missing = each("");
         let Some(column) = self.columns.get(tag) else { return BooleanArray::from(vec![missing; self.rows]) };
         let column: &DictionaryArray<Int32Type> = column.as_dictionary();
@@ -304,7 +327,7 @@ impl TagSets {
     }
 
     /// The value of each set's tag; a missing one is `""`.
-    pub(super) fn texts(&self, tag: &str) -> Vec<&str> {
+    pub(in crate::query) fn texts(&self, tag: &str) -> Vec<&str> {
         let Some(column) = self.columns.get(tag) else { return vec![""; self.rows] };
         let column: &DictionaryArray<Int32Type> = column.as_dictionary();
         let texts = column.values().as_string::<i32>();

@@ -1,0 +1,218 @@
+//! `/api/uid/…`: numbers of names.
+
+use std::collections::BTreeMap;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::catalog::{Uid, UidKind};
+use crate::model::Kind;
+use crate::protocol::format::opentsdb::check_name;
+use crate::protocol::opentsdb::error::WireError;
+use crate::protocol::opentsdb::request::Call;
+use crate::protocol::opentsdb::response::{json, json_with};
+use crate::protocol::opentsdb::verb::Verb;
+use crate::protocol::opentsdb::write::store;
+use crate::query::opentsdb::lookup::{LookupError, WantedTag};
+
+use super::asker;
+
+/// Names that one request may give numbers to.
+const NAMES_MAX: usize = 100_000;
+
+/// `/api/uid/assign`, `/api/uid/rename`, `/api/uid/uidmeta`, `/api/uid/tsmeta`.
+pub(in crate::protocol::opentsdb) async fn uid(mut call: Call) -> Result<HttpResponse, WireError> {
+    match call.rest.first().map(|part| part.to_ascii_lowercase()).as_deref() {
+        Some("assign") => assign(&mut call).await,
+        Some("rename") => rename(&mut call).await,
+        Some("uidmeta") => uid_meta(&call),
+        Some("tsmeta") => ts_meta(&call).await,
+        _ => Err(WireError::new(Kind::Unsupported, "Other UID endpoints have not been implemented yet")),
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Assigned {
+    #[serde(default)]
+    metric: Vec<String>,
+    #[serde(default)]
+    tagk: Vec<String>,
+    #[serde(default)]
+    tagv: Vec<String>,
+}
+
+/// `GET|POST /api/uid/assign`: gives names their numbers before any point has them.
+///
+/// Query: `metric`, `tagk`, `tagv`: names with commas between; a body has them as arrays. Replies 200 with the numbers; 400 when one or more
+/// names had one already or cannot be names, with what is wrong with each. The others have their numbers then.
+/// Spec: OpenTSDB HTTP API, `/api/uid/assign`.
+async fn assign(call: &mut Call) -> Result<HttpResponse, WireError> {
+    call.allow(&[Verb::Get, Verb::Post])?;
+    let asked: Assigned = match call.verb {
+        Verb::Post => call.json("Missing message content").await?,
+        _ => {
+            let names = |kind: UidKind| -> Vec<String> {
+                let text = call.params.get(kind.as_str()).unwrap_or_default();
+                text.split(',').filter(|name| !name.is_empty()).map(String::from).collect()
+            };
+            Assigned { metric: names(UidKind::Metric), tagk: names(UidKind::Tagk), tagv: names(UidKind::Tagv) }
+        }
+    };
+    let asked = [(UidKind::Metric, asked.metric), (UidKind::Tagk, asked.tagk), (UidKind::Tagv, asked.tagv)];
+    let count: usize = asked.iter().map(|(_, names)| names.len()).sum();
+    if count == 0 {
+        return Err(WireError::bad_request("Missing values to assign UIDs"));
+    }
+    if count > NAMES_MAX {
+        return Err(WireError::new(Kind::TooLarge, format!("{count} names are more than {NAMES_MAX}")));
+    }
+    let mut answer = Map::new();
+    let mut status = StatusCode::OK;
+    for (kind, names) in asked.iter().filter(|(_, names)| !names.is_empty()) {
+        let mut wrong = Map::new();
+        let mut fresh: Vec<(UidKind, &str)> = Vec::new();
+        let mut known: Vec<(UidKind, &str)> = Vec::new();
+        for name in names {
+            match check_name(kind.as_str(), name) {
+                Err(error) => drop(wrong.insert(name.clone(), error.to_string().into())),
+                Ok(()) if is_known(call, *kind, name).await? => known.push((*kind, name)),
+                Ok(()) => fresh.push((*kind, name)),
+            }
+        }
+        for ((_, name), uid) in known.iter().zip(call.core.uids.ensure(&known).await?) {
+            wrong.insert(name.to_string(), format!("Name already exists with UID: {uid}").into());
+        }
+        let numbers = call.core.uids.ensure(&fresh).await?;
+        let numbers = fresh.iter().zip(numbers).map(|((_, name), uid)| (name.to_string(), uid.to_string().into()));
+        answer.insert(kind.as_str().to_string(), numbers.collect::<Map<String, Value>>().into());
+        if !wrong.is_empty() {
+            status = StatusCode::BAD_REQUEST;
+            answer.insert(format!("{}_errors", kind.as_str()), wrong.into());
+        }
+    }
+    Ok(json_with(status, &answer))
+}
+
+/// Whether a name has a number, or would have one in a server that numbers names as points come in.
+async fn is_known(call: &Call, kind: UidKind, name: &str) -> Result<bool, WireError> {
+    if call.core.uids.find(kind, name).is_some() {
+        return Ok(true);
+    }
+    Ok(match kind {
+        UidKind::Metric => store::exists(&call.core, &call.core.catalog.state(), &call.door.options.database, name),
+        UidKind::Tagk => call.core.queries.opentsdb_tagks(&asker(call), name).contains(name),
+        UidKind::Tagv => {
+            let wanted = [WantedTag { key: None, value: Some(name.to_string()) }];
+            let (queries, asker) = (call.core.queries.clone(), asker(call));
+            let look = async move { queries.opentsdb_series(&asker, None, &wanted, 1).await };
+            let found = call.core.runtime.spawn(look).await;
+            match found.map_err(|error| WireError::new(Kind::Internal, error.to_string()))? {
+                Ok(found) => !found.is_empty(),
+                Err(LookupError::NoSuchName { .. }) => false,
+                Err(LookupError::Query(error)) => return Err(error.into()),
+            }
+        }
+    })
+}
+
+/// `POST|GET /api/uid/rename`: a name that no point has yet gets another name for its number.
+///
+/// `metric`, `tagk` or `tagv`: the name; `name`: the new one. Replies `{"result":"true"}`, or 400 with `"false"` and why. Names that points
+/// have are parts of tables and rows and stay.
+async fn rename(call: &mut Call) -> Result<HttpResponse, WireError> {
+    call.allow(&[Verb::Get, Verb::Post])?;
+    let members: BTreeMap<String, String> = match call.verb {
+        Verb::Post => call.json("Missing message content").await?,
+        _ => {
+            let given = ["metric", "tagk", "tagv", "name"].into_iter();
+            given.filter_map(|name| Some((name.to_string(), call.params.get(name)?.to_string()))).collect()
+        }
+    };
+    let new = members.get("name").filter(|name| !name.is_empty());
+    let new = new.ok_or_else(|| WireError::bad_request("Missing parameter name in the request"))?;
+    let kinds = UidKind::ALL.into_iter().filter_map(|kind| Some((kind, members.get(kind.as_str())?)));
+    let [(kind, old)] = kinds.collect::<Vec<_>>()[..] else {
+        return Err(WireError::bad_request("Specify exactly one of metric, tagk or tagv"));
+    };
+    let refuse = |why: String| Ok(json_with(StatusCode::BAD_REQUEST, &json!({ "result": "false", "error": why })));
+    if let Err(error) = check_name(kind.as_str(), new) {
+        return refuse(error.to_string());
+    }
+    let has_number = call.core.uids.find(kind, old).is_some();
+    if !has_number && !is_known(call, kind, old).await? {
+        return refuse(format!("Name(\"{old}\") does not exist"));
+    }
+    if is_known(call, kind, new).await? {
+        return refuse(format!("An UID with name {new} for {} already exists", kind.as_str()));
+    }
+    if is_in_points(call, kind, old).await? {
+        return refuse(format!("Name(\"{old}\") is part of stored points, which keep their names"));
+    }
+    call.core.uids.rename(kind, old, new).await?;
+    Ok(json(&json!({ "result": "true" })))
+}
+
+/// Whether a name is known for its points and not for its number alone.
+async fn is_in_points(call: &Call, kind: UidKind, name: &str) -> Result<bool, WireError> {
+    let state = call.core.catalog.state();
+    let database = &call.door.options.database;
+    Ok(match kind {
+        UidKind::Metric => state
+            .database(crate::model::names::DEFAULT_TENANT, database)
+            .is_some_and(|database| state.table_named(database, &database.default_policy, name).is_some()),
+        UidKind::Tagk => call.core.queries.opentsdb_tagks(&asker(call), name).contains(name),
+        UidKind::Tagv => {
+            let (queries, asker, name) = (call.core.queries.clone(), asker(call), name.to_string());
+            let look = call
+                .core
+                .runtime
+                .spawn(async move { queries.opentsdb_tagvs(&asker, &name).await.map(|v| v.contains(&name)) });
+            look.await.map_err(|error| WireError::new(Kind::Internal, error.to_string()))??
+        }
+    })
+}
+
+/// `GET /api/uid/uidmeta`: what is known of a name by its number: the name.
+fn uid_meta(call: &Call) -> Result<HttpResponse, WireError> {
+    call.allow(&[Verb::Get])?;
+    let (uid, kind) = (call.params.required("uid")?, call.params.required("type")?);
+    let unknown = || WireError::bad_request(format!("Invalid type: {kind}"));
+    let wanted = match kind.to_ascii_lowercase().as_str() {
+        "metric" | "metrics" => UidKind::Metric,
+        "tagk" => UidKind::Tagk,
+        "tagv" => UidKind::Tagv,
+        _ => return Err(unknown()),
+    };
+    let missing = || WireError::new(Kind::NotFound, "Could not find the requested UID");
+    let uid: Uid = uid.parse().map_err(|_| missing())?;
+    let name = call.core.uids.name(wanted, uid).ok_or_else(missing)?;
+    Ok(json(&meta_of(uid, wanted, &name)))
+}
+
+fn meta_of(uid: Uid, kind: UidKind, name: &str) -> Value {
+    json!({
+        "uid": uid.to_string(), "type": kind.as_str().to_ascii_uppercase(), "name": name, "description": "",
+        "notes": "", "created": 0, "custom": null, "displayName": "",
+    })
+}
+
+/// `GET /api/uid/tsmeta`: what is known of a series by its TSUID, or of the series of a metric (`m`): their names.
+async fn ts_meta(call: &Call) -> Result<HttpResponse, WireError> {
+    call.allow(&[Verb::Get])?;
+    let text = call.params.required("tsuid")?;
+    let missing = || WireError::new(Kind::NotFound, "Could not find Timeseries meta data");
+    let tsuid: crate::catalog::Tsuid = text.parse().map_err(|_| missing())?;
+    let (metric, tags) = call.core.uids.named(&tsuid).map_err(|_| missing())?;
+    let mut metas = Vec::new();
+    for ((key, value), (key_name, value_name)) in tsuid.tags.iter().zip(&tags) {
+        metas.push(meta_of(*key, UidKind::Tagk, key_name));
+        metas.push(meta_of(*value, UidKind::Tagv, value_name));
+    }
+    Ok(json(&json!({
+        "tsuid": tsuid.to_string(), "metric": meta_of(tsuid.metric, UidKind::Metric, &metric), "tags": metas,
+        "description": "", "notes": "", "created": 0, "units": "", "retention": 0, "max": "NaN", "min": "NaN",
+        "displayName": "", "dataType": "", "lastReceived": 0, "totalDatapoints": 0, "custom": null,
+    })))
+}
