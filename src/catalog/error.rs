@@ -38,6 +38,8 @@ pub enum CatalogError {
     SubscriptionExists,
     #[error("subscription not found")]
     SubscriptionNotFound,
+    #[error("{max} of {collection} are kept already, which is as many as there may be; remove some")]
+    TooManyDocuments { collection: String, max: usize },
     #[error("table not found: {table}")]
     TableNotFound { table: TableName },
     /// Someone else changed what the change was planned on; plan again.
@@ -86,6 +88,7 @@ impl Classify for CatalogError {
             CatalogError::TooManyDeletes { .. } => Kind::Overloaded,
             CatalogError::UidsUsedUp | CatalogError::TooManyAnnotations { .. } => Kind::TooLarge,
             CatalogError::InvalidName { .. }
+            | CatalogError::TooManyDocuments { .. }
             | CatalogError::PolicyDuration
             | CatalogError::ShardDuration
             | CatalogError::UsernameRequired => Kind::Invalid,

@@ -24,10 +24,12 @@ mod objects;
 mod options;
 pub mod policies;
 mod register;
+mod remembered;
 mod retention;
 pub mod roles;
 mod snapshots;
 pub mod state;
+mod tables;
 #[cfg(test)]
 mod tests;
 pub mod uids;

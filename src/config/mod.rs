@@ -20,7 +20,8 @@ mod validate;
 pub use listen::{Address, Listen, Listener, NotAListen};
 pub use problem::{Origin, Problem, SettingsError};
 pub use settings::{
-    AuthSettings, BufferSettings, CacheSettings, CatalogSettings, CompactionSettings, InfluxdbSettings, LimitSettings,
-    ListenSettings, LogFormat, LogSettings, QuerySettings, Role, Secret, ServerSettings, Settings, StorageSettings,
+    AuthSettings, BufferSettings, CacheSettings, CatalogSettings, CompactionSettings, ConflictRule, ElasticSettings,
+    InfluxdbSettings, LimitSettings, ListenSettings, LogFormat, LogSettings, QuerySettings, Role, Secret, ServerSettings,
+    Settings, StorageSettings,
     WalSettings,
 };

@@ -32,6 +32,7 @@ pub struct Settings {
     pub query: QuerySettings,
     pub opentsdb: OpentsdbSettings,
     pub cache: CacheSettings,
+    pub elastic: ElasticSettings,
     pub log: LogSettings,
 }
 
@@ -562,6 +563,47 @@ impl Default for CacheSettings {
     fn default() -> Self {
         CacheSettings { metadata_bytes: 128 * MIB as u64 }
     }
+}
+
+/// Elasticsearch: what its clients see, and how documents become rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ElasticSettings {
+    /// The version that clients are told. Beats refuse one older than themselves unless they are told otherwise.
+    /// Default `8.17.0`.
+    pub version: String,
+    /// The database that indices are tables of. Default `public`.
+    pub database: String,
+    /// What becomes of a value that does not fit its column: `reject` refuses its document, `sibling` puts it into a column
+    /// of its own, named after what it is (`level__utf8`). Default `reject`.
+    pub on_conflict: ConflictRule,
+    /// Columns that documents may bring a table to; documents that would make more are refused. Default 1 000.
+    pub max_columns: usize,
+    /// Bytes of a bulk request's body, packed or unpacked. Default 100 MiB.
+    pub body_bytes_max: usize,
+    /// Whether `DELETE /{index}` drops tables. Default false.
+    pub allow_delete: bool,
+}
+
+impl Default for ElasticSettings {
+    fn default() -> Self {
+        ElasticSettings {
+            version: "8.17.0".to_string(),
+            database: "public".to_string(),
+            on_conflict: ConflictRule::Reject,
+            max_columns: 1_000,
+            body_bytes_max: 100 * MIB,
+            allow_delete: false,
+        }
+    }
+}
+
+/// What becomes of a value that does not fit its column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConflictRule {
+    Reject,
+    Sibling,
 }
 
 /// What the process says about itself, on standard error.

@@ -38,6 +38,8 @@ pub(super) const RANGES: &[(&str, RangeInclusive<u64>)] = &[
     ("influxdb.max_concurrent_queries", 0..=1_000_000),
     ("influxdb.max_row_limit", 0..=1_000_000_000_000),
     ("influxdb.max_select_buckets", 0..=1_000_000_000_000),
+    ("elastic.body_bytes_max", KIB..=GIB),
+    ("elastic.max_columns", 1..=4_096),
     ("limits.body_bytes_max", KIB..=GIB),
     ("limits.sql_body_bytes_max", KIB..=GIB),
     ("limits.windows_per_request_max", 1..=1_000_000),
@@ -98,6 +100,12 @@ pub(super) fn refusals(settings: &Settings) -> Vec<Refusal> {
     if let Err(expected) = database_name(&settings.opentsdb.database) {
         refuse("opentsdb.database", expected.to_string());
     }
+    if !is_version(&settings.elastic.version) {
+        refuse("elastic.version", "a version of Elasticsearch from 5 on, such as `8.17.0`".to_string());
+    }
+    if settings.elastic.database.is_empty() {
+        refuse("elastic.database", "the name of a database".to_string());
+    }
     if !is_log_level(&settings.log.level) {
         refuse("log.level", LOG_LEVEL.to_string());
     }
@@ -107,6 +115,7 @@ pub(super) fn refusals(settings: &Settings) -> Vec<Refusal> {
 /// What a value of `key` looks like, said after "expected".
 pub(super) fn expected(key: &str, default: &Json) -> String {
     match (key, default) {
+        ("elastic.on_conflict", _) => "`reject` or `sibling`".to_string(),
         ("log.format", _) => "`text` or `json`".to_string(),
         ("server.role", _) => "`read-write` or `read-only`".to_string(),
         ("server.tls_listeners", _) => {
@@ -134,6 +143,12 @@ fn unit(key: &str) -> &'static str {
         _ if key.contains("_bytes") => " of bytes",
         _ => "",
     }
+}
+
+/// Three numbers, the first of which clients take for one of theirs.
+fn is_version(text: &str) -> bool {
+    let numbers: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
+    numbers.is_some_and(|numbers| numbers.len() == 3 && numbers[0] >= 5)
 }
 
 type Refuse<'a> = dyn FnMut(&'static str, String) + 'a;

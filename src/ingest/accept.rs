@@ -17,11 +17,11 @@ use super::wal::WalHandle;
 /// Most columns a table may have.
 const TABLE_COLUMNS_MAX: usize = 4096;
 /// Most tables that one request may write to.
-const REQUEST_TABLES_MAX: usize = 10_000;
+pub(super) const REQUEST_TABLES_MAX: usize = 10_000;
 /// Most cells (rows by columns, of all tables) that one request may make: rows of different fields make a large and empty matrix.
 const REQUEST_CELLS_MAX: usize = 64 * 1024 * 1024;
 /// Times that a request's points are checked anew because the schema changed under them.
-const SCHEMA_TRIES: usize = 4;
+pub(super) const SCHEMA_TRIES: usize = 4;
 
 /// Bounds of what is taken.
 #[derive(Debug, Clone)]
@@ -74,12 +74,11 @@ impl Ingest {
     /// Errors: this process does not write, or no more; unknown database or policy; [`IngestError::Rejected`] when `rules` refuse all for one (nothing is stored then);
     /// a budget used up; the log or the store failing, after which it is open whether the points are stored.
     pub async fn accept(&self, target: &Target, points: Points, rules: Rules) -> Result<Receipt, IngestError> {
-        self.catalog.check_writable()?;
-        let wal = self.wal.as_ref().ok_or(CatalogError::ReadOnly)?;
+        let wal = self.writable_log()?;
         self.check_budget()?;
         let tables: Vec<TablePoints> = points.into_tables().collect();
         check_size(&tables)?;
-        self.check_windows(&tables)?;
+        self.check_windows(tables.iter().map(|table| &*table.times))?;
         let (state, checked) = self.settle_schema(target, &tables, rules).await?;
         let (database, policy) = resolve(&state, target)?;
         let rejected = sum_up(&checked);
@@ -91,18 +90,30 @@ impl Ingest {
         }
         let taken = batches.iter().map(TableBatch::rows).sum();
         if taken > 0 {
-            wal.append(batches).await.inspect_err(|error| {
-                if matches!(crate::model::Classify::kind(error), crate::model::Kind::Overloaded) {
-                    self.metrics.requests_refused.with_label_values(&["wal"]).inc();
-                }
-            })?;
+            self.append(wal, batches).await?;
         }
         self.metrics.points_accepted.inc_by(taken as u64);
         self.metrics.points_rejected.inc_by(rejected.points as u64);
         Ok(Receipt { taken, rejected })
     }
 
-    fn check_budget(&self) -> Result<(), IngestError> {
+    /// The log, if this process may write to it.
+    pub(super) fn writable_log(&self) -> Result<&WalHandle, IngestError> {
+        self.catalog.check_writable()?;
+        Ok(self.wal.as_ref().ok_or(CatalogError::ReadOnly)?)
+    }
+
+    pub(super) async fn append(&self, wal: &WalHandle, batches: Vec<TableBatch>) -> Result<(), IngestError> {
+        let appended = wal.append(batches).await;
+        appended.map(|_| ()).map_err(|error| {
+            if matches!(crate::model::Classify::kind(&error), crate::model::Kind::Overloaded) {
+                self.metrics.requests_refused.with_label_values(&["wal"]).inc();
+            }
+            error.into()
+        })
+    }
+
+    pub(super) fn check_budget(&self) -> Result<(), IngestError> {
         let held_bytes = self.buffer.bytes();
         self.metrics.buffer_bytes.set(held_bytes as i64);
         if held_bytes > self.limits.buffer_bytes_max / 2 {
@@ -116,14 +127,14 @@ impl Ingest {
     }
 
     /// A file a window: late data all over the past must not open files without bound.
-    fn check_windows(&self, tables: &[TablePoints]) -> Result<(), IngestError> {
+    pub(super) fn check_windows<'a>(&self, tables: impl Iterator<Item = &'a [i64]>) -> Result<(), IngestError> {
         let window = |time: &i64| time.div_euclid(self.limits.window_ns);
-        for table in tables {
-            let (Some(first), Some(last)) = (table.times.iter().min(), table.times.iter().max()) else { continue };
+        for times in tables {
+            let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else { continue };
             if (window(last) - window(first)) < self.limits.windows_per_request_max as i64 {
                 continue;
             }
-            let windows = table.times.iter().map(window).collect::<HashSet<_>>().len();
+            let windows = times.iter().map(window).collect::<HashSet<_>>().len();
             if windows > self.limits.windows_per_request_max {
                 return Err(IngestError::TooManyWindows { windows, max: self.limits.windows_per_request_max });
             }
@@ -165,17 +176,28 @@ impl Ingest {
             check_column_counts(&needed, |name| state.table_named(database, policy, name).map(|t| &*t.schema))?;
             let target = target.clone();
             let commit = self.catalog.update(move |state| schema_changes(state, &target, &needed));
-            state = tokio::time::timeout(SCHEMA_PATIENCE, commit).await.map_err(|_| IngestError::SchemaWaits)??;
+            state = patiently(commit).await?;
         }
         Err(IngestError::SchemaRace)
     }
 }
 
+/// A commit of new tables and columns, waited for as long as a client waits.
+pub(super) async fn patiently(
+    commit: impl Future<Output = Result<Arc<CatalogState>, CatalogError>>,
+) -> Result<Arc<CatalogState>, IngestError> {
+    Ok(tokio::time::timeout(SCHEMA_PATIENCE, commit).await.map_err(|_| IngestError::SchemaWaits)??)
+}
+
 fn check_size(tables: &[TablePoints]) -> Result<(), IngestError> {
-    let cells: usize = tables.iter().map(|t| t.rows().saturating_mul(t.fields.len())).sum();
     if tables.len() > REQUEST_TABLES_MAX {
         return Err(IngestError::TooManyTables { tables: tables.len(), max: REQUEST_TABLES_MAX });
     }
+    check_cells(tables.iter().map(|t| t.rows().saturating_mul(t.fields.len())).sum())
+}
+
+/// Refuses rows that would make too large a matrix.
+pub(super) fn check_cells(cells: usize) -> Result<(), IngestError> {
     if cells > REQUEST_CELLS_MAX {
         return Err(IngestError::TooManyCells { cells, max: REQUEST_CELLS_MAX });
     }
@@ -188,7 +210,10 @@ fn sum_up(checked: &[Checked]) -> Rejected {
 }
 
 /// The database and policy that `target` names.
-fn resolve<'a>(state: &'a CatalogState, target: &'a Target) -> Result<(&'a Database, &'a str), CatalogError> {
+pub(super) fn resolve<'a>(
+    state: &'a CatalogState,
+    target: &'a Target,
+) -> Result<(&'a Database, &'a str), CatalogError> {
     let database = state
         .database(&target.tenant, &target.database)
         .ok_or_else(|| CatalogError::DatabaseNotFound { database: target.database.clone() })?;
@@ -224,7 +249,6 @@ fn check_column_counts<'a>(
 /// The steps that give each table the columns it needs.
 fn schema_changes(state: &CatalogState, target: &Target, needed: &[Needed]) -> Result<Vec<Change>, CatalogError> {
     let (database, policy) = resolve(state, target)?;
-    let mut next_table = state.next_table_id();
     let mut changes = Vec::new();
     for needed in needed {
         match state.table_named(database, policy, &needed.table) {
@@ -237,20 +261,7 @@ fn schema_changes(state: &CatalogState, target: &Target, needed: &[Needed]) -> R
             None => {
                 let mut schema = TableSchema::new(RowIdentity::Series);
                 needed.add_to(&mut schema);
-                let lower = needed.table.to_lowercase();
-                let twin_in_request = changes.iter().any(
-                    |c| matches!(c, Change::CreateTable { table, .. } if *table != needed.table && table.to_lowercase() == lower),
-                );
-                changes.push(Change::CreateTable {
-                    id: next_table,
-                    tenant: database.tenant.to_string(),
-                    database: database.name.to_string(),
-                    policy: policy.to_string(),
-                    table: needed.table.clone(),
-                    schema,
-                    folder_with_id: twin_in_request || state.has_case_twin(database, policy, &needed.table),
-                });
-                next_table.0 += 1;
+                changes.push(state.create_table_change(database, policy, &needed.table, schema, &changes));
             }
         }
     }

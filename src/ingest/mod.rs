@@ -8,6 +8,7 @@
 pub mod accept;
 pub mod buffer;
 pub mod compaction;
+pub mod documents;
 pub mod error;
 pub mod flush;
 pub mod metrics;

@@ -104,14 +104,10 @@ impl Needed {
     /// Adds what `schema` lacks.
     pub fn add_to(&self, schema: &mut TableSchema) {
         for tag in &self.tags {
-            if schema.find(tag, ColumnKind::Tag).is_none() {
-                schema.add(tag, ColumnKind::Tag, None);
-            }
+            schema.add_missing_tag(tag);
         }
         for (field, field_type) in &self.fields {
-            if schema.find(field, ColumnKind::Field).is_none() {
-                schema.add(field, ColumnKind::Field, Some(*field_type));
-            }
+            schema.add_missing_field(field, *field_type);
         }
     }
 }
@@ -128,6 +124,12 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// Every row of points that were checked in another way, with every field.
+    pub(super) fn all_of(points: &TablePoints) -> Checked {
+        let needed = Needed { table: points.name.clone(), tags: Vec::new(), fields: Vec::new() };
+        Checked { needed, rejected: Rejected::default(), taken: None, fields: (0..points.fields.len()).collect() }
+    }
+
     pub fn rows(&self, points: &TablePoints) -> usize {
         points.rows() - self.rejected.points
     }
@@ -307,7 +309,7 @@ pub fn build(
     precision: Precision,
 ) -> Result<Option<TableBatch>, ArrowError> {
     let rows = points.rows();
-    if checked.rejected.points == rows {
+    if checked.rejected.points >= rows {
         return Ok(None);
     }
     let (series, row_series) = canonical_series(&points, checked, schema);

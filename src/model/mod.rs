@@ -1,6 +1,7 @@
 //! The nouns: names, columns, points, batches, time, error kinds. No I/O, no async, no clocks.
 
 pub mod batch;
+pub mod documents;
 pub mod error;
 pub mod metric;
 pub mod names;
@@ -10,6 +11,7 @@ pub mod time;
 pub mod tombstone;
 
 pub use batch::{SeriesKey, SeriesKeys, TableBatch};
+pub use documents::{Documents, Value};
 pub use error::{Classify, Kind};
 pub use names::TableName;
 pub use points::{FieldColumn, FieldValues, Points, TablePoints};

@@ -33,6 +33,11 @@ impl Points {
         &mut self.tables[index]
     }
 
+    /// The table at an index that [`Points::table_index`] gave, without the others.
+    pub fn take_table(mut self, index: usize) -> TablePoints {
+        self.tables.swap_remove(index)
+    }
+
     /// The tables that have rows.
     pub fn into_tables(self) -> impl Iterator<Item = TablePoints> {
         self.tables.into_iter().filter(|t| t.rows() > 0)
@@ -160,6 +165,11 @@ impl TablePoints {
     /// Replaces the time of the row being written; parsers meet it last.
     pub fn set_time(&mut self, time: i64) {
         *self.times.last_mut().expect("a row was begun") = time;
+    }
+
+    /// Replaces the series of the row being written.
+    pub fn set_series(&mut self, series: u32) {
+        *self.row_series.last_mut().expect("a row was begun") = series;
     }
 
     /// Takes back the row being written.

@@ -110,6 +110,9 @@ pub struct Column {
     /// `None` for tags, which are strings.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub field_type: Option<FieldType>,
+    /// The compression that was asked for by name: shown, and without effect on segments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codec: Option<String>,
 }
 
 impl Column {
@@ -183,8 +186,56 @@ impl TableSchema {
         let sql_name = unique_name(name, |n| n == TIME_COLUMN || self.columns.iter().any(|c| c.sql_name == n));
         let stored_name = unique_name(&sql_name, |n| self.stored_names.contains(&n.to_lowercase()));
         self.stored_names.push(stored_name.to_lowercase());
-        self.columns.push(Column { id, name: name.to_string(), sql_name, stored_name, kind, field_type });
+        self.columns.push(Column { id, name: name.to_string(), sql_name, stored_name, kind, field_type, codec: None });
         id
+    }
+
+    /// Adds a tag unless there is one of this name.
+    pub fn add_missing_tag(&mut self, name: &str) {
+        if self.find(name, ColumnKind::Tag).is_none() {
+            self.add(name, ColumnKind::Tag, None);
+        }
+    }
+
+    /// Adds a field unless there is one of this name, whatever its type.
+    pub fn add_missing_field(&mut self, name: &str, field_type: FieldType) {
+        if self.find(name, ColumnKind::Field).is_none() {
+            self.add(name, ColumnKind::Field, Some(field_type));
+        }
+    }
+
+    /// Removes a field; its name may be given again, to another column.
+    pub fn drop_field(&mut self, name: &str) {
+        self.columns.retain(|column| column.kind != ColumnKind::Field || column.name != name);
+    }
+
+    /// Gives a column another name, which no other column has; what is stored of it stays its own.
+    pub fn rename(&mut self, from: &str, kind: ColumnKind, to: &str) {
+        let taken = |name: &str| name == TIME_COLUMN || self.columns.iter().any(|c| c.sql_name == name);
+        let sql_name = unique_name(to, taken);
+        if let Some(column) = self.columns.iter_mut().find(|c| c.kind == kind && c.name == from) {
+            column.name = to.to_string();
+            column.sql_name = sql_name;
+        }
+    }
+
+    /// Remembers the compression asked for a field.
+    pub fn set_codec(&mut self, field: &str, codec: Option<String>) {
+        if let Some(column) = self.columns.iter_mut().find(|c| c.kind == ColumnKind::Field && c.name == field) {
+            column.codec = codec;
+        }
+    }
+
+    /// Makes a field of integers one of floats; what is stored as an integer is read as a float from then on. Returns
+    /// whether there was one.
+    pub fn widen(&mut self, field: &str) -> bool {
+        let is_it = |c: &&mut Column| c.kind == ColumnKind::Field && c.name == field;
+        let Some(column) = self.columns.iter_mut().find(is_it) else { return false };
+        let is_integer = matches!(column.field_type, Some(FieldType::Integer | FieldType::Unsigned));
+        if is_integer {
+            column.field_type = Some(FieldType::Float);
+        }
+        is_integer
     }
 
     /// The column that clients call `name`.
@@ -239,6 +290,16 @@ mod tests {
         schema.add("Time", ColumnKind::Tag, None);
         let stored: Vec<_> = schema.columns.iter().map(|c| (c.sql_name.as_str(), c.stored_name.as_str())).collect();
         assert_eq!(stored, [("Host", "Host"), ("host", "host_1"), ("Time", "Time_1")]);
+    }
+
+    #[test]
+    fn only_fields_of_integers_are_widened() {
+        let mut schema = TableSchema::new(RowIdentity::Append);
+        schema.add_missing_field("i", FieldType::Integer);
+        schema.add_missing_field("s", FieldType::String);
+        schema.add_missing_tag("t");
+        assert_eq!(["i", "i", "s", "t", "none"].map(|name| schema.widen(name)), [true, false, false, false, false]);
+        assert_eq!(schema.find("i", ColumnKind::Field).unwrap().field_type, Some(FieldType::Float));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod body;
 pub mod cnosdb;
+pub mod elasticsearch;
 pub mod encoding;
 pub mod format;
 pub mod influxdb;

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use crate::config::Listener;
-use crate::protocol::{cnosdb, influxdb, opentsdb};
+use crate::protocol::{cnosdb, elasticsearch, influxdb, opentsdb};
 
 use super::health;
 
@@ -22,12 +22,7 @@ pub(super) fn unauthenticated(home: Listener) -> HttpResponse {
         Listener::Tdengine => HttpResponse::build(status)
             .insert_header(CHALLENGE)
             .json(json!({"code": 0x357, "desc": "Authentication failure"})),
-        Listener::Elasticsearch => {
-            let reason = "missing authentication credentials for REST request";
-            let cause = json!({"type": "security_exception", "reason": reason});
-            let error = json!({"root_cause": [cause], "type": "security_exception", "reason": reason});
-            HttpResponse::build(status).insert_header(CHALLENGE).json(json!({"error": error, "status": 401}))
-        }
+        Listener::Elasticsearch => elasticsearch::unauthenticated(),
     }
 }
 
@@ -48,20 +43,10 @@ pub(super) async fn answer(
         Listener::Cnosdb => HttpResponse::new(status),
         Listener::Opentsdb => opentsdb::unclaimed(request, door, known).await,
         Listener::Tdengine => HttpResponse::build(status).content_type("text/plain").body(reason(status)),
-        Listener::Elasticsearch => elasticsearch(status, &request),
+        Listener::Elasticsearch => elasticsearch::unclaimed(&request),
     }
 }
 
 fn reason(status: StatusCode) -> &'static str {
     if status == StatusCode::NOT_FOUND { "404 page not found" } else { "405 method not allowed" }
-}
-
-fn elasticsearch(status: StatusCode, request: &HttpRequest) -> HttpResponse {
-    let (path, method) = (request.path(), request.method());
-    if status == StatusCode::NOT_FOUND {
-        let error = format!("no handler found for uri [{path}] and method [{method}]");
-        return HttpResponse::BadRequest().json(json!({"error": error, "status": 400}));
-    }
-    let error = format!("Incorrect HTTP method for uri [{path}] and method [{method}]");
-    HttpResponse::build(status).json(json!({"error": error, "status": status.as_u16()}))
 }

@@ -13,10 +13,10 @@ use prometheus::Registry;
 use tokio::net::UnixStream;
 use tracing::{debug, warn};
 
-use crate::config::{Listener, Settings};
+use crate::config::{ConflictRule, Listener, Settings};
 use crate::protocol::opentsdb::telnet::TelnetLimits;
 use crate::protocol::routes::{RouteTable, Routes};
-use crate::protocol::{Gate, RequestLimits, cnosdb, influxdb, opentsdb, request_id};
+use crate::protocol::{Gate, RequestLimits, cnosdb, elasticsearch, influxdb, opentsdb, request_id};
 
 use super::guard::{self, Guard};
 use super::metrics::HttpMetrics;
@@ -63,16 +63,18 @@ pub(super) fn start(
     runtime: &tokio::runtime::Handle,
 ) -> Result<Servers, ListenError> {
     let metrics = Data::new(HttpMetrics::new(registry)?);
+    let elastic = Data::new(elastic_options(settings));
     let (limits, registry) = (Data::new(limits), Data::new(registry.clone()));
     let door = Data::new(opentsdb::Door::new(opentsdb_options(settings)));
     let mut servers = Servers { handles: Vec::new(), shared_ports: Vec::new(), addresses: Vec::new() };
     for (listener, address) in settings.listen.on() {
         let (shared_gate, shared_door) = (gate.clone(), door.clone());
         let (gate, limits, registry, home) = (gate.clone(), limits.clone(), registry.clone(), Data::new(listener));
-        let (metrics, door) = (metrics.clone(), door.clone());
+        let (metrics, door, elastic) = (metrics.clone(), door.clone(), elastic.clone());
         let guard = Data::new(Guard { is_on: settings.auth.enabled, table: table(listener) });
         let app = move || {
             App::new()
+                .app_data(elastic.clone())
                 .app_data(gate.clone())
                 .app_data(limits.clone())
                 .app_data(registry.clone())
@@ -148,14 +150,18 @@ fn opentsdb_options(settings: &Settings) -> opentsdb::Options {
 }
 
 /// Registers what a listener serves.
-fn routes(_listener: Listener, app: &mut ServiceConfig) -> RouteTable {
+fn routes(listener: Listener, app: &mut ServiceConfig) -> RouteTable {
     let mut table = RouteTable::default();
     let mut routes = Routes::new(app, &mut table);
     health::routes(&mut routes);
     influxdb::routes(&mut routes);
     cnosdb::routes(&mut routes);
+    elasticsearch::routes(&mut routes);
     // Takes whatever is left of its own paths.
     opentsdb::routes(&mut routes);
+    if listener == Listener::Elasticsearch {
+        elasticsearch::index_routes(&mut routes);
+    }
     table
 }
 
@@ -164,6 +170,18 @@ pub(super) fn table(listener: Listener) -> RouteTable {
     let mut table = RouteTable::default();
     let _ = App::new().configure(|app| table = routes(listener, app));
     table
+}
+
+fn elastic_options(settings: &Settings) -> elasticsearch::Options {
+    let elastic = &settings.elastic;
+    elasticsearch::Options {
+        version: elastic.version.clone(),
+        database: elastic.database.clone(),
+        siblings: elastic.on_conflict == ConflictRule::Sibling,
+        columns_max: elastic.max_columns,
+        body_bytes_max: elastic.body_bytes_max,
+        allow_delete: elastic.allow_delete,
+    }
 }
 
 fn workers(settings: &Settings) -> usize {

@@ -1,7 +1,8 @@
 //! Rows of one table in the order they were written.
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, TimestampNanosecondArray, new_null_array};
-use datafusion::arrow::compute::concat;
+use datafusion::arrow::compute::{cast, concat};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
 use std::sync::Arc;
 
@@ -37,7 +38,13 @@ impl Chunk {
         self.fields.iter().find(|(field, _)| *field == id).map(|(_, array)| array)
     }
 
-    /// All rows of `chunks` (not empty), one after the other.
+    /// The field's values as `data_type`: they may have been written before the field was widened. `None` when all are null.
+    pub fn field_as(&self, id: ColumnId, data_type: &DataType) -> Option<Result<ArrayRef, ArrowError>> {
+        Some(as_type(self.field(id)?, data_type))
+    }
+
+    /// All rows of `chunks` (not empty), one after the other. Where a field was widened in between, all its values are
+    /// of the wider type.
     pub fn concat(chunks: &[Chunk]) -> Result<Chunk, ArrowError> {
         let rows = chunks.iter().map(Chunk::rows).sum();
         let mut all = Chunk {
@@ -49,21 +56,23 @@ impl Chunk {
             times: Vec::with_capacity(rows),
             fields: Vec::new(),
         };
-        let mut ids: Vec<(ColumnId, &ArrayRef)> = Vec::new();
+        let mut types: Vec<(ColumnId, &DataType)> = Vec::new();
         for chunk in chunks {
             all.series.extend_from_slice(&chunk.series);
             all.times.extend_from_slice(&chunk.times);
             for (id, array) in &chunk.fields {
-                if !ids.iter().any(|(known, _)| known == id) {
-                    ids.push((*id, array));
+                match types.iter_mut().find(|(known, _)| known == id) {
+                    Some((_, known)) if **known != DataType::Float64 => *known = array.data_type(),
+                    Some(_) => {}
+                    None => types.push((*id, array.data_type())),
                 }
             }
         }
-        for (id, example) in ids {
+        for (id, data_type) in types {
             let parts: Vec<ArrayRef> = chunks
                 .iter()
-                .map(|c| c.field(id).cloned().unwrap_or_else(|| new_null_array(example.data_type(), c.rows())))
-                .collect();
+                .map(|c| c.field_as(id, data_type).unwrap_or_else(|| Ok(new_null_array(data_type, c.rows()))))
+                .collect::<Result<_, _>>()?;
             let parts: Vec<_> = parts.iter().map(|p| p.as_ref()).collect();
             all.fields.push((id, concat(&parts)?));
         }
@@ -77,16 +86,24 @@ impl Chunk {
         for column in &schema.columns {
             columns.push(match column.kind {
                 ColumnKind::Tag => series.tag_array(column.id, self.series.iter().copied()),
-                _ => self.field(column.id).cloned().unwrap_or_else(|| new_null_array(&column.data_type(), self.rows())),
+                _ => {
+                    let data_type = column.data_type();
+                    self.field_as(column.id, &data_type)
+                        .unwrap_or_else(|| Ok(new_null_array(&data_type, self.rows())))?
+                }
             });
         }
         RecordBatch::try_new(schema.sql_schema(), columns)
     }
 }
 
+fn as_type(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+    if array.data_type() == data_type { Ok(array.clone()) } else { cast(array, data_type) }
+}
+
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::{Array, AsArray, Float64Array};
+    use datafusion::arrow::array::{Array, AsArray, Float64Array, Int64Array};
     use datafusion::arrow::datatypes::Float64Type;
 
     use super::*;
@@ -110,6 +127,24 @@ mod tests {
         assert_eq!(first.iter().collect::<Vec<_>>(), [Some(1.0), Some(2.0), None]);
         let second = all.field(ColumnId(2)).unwrap();
         assert_eq!(second.null_count(), 2);
+    }
+
+    #[test]
+    fn values_from_before_a_field_was_widened_are_read_as_the_wider_type() {
+        let mut schema = TableSchema::new(RowIdentity::Append);
+        let id = schema.add("f", ColumnKind::Field, Some(FieldType::Float));
+        let mut narrow = chunk(1, &[7], id.0, &[]);
+        narrow.fields = vec![(id, Arc::new(Int64Array::from(vec![3])))];
+        let mut series = SeriesSet::default();
+        series.number(&[]);
+        let batch = narrow.to_sql_batch(&schema, &series).unwrap();
+        assert_eq!(batch.column(1).as_primitive::<Float64Type>().values(), &[3.0]);
+        let wide = chunk(2, &[8], id.0, &[0.5]);
+        for order in [[narrow.clone(), wide.clone()], [wide, narrow]] {
+            let all = Chunk::concat(&order).unwrap();
+            let values = all.field(id).unwrap().as_primitive::<Float64Type>();
+            assert_eq!(values.iter().flatten().sum::<f64>(), 3.5);
+        }
     }
 
     #[test]

@@ -113,10 +113,11 @@ fn gather(chunk: &Chunk, series: &SeriesSet, schema: &TableSchema, runs: &Runs) 
     columns.push(Arc::new(times));
     let row_series: Vec<u32> = runs.last_rows().map(|row| chunk.series[row as usize]).collect();
     for column in &schema.columns {
-        columns.push(match (column.kind, chunk.field(column.id)) {
+        let data_type = column.data_type();
+        columns.push(match (column.kind, chunk.field_as(column.id, &data_type).transpose()?) {
             (ColumnKind::Tag, _) => series.tag_array(column.id, row_series.iter().copied()),
-            (_, Some(array)) => take(array, &runs.newest_values(array), None)?,
-            (_, None) => new_null_array(&column.data_type(), rows),
+            (_, Some(array)) => take(&array, &runs.newest_values(&array), None)?,
+            (_, None) => new_null_array(&data_type, rows),
         });
     }
     RecordBatch::try_new(schema.stored_schema(), columns)

@@ -1,0 +1,46 @@
+//! `/_bulk` and `/{index}/_bulk`: many documents in one request.
+
+use std::time::Instant;
+
+use actix_web::http::header;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::protocol::format::documents::bulk;
+use crate::protocol::params::Params;
+use crate::protocol::{Gate, RequestLimits, body};
+
+use super::caller::Caller;
+use super::error::WireError;
+use super::indices::database_name;
+use super::items::BulkAnswer;
+use super::respond::ok;
+use super::take::{Destination, take};
+use super::{Options, media_type};
+
+/// `POST|PUT /_bulk`, `/{index}/_bulk`, `/{index}/{type}/_bulk`: NDJSON of actions and documents.
+///
+/// Query: `db`, `table` (where an action names no index and the path neither), `time_column`, `tag_columns`; what Elasticsearch
+/// has beside `filter_path` and `pretty` changes nothing. Replies 200 as soon as the body can be read, with an item for each
+/// action: 201 stored, synced and visible, 400 never to be stored. Other statuses mean that nothing was stored.
+/// Spec: Elasticsearch 8 Bulk API.
+pub(super) async fn bulk(
+    caller: Caller,
+    request: HttpRequest,
+    params: Params,
+    payload: Payload,
+    gate: Data<Gate>,
+    limits: Data<RequestLimits>,
+    options: Data<Options>,
+) -> Result<HttpResponse, WireError> {
+    let started = Instant::now();
+    let core = gate.core().ok_or_else(WireError::starting)?;
+    caller.may_write(database_name(&params, &options))?;
+    media_type::check(request.headers().get(header::CONTENT_TYPE))?;
+    let body = body::read(payload, request.headers(), limits.body_of(options.body_bytes_max)).await?;
+    let default_index = request.match_info().get("index").or_else(|| params.get("table").filter(|t| !t.is_empty()));
+    let actions = bulk::parse(&body, default_index)?;
+    let items = take(core, actions, &Destination::of(&params, &options)).await?;
+    let errors = items.iter().any(|item| item.outcome.is_err());
+    Ok(ok(&request, &BulkAnswer { took: started.elapsed().as_millis() as u64, errors, items }))
+}

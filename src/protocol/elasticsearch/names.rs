@@ -1,0 +1,58 @@
+//! Names of indices, and which of them a pattern means.
+
+use crate::catalog::{CatalogState, Database, Table};
+
+use super::filter::matches_part;
+
+/// Why `index` cannot be the name of an index that documents go to. `None`: it can. Upper case is no reason here.
+pub(super) fn refusal(index: &str) -> Option<&'static str> {
+    const FORBIDDEN: [char; 11] = ['\\', '/', '*', '?', '"', '<', '>', '|', ' ', ',', '#'];
+    if index.contains(FORBIDDEN) || index.chars().any(char::is_control) {
+        return Some("must not contain the following characters ['\\','/','*','?','\"','<','>','|',' ',',','#']");
+    }
+    match index {
+        "" => Some("must not be empty"),
+        "." | ".." => Some("must not be '.' or '..'"),
+        _ if index.starts_with(['_', '-', '+']) => Some("must not start with '_', '-', or '+'"),
+        _ if index.len() > 255 => Some("index name is too long, must be at most 255 bytes"),
+        _ => None,
+    }
+}
+
+/// Tables of a database's default policy that a comma list of names and patterns means; `_all` and nothing mean all.
+/// `Err`: a name without a star that is of no table.
+pub(super) fn resolve<'a>(
+    state: &'a CatalogState,
+    database: &'a Database,
+    expression: &str,
+) -> Result<Vec<&'a Table>, String> {
+    let tables = || state.tables_of(database, &database.default_policy).map(|table| &**table);
+    let mut found: Vec<&Table> = Vec::new();
+    for name in expression.split(',') {
+        let name = if name.is_empty() || name == "_all" { "*" } else { name };
+        let before = found.len();
+        found.extend(tables().filter(|table| matches_part(name, &table.name.table)));
+        if found.len() == before && !name.contains('*') {
+            return Err(name.to_string());
+        }
+    }
+    found.sort_by(|a, b| a.name.table.cmp(&b.name.table));
+    found.dedup_by_key(|table| table.id);
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_patterns_paths_or_endpoints_are_refused() {
+        for name in ["app", "logs-app.web-default", ".ds-x", "Upper", "tgc_1", "日志"] {
+            assert_eq!(refusal(name), None, "{name}");
+        }
+        let long = "x".repeat(256);
+        for name in ["", ".", "..", "_x", "-x", "+x", "a/b", "a b", "a*", "a\"", "a\n", "a#", "a,b", &long] {
+            assert!(refusal(name).is_some(), "{name}");
+        }
+    }
+}
