@@ -113,6 +113,7 @@ clients: pyclients $(CLIENTS)/ready ## real clients write, SQL reads back: also 
 pyclients: build $(VENV)/ready $(PYTHON_SUITE)/ready ## the Python clients and the influx shell; the same questions to influxd
 	@influx=$$($(DEBIAN) influxdb-client influx)
 	INFLUX=$$influx $(PYTHON) -B tests/clients/influx_shell.py
+	$(PYTHON) -B tests/clients/python_elasticsearch.py
 	$(PYTHON) -B tests/clients/python_influxdb.py
 	$(PYTHON) -B tests/clients/python_influxdb_suite.py $(PYTHON_SUITE)/source
 	$(PYTHON) -B tests/clients/python_influxdb_client.py

@@ -13,8 +13,11 @@ mod http {
     mod auth;
     mod bodies;
     mod budgets;
+    mod cnosdb_logs;
+    mod cnosdb_tables;
     mod cnosdb_write;
     mod connections;
+    mod elasticsearch;
     mod influxdb_debug;
     mod influxdb_v2;
     mod influxdb_v3;

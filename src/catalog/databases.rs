@@ -35,6 +35,9 @@ pub enum IfExists {
     Compare,
 }
 
+/// The collection of documents that keeps what databases were made with beside what they are; they go with their database.
+pub const OPTIONS: &str = "database_options";
+
 impl Catalog {
     /// Creates a database; durable on `Ok`.
     pub async fn create_database(

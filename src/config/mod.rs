@@ -21,7 +21,6 @@ pub use listen::{Address, Listen, Listener, NotAListen};
 pub use problem::{Origin, Problem, SettingsError};
 pub use settings::{
     AuthSettings, BufferSettings, CacheSettings, CatalogSettings, CompactionSettings, ConflictRule, ElasticSettings,
-    InfluxdbSettings, LimitSettings, ListenSettings, LogFormat, LogSettings, QuerySettings, Role, Secret, ServerSettings,
-    Settings, StorageSettings,
-    WalSettings,
+    InfluxdbSettings, LimitSettings, ListenSettings, LogFormat, LogSettings, QuerySettings, Role, Secret,
+    ServerSettings, Settings, StorageSettings, WalSettings,
 };

@@ -10,6 +10,8 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use crate::model::{Classify, Kind};
 use crate::storage::damage::DamagedSegment;
 
+use super::sql::Refusal;
+
 /// A segment was merged away, and its object removed, before the query read it: the query saw a version of the catalog that
 /// was too old. Asked again, it sees a newer one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +41,9 @@ pub enum QueryError {
     /// The statement speaks of things that do not exist or do not fit.
     #[error("{0}")]
     Plan(String),
+    /// A change that is not allowed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The data does not allow what the statement asks for (a cast, a division).
     #[error("{0}")]
     Execution(String),
@@ -75,6 +80,7 @@ impl Classify for QueryError {
             | QueryError::MultipleStatements { .. }
             | QueryError::Syntax(_)
             | QueryError::Plan(_)
+            | QueryError::Refused(_)
             | QueryError::Execution(_) => Kind::Invalid,
             QueryError::NotSupported(_) => Kind::Unsupported,
             QueryError::DatabaseNotFound { .. } | QueryError::TableNotFound { .. } => Kind::NotFound,
@@ -95,6 +101,12 @@ impl QueryError {
     /// A fault of ours, in our words.
     pub(super) fn internal(message: impl Into<String>) -> Self {
         QueryError::Internal { message: message.into(), source: None }
+    }
+}
+
+impl From<ArrowError> for QueryError {
+    fn from(error: ArrowError) -> Self {
+        DataFusionError::from(error).into()
     }
 }
 

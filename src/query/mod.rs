@@ -15,6 +15,7 @@ pub mod fold;
 pub mod footers;
 pub mod functions;
 pub mod influxql;
+mod information_schema;
 pub mod limits;
 mod live;
 mod merge;

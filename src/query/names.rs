@@ -10,6 +10,7 @@ use datafusion::datasource::TableType;
 
 use crate::catalog::{CatalogState, Database, Table};
 
+use super::information_schema::{SystemSchema, system_schema};
 use super::provider::{Sources, TableRows};
 
 /// The names one session sees: those of its own tenant, in one version of the catalog.
@@ -129,6 +130,11 @@ impl CatalogProvider for Tenant {
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        if self.names.schema(name).is_none()
+            && let Some(name) = system_schema(name)
+        {
+            return Some(Arc::new(SystemSchema { name, names: self.names.clone() }));
+        }
         self.names.schema(name)?;
         Some(Arc::new(Schema { name: name.to_string(), names: self.names.clone(), sources: self.sources.clone() }))
     }

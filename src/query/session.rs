@@ -240,7 +240,8 @@ impl QueryEngine {
         let mut config = SessionConfig::new()
             .with_default_catalog_and_schema(&scope.tenant, &scope.database)
             .with_create_default_catalog_and_schema(false)
-            .with_information_schema(true)
+            // Ours is a schema like others.
+            .with_information_schema(false)
             .with_batch_size(self.options.batch_rows.max(1))
             .with_target_partitions(partitions);
         let options = config.options_mut();

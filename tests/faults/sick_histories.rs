@@ -164,7 +164,7 @@ fn check(world: &World, model: &Model) {
         );
         for line in ask(database, &types).lines().skip(1) {
             let (column, found) = line.split_once(',').expect("two cells");
-            assert_eq!(found.trim_matches('"'), Model::type_of(column), "{context}: {table}.{column}");
+            assert_eq!(found.trim_matches('"'), Model::shown_type_of(column), "{context}: {table}.{column}");
         }
     }
     model.check_journal(&ask(DATABASE, Model::JOURNAL_QUESTION), context);

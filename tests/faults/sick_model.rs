@@ -148,6 +148,17 @@ impl Model {
         assert_eq!(rows.collect::<BTreeSet<_>>(), self.journal, "{context}: {JOURNAL}");
     }
 
+    /// The same type as `information_schema` shows it.
+    pub fn shown_type_of(column: &str) -> &'static str {
+        match Model::type_of(column) {
+            "Timestamp(ns)" => "TIMESTAMP(NANOSECOND)",
+            "Float64" => "DOUBLE",
+            "Int64" => "BIGINT",
+            "Boolean" => "BOOLEAN",
+            _ => "STRING",
+        }
+    }
+
     /// The engine's word for the type of a column.
     pub fn type_of(column: &str) -> &'static str {
         match column {

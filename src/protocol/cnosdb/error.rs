@@ -45,6 +45,10 @@ pub enum Code {
     BasicAuth,
     Decode,
     Utf8,
+    /// A document of a log, or a request of them.
+    LogMessage,
+    /// What only one kind of SQL statement says, by its digits.
+    Sql(&'static str),
     Expired,
     NoFields,
 }
@@ -75,6 +79,8 @@ impl Code {
             Code::BasicAuth => "040006",
             Code::Decode => "040013",
             Code::Utf8 => "040015",
+            Code::LogMessage => "040016",
+            Code::Sql(digits) => digits,
             Code::Expired => "050025",
             Code::NoFields => "050034",
         }
@@ -104,6 +110,8 @@ impl Code {
             | Code::TableExists
             | Code::LineProtocol
             | Code::Utf8
+            | Code::LogMessage
+            | Code::Sql(_)
             | Code::Expired
             | Code::NoFields => StatusCode::UNPROCESSABLE_ENTITY,
         }
@@ -122,6 +130,7 @@ impl Code {
             Code::BasicAuth => "Parse auth, malformed basic auth encoding: ",
             Code::Decode => "Error decode request: ",
             Code::Utf8 => "Invalid utf-8 sequence: ",
+            Code::LogMessage => "Error parsing log message: ",
             Code::Unknown
             | Code::Planner
             | Code::MultiStatement
@@ -135,6 +144,7 @@ impl Code {
             | Code::TableNotFound
             | Code::TableExists
             | Code::Limit
+            | Code::Sql(_)
             | Code::Expired
             | Code::NoFields => "",
         }

@@ -33,6 +33,11 @@ impl Params {
         self.0.get("db").filter(|d| !d.is_empty()).unwrap_or(PUBLIC_DATABASE)
     }
 
+    /// A parameter of one endpoint; an empty one is none.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).filter(|value| !value.is_empty())
+    }
+
     /// `ms`, `us` or `ns` in any case; nanoseconds when absent. Anything else is refused: CnosDB takes it for
     /// nanoseconds, which stores wrong times without a word.
     pub(super) fn precision(&self) -> Result<Precision, WireError> {

@@ -4,13 +4,14 @@ use actix_web::http::header;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
+use datafusion::arrow::array::RecordBatch;
 use futures::StreamExt;
 
 use crate::model::{Classify, Kind};
 use crate::protocol::auth::Principal;
 use crate::protocol::body;
 use crate::protocol::encoding::{Compressor, Encoding, Preference, choose};
-use crate::protocol::format::rows::{Format, RowEncoder};
+use crate::protocol::format::rows::{EncodeError, Format, RowEncoder};
 use crate::protocol::streaming::{self, Gone, Pieces};
 use crate::protocol::{Core, Gate, RequestLimits};
 use crate::query::QueryError;
@@ -18,7 +19,7 @@ use crate::query::sql::{SqlAnswer, SqlRequest};
 
 use super::error::{Code, WireError};
 use super::params::Params;
-use super::{accept, authorization, ddl};
+use super::{accept, authorization, changes, ddl};
 
 /// Rows a piece.
 const PIECE_ROWS: usize = 1024;
@@ -81,6 +82,19 @@ struct Writer {
     compressor: Compressor,
 }
 
+impl Writer {
+    /// An answer of one batch.
+    fn whole(mut self, batch: &RecordBatch) -> Result<Bytes, WireError> {
+        let mut out = Vec::new();
+        self.encoder.begin(&batch.schema(), &mut out);
+        let told = |error: EncodeError| WireError::new(error.kind(), error.to_string());
+        self.encoder.batch(batch, &mut out).map_err(told)?;
+        self.encoder.end(&mut out).map_err(told)?;
+        let last = self.compressor.write(out.into());
+        Ok([last, self.compressor.finish()].concat().into())
+    }
+}
+
 /// Runs the statement and sends its answer piece by piece; returns the last piece.
 async fn run(
     core: Core,
@@ -90,16 +104,31 @@ async fn run(
     pieces: Pieces<WireError>,
 ) -> Result<Bytes, WireError> {
     let text = question.text.clone();
-    let tenant = question.tenant.clone();
+    let (tenant, database) = (question.tenant.clone(), question.database.clone());
     let answer = core.queries.run(question).await.map_err(|error| refusal(error, &text))?;
+    let mut out = Vec::new();
     let mut rows = match answer {
+        SqlAnswer::Rows(rows) => rows,
         SqlAnswer::Ddl(statement) => {
-            ddl::execute(&core, &principal, &tenant, statement).await?;
+            ddl::execute(&core, &principal, &tenant, &database, statement).await?;
             return Ok(writer.compressor.finish());
         }
-        SqlAnswer::Rows(rows) => rows,
+        SqlAnswer::Delete(delete) => {
+            changes::check_delete(&core, &principal, &delete)?;
+            changes::remove(&core, delete).await?;
+            return Ok(writer.compressor.finish());
+        }
+        SqlAnswer::Write(rows) => {
+            authorization::may_write(&principal, &rows.tenant, &rows.database)?;
+            let written = changes::counted(changes::store(&core, rows, &text).await?);
+            return writer.whole(&written);
+        }
+        SqlAnswer::Move { rows, tags } => {
+            authorization::may_write(&principal, &rows.tenant, &rows.database)?;
+            let written = changes::counted(changes::retag(&core, rows, tags, &text).await?);
+            return writer.whole(&written);
+        }
     };
-    let mut out = Vec::new();
     writer.encoder.begin(rows.schema(), &mut out);
     while let Some(batch) = rows.next().await {
         let batch = batch.map_err(|error| refusal(error, &text))?;
@@ -118,7 +147,7 @@ async fn run(
 }
 
 /// A failed statement in CnosDB's codes.
-fn refusal(error: QueryError, text: &str) -> WireError {
+pub(super) fn refusal(error: QueryError, text: &str) -> WireError {
     match &error {
         QueryError::Empty => WireError::coded(Code::SqlParser, "no statement"),
         QueryError::MultipleStatements { found } => WireError::multi_statement(*found, text),
@@ -126,6 +155,7 @@ fn refusal(error: QueryError, text: &str) -> WireError {
         QueryError::NotSupported(what) => WireError::coded(Code::NotImplemented, what),
         QueryError::DatabaseNotFound { database, .. } => WireError::database_not_found(database),
         QueryError::Forbidden { tenant, database } => authorization::unreadable(tenant, database),
+        QueryError::Refused(refused) => ddl::of_refusal(refused),
         QueryError::TableNotFound { tenant, database, table } => WireError::table_not_found(tenant, database, table),
         QueryError::Plan(what) | QueryError::Execution(what) => WireError::coded(Code::Planner, what),
         _ => WireError::new(error.kind(), error.to_string()),

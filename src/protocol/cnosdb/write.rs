@@ -5,10 +5,11 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::catalog::CatalogError;
 use crate::ingest::{BadPoints, IngestError, Rejection, Rules, Target};
-use crate::model::{Classify, FieldType, Kind};
+use crate::model::{Classify, FieldType, Kind, Points, TablePoints};
 use crate::protocol::body;
 use crate::protocol::format::line_protocol::{Dialect, Options, parse};
-use crate::protocol::{Gate, RequestLimits};
+use crate::protocol::{Core, Gate, RequestLimits};
+use crate::query::sql::options;
 
 use super::authorization;
 use super::error::{Code, WireError};
@@ -44,12 +45,27 @@ pub(super) async fn write(
         return Err(WireError::coded(Code::LineProtocol, bad.cnosdb()));
     }
     let target = Target { tenant: params.tenant().to_string(), database: params.database().to_string(), policy: None };
+    check_strict(core, &params, &parsed.points)?;
     let accepted = core.ingest.accept(&target, parsed.points, RULES).await;
     accepted.map_err(|error| refusal(error, params.database()))?;
     Ok(HttpResponse::Ok().finish())
 }
 
-fn refusal(error: IngestError, database: &str) -> WireError {
+/// In a database that wants it so, tables are made by statements only.
+fn check_strict(core: &Core, params: &Params, points: &Points) -> Result<(), WireError> {
+    let state = core.catalog.state();
+    if !options::writes_strictly(&state, params.tenant(), params.database()) {
+        return Ok(());
+    }
+    let Some(owner) = state.database(params.tenant(), params.database()) else { return Ok(()) };
+    let missing = |table: &&TablePoints| state.table_named(owner, &owner.default_policy, &table.name).is_none();
+    match points.tables().find(missing) {
+        None => Ok(()),
+        Some(table) => Err(WireError::table_not_found(params.tenant(), params.database(), &table.name)),
+    }
+}
+
+pub(super) fn refusal(error: IngestError, database: &str) -> WireError {
     match error {
         IngestError::Catalog(CatalogError::DatabaseNotFound { database }) => WireError::database_not_found(&database),
         IngestError::Rejected { rejection, .. } => match rejection {
@@ -69,7 +85,7 @@ fn refusal(error: IngestError, database: &str) -> WireError {
 }
 
 /// CnosDB's names of the types.
-fn type_name(field_type: FieldType) -> &'static str {
+pub(super) fn type_name(field_type: FieldType) -> &'static str {
     match field_type {
         FieldType::Float => "DOUBLE",
         FieldType::Integer => "BIGINT",

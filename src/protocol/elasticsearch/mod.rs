@@ -160,7 +160,8 @@ impl IndexRoutes<'_, '_> {
 
     /// Everything else that Elasticsearch has below an index.
     fn not_here(&mut self) {
-        let ours = fn_guard(|request| is_index(request) && is_api(request) && !request.head().uri.path().ends_with("/_bulk"));
+        let ours =
+            fn_guard(|request| is_index(request) && is_api(request) && !request.head().uri.path().ends_with("/_bulk"));
         let example = std::iter::once("/example/_update/1".to_string());
         self.0.checked_where(ours, KEEP, "/{index}/{part:.*}", example, not_here);
     }

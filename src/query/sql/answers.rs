@@ -8,16 +8,43 @@ use datafusion::catalog::MemTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 
-use crate::model::{Column, ColumnKind, FieldType};
+use crate::model::Column;
 use crate::query::error::QueryError;
+use crate::query::information_schema::{kind_name, time_type_name, type_name};
 use crate::query::names::Names;
+use crate::query::running::RunningQuery;
 
 use super::FullName;
+use super::options::DatabaseView;
 
-/// `SHOW DATABASES`: `database_name`.
+/// `SHOW DATABASES`: `database_name`, those of the system too, in order of their names.
 pub(super) fn databases(names: &Names) -> RecordBatch {
     let databases = names.databases();
-    text_columns([("database_name", databases.iter().map(|d| d.name.to_string()).collect())])
+    let system = ["cluster_schema", "usage_schema"].map(str::to_string);
+    let mut all: Vec<String> = databases.iter().map(|d| d.name.to_string()).chain(system).collect();
+    all.sort();
+    all.dedup();
+    text_columns([("database_name", all)])
+}
+
+/// `DESCRIBE DATABASE`: one row of its options.
+pub(super) fn database(names: &Names, name: &str) -> Result<RecordBatch, QueryError> {
+    super::is_readable(names, &names.tenant, name)?;
+    let Some(database) = names.state.database(&names.tenant, name) else {
+        return Err(QueryError::internal("a database is there and is not"));
+    };
+    let cells = DatabaseView::of(&names.state, database).cells();
+    Ok(text_rows(&DatabaseView::COLUMNS, vec![cells]))
+}
+
+/// `SHOW QUERIES`: what runs now.
+pub(super) fn queries(running: &[RunningQuery]) -> RecordBatch {
+    let row = |query: &RunningQuery| {
+        let state = if query.is_killed { "CANCELED" } else { "SCHEDULING" };
+        let duration = format!("{:.3}", query.elapsed.as_secs_f64());
+        vec![query.id.to_string(), "root".to_string(), query.text.to_string(), state.to_string(), duration]
+    };
+    text_rows(&["query_id", "user_name", "query_text", "state", "duration"], running.iter().map(row).collect())
 }
 
 /// `SHOW TABLES`: `table_name`.
@@ -32,31 +59,22 @@ pub(super) fn columns(names: &Names, name: &FullName) -> Result<RecordBatch, Que
     let Some(table) = names.table(&name.database, &name.table) else {
         return Err(QueryError::internal("a table is there and is not"));
     };
-    let mut rows = vec![("time".to_string(), "TIMESTAMP(NANOSECOND)", "TIME")];
+    let describe = |column: &Column| {
+        let codec = column.codec.as_deref().unwrap_or("DEFAULT");
+        [&column.sql_name, type_name(column), kind_name(column.kind), codec].map(str::to_string).to_vec()
+    };
+    let precision = names.schema(&name.database).map_or_else(Default::default, |(owner, _)| owner.precision);
+    let mut rows = vec![["time", time_type_name(precision), "TIME", "DEFAULT"].map(str::to_string).to_vec()];
     rows.extend(table.schema.tags().map(describe));
     rows.extend(table.schema.fields().map(describe));
-    Ok(text_columns([
-        ("column_name", rows.iter().map(|r| r.0.clone()).collect()),
-        ("data_type", rows.iter().map(|r| r.1.to_string()).collect()),
-        ("column_type", rows.iter().map(|r| r.2.to_string()).collect()),
-        ("compression_codec", rows.iter().map(|_| "DEFAULT".to_string()).collect()),
-    ]))
+    Ok(text_rows(&["column_name", "data_type", "column_type", "compression_codec"], rows))
 }
 
-fn describe(column: &Column) -> (String, &'static str, &'static str) {
-    let data_type = match column.field_type {
-        None | Some(FieldType::String) => "STRING",
-        Some(FieldType::Float) => "DOUBLE",
-        Some(FieldType::Integer) => "BIGINT",
-        Some(FieldType::Unsigned) => "BIGINT UNSIGNED",
-        Some(FieldType::Boolean) => "BOOLEAN",
-    };
-    let kind = match column.kind {
-        ColumnKind::Time => "TIME",
-        ColumnKind::Tag => "TAG",
-        ColumnKind::Field => "FIELD",
-    };
-    (column.sql_name.clone(), data_type, kind)
+fn text_rows(names: &[&str], rows: Vec<Vec<String>>) -> RecordBatch {
+    let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, false)).collect();
+    let column = |at: usize| Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row[at]))) as ArrayRef;
+    let arrays = (0..names.len()).map(column).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).expect("all columns come from one list of rows")
 }
 
 fn text_columns<const N: usize>(columns: [(&str, Vec<String>); N]) -> RecordBatch {

@@ -4,12 +4,27 @@ use crate::query::error::QueryError;
 
 use super::access::AccessChange;
 use super::statement::Words;
+use super::tables::{TableDdl, check_name};
 
 /// A change of databases, or of who may do what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ddl {
-    CreateDatabase { name: String, if_not_exists: bool, options: DatabaseOptions },
-    DropDatabase { name: String, if_exists: bool },
+    CreateDatabase {
+        name: String,
+        if_not_exists: bool,
+        options: DatabaseOptions,
+    },
+    DropDatabase {
+        name: String,
+        if_exists: bool,
+    },
+    /// One of the options TTL, SHARD, VNODE_DURATION and REPLICA, by name in upper case, and its value without quotes.
+    AlterDatabase {
+        name: String,
+        option: String,
+        value: String,
+    },
+    Table(TableDdl),
     Access(AccessChange),
 }
 
@@ -57,14 +72,24 @@ pub(super) fn drop_database(mut words: Words<'_>) -> Result<Ddl, QueryError> {
     Ok(Ddl::DropDatabase { name, if_exists })
 }
 
+/// `name SET option value`
+pub(super) fn alter_database(mut words: Words<'_>) -> Result<Ddl, QueryError> {
+    let name = database_name(&mut words)?;
+    words.expect_keyword("SET")?;
+    let Some(option) = words.any_keyword() else { return words.expected("a database option") };
+    if !["TTL", "SHARD", "VNODE_DURATION", "REPLICA"].contains(&option.as_str()) {
+        let text =
+            "database config is unmodifiable, only can modify database option: TTL, SHARD, VNODE_DURATION, REPLICA";
+        return Err(QueryError::Syntax(text.to_string()));
+    }
+    let value = words.value()?;
+    words.end()?;
+    Ok(Ddl::AlterDatabase { name, option, value })
+}
+
 fn database_name(words: &mut Words<'_>) -> Result<String, QueryError> {
     let name = words.name()?;
-    if name.trim().is_empty() {
-        return Err(QueryError::Syntax("Name cannot be empty or contain only spaces".to_string()));
-    }
-    if name.contains('/') {
-        return Err(QueryError::Syntax(format!("not supported keyword contains '/': {name}")));
-    }
+    check_name(&name)?;
     Ok(name)
 }
 
@@ -130,6 +155,8 @@ mod tests {
     fn databases_are_dropped() {
         check("drop database d", Ok(Ddl::DropDatabase { name: "d".to_string(), if_exists: false }));
         check("drop database if exists `d`", Ok(Ddl::DropDatabase { name: "d".to_string(), if_exists: true }));
+        let (name, option, value) = ("d".to_string(), "TTL".to_string(), "1d".to_string());
+        check("alter database d Set ttl '1d'", Ok(Ddl::AlterDatabase { name, option, value }));
         check("drop database d after '7d'", Err("DROP DATABASE … AFTER is not supported"));
     }
 
@@ -144,6 +171,10 @@ mod tests {
         check("create database d with ttl", Err("Expected: a value, found: EOF"));
         check("create database d with ttl '1d' ttl '2d'", Err("the option TTL is given twice"));
         check("create database d ttl '1d'", Err("Expected: end of statement, found: ttl"));
+        let unmodifiable =
+            "database config is unmodifiable, only can modify database option: TTL, SHARD, VNODE_DURATION, REPLICA";
+        check("alter database d set precision 'ms'", Err(unmodifiable));
+        check("alter database d set ttl '1d' shard 2", Err("Expected: end of statement, found: shard"));
         check("drop database d e", Err("Expected: end of statement, found: e"));
     }
 }

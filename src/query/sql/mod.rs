@@ -1,27 +1,47 @@
-//! SQL: one statement a request, questions only. What changes databases is parsed here and carried out by the caller.
+//! SQL: one statement a request. What changes anything is parsed and checked here, and carried out by the caller.
 //!
 //! Owns: which statements there are and which are refused. Does not own: planning and running, which are the engine's.
 
 pub mod access;
 mod answers;
 mod ddl;
+mod delete;
+pub mod duration;
+mod fold;
+mod gapfill;
+pub mod options;
+mod refusal;
+mod series_calls;
 mod session_functions;
+mod show;
 mod statement;
+mod tables;
+mod write;
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::common::{ParamValues, ScalarValue, TableReference};
 use datafusion::execution::context::SQLOptions;
 use datafusion::sql::parser::Statement as EngineStatement;
-use datafusion::sql::sqlparser::ast::{Statement as SqlStatement, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{FromTable, Statement as SqlStatement, TableFactor, Visit, Visitor};
+
+use crate::catalog::Delete;
+use crate::model::schema::TIME_COLUMN;
+use crate::model::{ColumnKind, Precision, TableSchema};
 
 use super::answer::RowStream;
 use super::error::QueryError;
+use super::information_schema::system_schema;
 use super::names::{Names, Readable};
 use super::session::{QueryEngine, QueryScope, QuerySession};
 
+pub use super::information_schema::SYSTEM_SCHEMAS;
 pub use ddl::{DatabaseOptions, Ddl};
+pub use refusal::Refusal;
 use statement::Statement;
+pub use tables::{NewColumns, NewField, TableChange, TableDdl};
+pub use write::{RowsToWrite, Target};
 
 /// One request in SQL.
 ///
@@ -98,12 +118,19 @@ pub enum SqlAnswer {
     Rows(RowStream),
     /// To be carried out by who owns databases.
     Ddl(Ddl),
+    /// Rows to be stored; the answer to the client is their number.
+    Write(RowsToWrite),
+    /// The same, and rows of other series that go once those are stored.
+    Move {
+        rows: RowsToWrite,
+        tags: Vec<(String, Option<String>)>,
+    },
+    /// Rows to be removed, once all rows are in segments.
+    Delete(Delete),
 }
 
 /// The `language` label of our metrics.
 const LANGUAGE: &str = "sql";
-/// The schema that describes the others.
-const INFORMATION_SCHEMA: &str = "information_schema";
 
 impl QueryEngine {
     /// Parses and starts one statement. Rows come as the answer is polled.
@@ -134,6 +161,16 @@ impl QueryEngine {
                 answers::tables(session.names(), &database)
             }
             Statement::Describe { table } => answers::columns(session.names(), &resolve(&scope, table)),
+            Statement::DescribeDatabase { name } => answers::database(session.names(), &name),
+            Statement::ShowQueries => Ok(answers::queries(&self.running_queries.list())),
+            Statement::ShowTags(show) => {
+                let question = shown(session.names(), &scope, &show);
+                return match question {
+                    Ok(question) => self.ask(session, &scope, question, Vec::new()).await.map(SqlAnswer::Rows),
+                    Err(error) => Err(session.fail(error)),
+                };
+            }
+            Statement::Change(change) => return self.change(session, &scope, *change).await,
             Statement::Ddl(_) => Err(QueryError::internal("a change of databases is no question")),
         };
         let rows = match rows {
@@ -148,12 +185,17 @@ impl QueryEngine {
         &self,
         mut session: QuerySession,
         scope: &QueryScope,
-        question: EngineStatement,
+        mut question: EngineStatement,
         params: Vec<(String, Param)>,
     ) -> Result<RowStream, QueryError> {
-        if let Err(error) = check_tables(&session, scope, &question) {
-            return Err(session.fail(error));
-        }
+        let prepared = check_tables(&session, scope, &question).and_then(|known| {
+            fold_names(&mut question, &known)?;
+            gapfill::take(&mut question, known.precision)
+        });
+        let gaps = match prepared {
+            Ok(gaps) => gaps,
+            Err(error) => return Err(session.fail(error)),
+        };
         let plan = session
             .within(async |state| {
                 let plan = state.statement_to_plan(question).await?;
@@ -166,6 +208,14 @@ impl QueryEngine {
                 }
             })
             .await?;
+        let filled = match gaps {
+            Some(gaps) => gaps.fill(plan),
+            None => Ok(plan),
+        };
+        let plan = match filled {
+            Ok(plan) => plan,
+            Err(error) => return Err(session.fail(error)),
+        };
         let questions_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         if let Err(error) = questions_only.verify_plan(&plan) {
             let error = QueryError::NotSupported(match QueryError::from(error) {
@@ -175,6 +225,123 @@ impl QueryEngine {
             return Err(session.fail(error));
         }
         self.execute(session, plan).await
+    }
+}
+
+impl QueryEngine {
+    /// INSERT, UPDATE and DELETE, up to what the caller carries out.
+    async fn change(
+        &self,
+        session: QuerySession,
+        scope: &QueryScope,
+        change: SqlStatement,
+    ) -> Result<SqlAnswer, QueryError> {
+        match planned(session.names(), scope, change) {
+            Err(error) => Err(session.fail(error)),
+            Ok(Planned::Delete(delete)) => Ok(SqlAnswer::Delete(delete)),
+            Ok(Planned::Write { name, source, tags }) => {
+                let precision =
+                    session.names().schema(&name.database).map_or_else(Default::default, |(owner, _)| owner.precision);
+                let columns = source.columns.clone();
+                let rows = self.ask(session, scope, source.question.clone(), Vec::new()).await?;
+                write::check_width(rows.schema().fields().len(), &source)?;
+                let FullName { tenant, database, table } = name;
+                let rows = RowsToWrite { tenant, database, table, rows, columns, precision };
+                Ok(if tags.is_empty() { SqlAnswer::Write(rows) } else { SqlAnswer::Move { rows, tags } })
+            }
+        }
+    }
+}
+
+/// A change that was checked.
+enum Planned {
+    Write { name: FullName, source: write::Source, tags: Vec<(String, Option<String>)> },
+    Delete(Delete),
+}
+
+fn planned(names: &Names, scope: &QueryScope, change: SqlStatement) -> Result<Planned, QueryError> {
+    let table_of = |reference| {
+        let mut name = resolve(scope, reference);
+        exists(names, &name)?;
+        let table = names.table(&name.database, &name.table);
+        let table = table.ok_or_else(|| QueryError::NotSupported(format!("a change of {}", name.database)))?;
+        name.table = table.name.table.to_string();
+        Ok::<_, QueryError>((name, table))
+    };
+    match change {
+        SqlStatement::Insert(insert) => {
+            let (name, table) = table_of(write::inserted_table(&insert)?)?;
+            let width = insert.source.as_deref().and_then(write::width_of_values);
+            let source = write::inserted(insert, &table.schema)?;
+            width.map_or(Ok(()), |width| write::check_width(width, &source))?;
+            Ok(Planned::Write { name, source, tags: Vec::new() })
+        }
+        SqlStatement::Update(update) => {
+            let (name, table) = table_of(write::changed_table(&update.table)?)?;
+            let from = full_name(&name);
+            let updated = write::updated(update, &from, &table.schema)?;
+            Ok(Planned::Write { name, source: updated.source, tags: updated.tags })
+        }
+        SqlStatement::Delete(delete) => {
+            let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+            let [from] = &from[..] else {
+                return Err(QueryError::NotSupported("DELETE from several tables".to_string()));
+            };
+            let (name, table) = table_of(write::changed_table(from)?)?;
+            let precision = names.schema(&name.database).map_or_else(Default::default, |(owner, _)| owner.precision);
+            let instant = |expr: &_| delete::instant(expr, precision);
+            delete::plan(table, delete.selection.as_ref(), &instant).map(Planned::Delete)
+        }
+        other => Err(QueryError::NotSupported(other.to_string())),
+    }
+}
+
+/// A table's full name as SQL reads it back.
+fn full_name(name: &FullName) -> String {
+    [&name.tenant, &name.database, &name.table].map(|part| show::quoted(part)).join(".")
+}
+
+/// The question behind SHOW SERIES or SHOW TAG VALUES.
+fn shown(names: &Names, scope: &QueryScope, show: &show::ShowTags) -> Result<EngineStatement, QueryError> {
+    let mut name = resolve(scope, show.table.clone());
+    exists(names, &name)?;
+    let Some(table) = names.table(&name.database, &name.table) else {
+        return Err(QueryError::NotSupported(format!("tags of {}", name.database)));
+    };
+    name.table = table.name.table.to_string();
+    statement::parse_text(&show.question(&full_name(&name), &table.name.table, &table.schema)?)
+}
+
+/// The column that is called `name` in SQL, or failing that the one that differs by case alone, and what it is.
+fn find_column(schema: &TableSchema, name: &str) -> Option<(String, ColumnKind)> {
+    let exact = schema.columns.iter().find(|column| column.sql_name == name);
+    let found = |column: &crate::model::Column| (column.sql_name.clone(), column.kind);
+    match exact {
+        Some(column) => Some(found(column)),
+        None if name.eq_ignore_ascii_case(TIME_COLUMN) => Some((TIME_COLUMN.to_string(), ColumnKind::Time)),
+        None => schema.columns.iter().find(|column| column.sql_name.eq_ignore_ascii_case(name)).map(found),
+    }
+}
+
+/// What a statement's tables say about its names.
+struct Known {
+    columns: HashSet<String>,
+    /// The unit of its times that are integers: that of the database of the first of its tables.
+    precision: Precision,
+}
+
+/// Gives names and constants of a statement the form that the engine knows them in.
+fn fold_names(question: &mut EngineStatement, known: &Known) -> Result<(), QueryError> {
+    match question {
+        EngineStatement::Statement(statement) => {
+            let mut columns = known.columns.clone();
+            columns.extend(fold::aliases(statement.as_mut()));
+            fold::fold(statement.as_mut(), &columns)?;
+            fold::compare_times(statement.as_mut(), known.precision);
+            series_calls::rewrite(statement.as_mut())
+        }
+        EngineStatement::Explain(explain) => fold_names(&mut explain.statement, known),
+        _ => Ok(()),
     }
 }
 
@@ -190,16 +357,21 @@ fn resolve(scope: &QueryScope, name: TableReference) -> FullName {
     FullName { tenant: name.catalog.to_string(), database: name.schema.to_string(), table: name.table.to_string() }
 }
 
-/// Whether every table that a statement names exists, so that a missing one is told as such.
-fn check_tables(session: &QuerySession, scope: &QueryScope, question: &EngineStatement) -> Result<(), QueryError> {
+/// Whether every table that a statement names exists, so that a missing one is told as such. Returns the names of their
+/// columns.
+fn check_tables(session: &QuerySession, scope: &QueryScope, question: &EngineStatement) -> Result<Known, QueryError> {
     refuse_table_functions(question)?;
+    let mut columns = HashSet::from([TIME_COLUMN.to_string()]);
+    let mut precision = None;
     for name in session.state().resolve_table_references(question)? {
         let name = resolve(scope, name);
-        if name.database != INFORMATION_SCHEMA {
-            exists(session.names(), &name)?;
+        exists(session.names(), &name)?;
+        if let Some(table) = session.names().table(&name.database, &name.table) {
+            columns.extend(table.schema.columns.iter().map(|column| column.sql_name.clone()));
+            precision = precision.or(session.names().schema(&name.database).map(|(owner, _)| owner.precision));
         }
     }
-    Ok(())
+    Ok(Known { columns, precision: precision.unwrap_or_default() })
 }
 
 fn is_readable(names: &Names, tenant: &str, database: &str) -> Result<(), QueryError> {
@@ -217,6 +389,9 @@ fn is_readable(names: &Names, tenant: &str, database: &str) -> Result<(), QueryE
 }
 
 fn exists(names: &Names, name: &FullName) -> Result<(), QueryError> {
+    if system_schema(&name.database).is_some() {
+        return Ok(());
+    }
     let FullName { tenant, database, table } = name;
     let (tenant, database, table) = (tenant.clone(), database.clone(), table.clone());
     is_readable(names, &tenant, &database)?;

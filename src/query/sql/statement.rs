@@ -11,6 +11,8 @@ use crate::query::error::{QueryError, TOO_DEEP};
 
 use super::access;
 use super::ddl::{self, Ddl};
+use super::show::{self, ShowTags};
+use super::tables;
 
 /// How deep a statement may nest in parentheses and the like.
 const NESTING_MAX: usize = 64;
@@ -30,6 +32,13 @@ pub(super) enum Statement {
         database: Option<String>,
     },
     ShowDatabases,
+    ShowQueries,
+    ShowTags(Box<ShowTags>),
+    DescribeDatabase {
+        name: String,
+    },
+    /// INSERT, UPDATE or DELETE.
+    Change(Box<SqlStatement>),
     Ddl(Ddl),
 }
 
@@ -129,12 +138,18 @@ fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
         ("GRANT", _) => access::grant(words.after(1)).map(Ddl::Access).map(Statement::Ddl),
         ("REVOKE", _) => access::revoke(words.after(1)).map(Ddl::Access).map(Statement::Ddl),
         ("SHOW", "DATABASES") => words.after(2).end().map(|()| Statement::ShowDatabases),
+        ("ALTER", "DATABASE") => ddl::alter_database(words.after(2)).map(Statement::Ddl),
+        ("CREATE", "TABLE") => tables::create(words.after(2)).map(Ddl::Table).map(Statement::Ddl),
+        ("ALTER", "TABLE") => tables::alter(words.after(2)).map(Ddl::Table).map(Statement::Ddl),
+        ("DROP", "TABLE") => tables::drop(words.after(2)).map(Ddl::Table).map(Statement::Ddl),
         ("SHOW", "TABLES") => show_tables(words.after(2)),
-        ("DESCRIBE" | "DESC", "DATABASE") => Err(not_supported(&first, &second)),
+        ("SHOW", "QUERIES") => words.after(2).end().map(|()| Statement::ShowQueries),
+        ("SHOW", "SERIES" | "TAG") => show::parse(&tokens).map(Box::new).map(Statement::ShowTags),
+        ("SHOW", "COLUMNS") => show_columns(words.after(2)),
+        ("DESCRIBE" | "DESC", "DATABASE") => describe_database(words.after(2)),
+        ("INSERT" | "UPDATE" | "DELETE", _) => change(tokens),
         ("DESCRIBE" | "DESC", _) => describe(words.after(1)),
-        ("SELECT" | "WITH" | "VALUES" | "EXPLAIN" | "TABLE" | "FROM", _) | ("SHOW", "COLUMNS") | ("", _) => {
-            question(tokens)
-        }
+        ("SELECT" | "WITH" | "VALUES" | "EXPLAIN" | "TABLE" | "FROM" | "", _) => question(tokens),
         ("CREATE" | "ALTER" | "DROP" | "SHOW", _) if !second.is_empty() => Err(not_supported(&first, &second)),
         (verb, _) if OTHER_VERBS.contains(&verb) => Err(not_supported(&first, "")),
         _ => question(tokens),
@@ -146,10 +161,7 @@ fn not_supported(first: &str, second: &str) -> QueryError {
 }
 
 /// Statements that are SQL and are not questions.
-const OTHER_VERBS: [&str; 38] = [
-    "INSERT",
-    "UPDATE",
-    "DELETE",
+const OTHER_VERBS: [&str; 35] = [
     "MERGE",
     "TRUNCATE",
     "COPY",
@@ -186,6 +198,51 @@ const OTHER_VERBS: [&str; 38] = [
     "FETCH",
     "RECOVER",
 ];
+
+/// INSERT, UPDATE and DELETE as the engine's parser has them.
+fn change(tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
+    match one_statement(tokens)? {
+        EngineStatement::Statement(sql)
+            if matches!(*sql, SqlStatement::Insert(_) | SqlStatement::Update(_) | SqlStatement::Delete(_)) =>
+        {
+            Ok(Statement::Change(sql))
+        }
+        other => Err(QueryError::NotSupported(other.to_string())),
+    }
+}
+
+fn one_statement(tokens: Vec<TokenWithSpan>) -> Result<EngineStatement, QueryError> {
+    let mut parser = DFParserBuilder::new(tokens).with_recursion_limit(NESTING_MAX).build()?;
+    let mut statements = parser.parse_statements()?;
+    match (statements.pop_front(), statements.len()) {
+        (Some(statement), 0) => Ok(statement),
+        (Some(_), others) => Err(QueryError::MultipleStatements { found: others + 1 }),
+        (None, _) => Err(QueryError::Empty),
+    }
+}
+
+/// The tokens of a text of ours.
+pub(super) fn tokenize(text: &str) -> Result<Vec<Token>, QueryError> {
+    Tokenizer::new(&GenericDialect {}, text).tokenize().map_err(|error| QueryError::Syntax(error.to_string()))
+}
+
+/// One statement of the engine's SQL out of tokens without their white space.
+pub(super) fn parse_sql(tokens: Vec<Token>) -> Result<EngineStatement, QueryError> {
+    one_statement(tokens.into_iter().map(TokenWithSpan::wrap).collect())
+}
+
+/// One statement of the engine's SQL out of a text of ours.
+pub(super) fn parse_text(text: &str) -> Result<EngineStatement, QueryError> {
+    let tokens = Tokenizer::new(&GenericDialect {}, text)
+        .tokenize_with_location()
+        .map_err(|error| QueryError::Syntax(error.to_string()))?;
+    one_statement(tokens)
+}
+
+/// The tokens without white space.
+pub(super) fn words_of(tokens: &[TokenWithSpan]) -> Vec<&Token> {
+    tokens.iter().map(|t| &t.token).filter(|t| is_solid(t)).collect()
+}
 
 fn question(mut tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
     name_functions(&mut tokens);
@@ -240,22 +297,23 @@ fn show_tables(mut words: Words<'_>) -> Result<Statement, QueryError> {
 /// `[TABLE] name`
 fn describe(mut words: Words<'_>) -> Result<Statement, QueryError> {
     words.take_keyword(&["TABLE"]);
-    let mut parts = vec![words.name()?];
-    while words.take(&Token::Period) {
-        parts.push(words.name()?);
-    }
+    let table = words.table_name()?;
     words.end()?;
-    let table = match <[String; 1]>::try_from(parts) {
-        Ok([table]) => TableReference::bare(table),
-        Err(parts) => match <[String; 2]>::try_from(parts) {
-            Ok([database, table]) => TableReference::partial(database, table),
-            Err(parts) => match <[String; 3]>::try_from(parts) {
-                Ok([tenant, database, table]) => TableReference::full(tenant, database, table),
-                Err(_) => return Err(QueryError::Syntax("a table's name has at most three parts".to_string())),
-            },
-        },
-    };
     Ok(Statement::Describe { table })
+}
+
+/// `FROM | IN name`
+fn show_columns(mut words: Words<'_>) -> Result<Statement, QueryError> {
+    if words.take_keyword(&["FROM", "IN"]).is_none() {
+        return words.expected("FROM");
+    }
+    describe(words)
+}
+
+fn describe_database(mut words: Words<'_>) -> Result<Statement, QueryError> {
+    let name = words.name()?;
+    words.end()?;
+    Ok(Statement::DescribeDatabase { name })
 }
 
 /// The tokens of a statement without its white space, read from the left.
@@ -266,7 +324,35 @@ pub(super) struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    fn after(mut self, count: usize) -> Self {
+    pub(super) fn new(tokens: &'a [&'a Token]) -> Self {
+        Words { tokens, at: 0 }
+    }
+
+    /// What has not been read.
+    pub(super) fn rest(&self) -> &'a [&'a Token] {
+        &self.tokens[self.at..]
+    }
+
+    /// A table's name of one, two or three parts.
+    pub(super) fn table_name(&mut self) -> Result<TableReference, QueryError> {
+        let mut parts = vec![self.name()?];
+        while self.take(&Token::Period) {
+            parts.push(self.name()?);
+        }
+        let mut parts = parts.into_iter();
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(table), None, ..) => Ok(TableReference::bare(table)),
+            (Some(database), Some(table), None, _) => Ok(TableReference::partial(database, table)),
+            (Some(tenant), Some(database), Some(table), None) => Ok(TableReference::full(tenant, database, table)),
+            _ => Err(QueryError::Syntax("a table's name has at most three parts".to_string())),
+        }
+    }
+
+    pub(super) fn expect_token(&mut self, token: &Token) -> Result<(), QueryError> {
+        if self.take(token) { Ok(()) } else { Err(self.unexpected(&token.to_string())) }
+    }
+
+    pub(super) fn after(mut self, count: usize) -> Self {
         self.at += count;
         self
     }
@@ -408,6 +494,9 @@ mod tests {
         check("SHOW TABLES;", Ok("ShowTables { database: None }"));
         check("show databases", Ok("ShowDatabases"));
         check("desc table d.t", Ok("Describe { table: Partial { schema: \"d\", table: \"t\" } }"));
+        check("describe database D", Ok("DescribeDatabase { name: \"D\" }"));
+        check("show columns from t", Ok("Describe { table: Bare { table: \"t\" } }"));
+        check("show queries", Ok("ShowQueries"));
         check("describe t", Ok("Describe { table: Bare { table: \"t\" } }"));
         check("describe a.b.c.d", Err("a table's name has at most three parts"));
     }
@@ -415,18 +504,12 @@ mod tests {
     #[test]
     fn what_changes_something_is_refused_by_name() {
         let refused = [
-            ("insert into t values (1)", "INSERT"),
-            ("update t set a = 1", "UPDATE"),
-            ("delete from t", "DELETE"),
             ("copy (select 1) to '/tmp/x.csv'", "COPY"),
             ("copy t to 's3://a/b'", "COPY"),
             ("create external table t stored as csv location '/etc/passwd'", "CREATE EXTERNAL"),
-            ("create table t as select 1", "CREATE TABLE"),
             ("create view v as select 1", "CREATE VIEW"),
             ("create or replace view v as select 1", "CREATE OR"),
             ("create function f() returns int return 1", "CREATE FUNCTION"),
-            ("drop table t", "DROP TABLE"),
-            ("alter table t add column a int", "ALTER TABLE"),
             ("set datafusion.execution.batch_size = 1", "SET"),
             ("reset datafusion.execution.batch_size", "RESET"),
             ("show all", "SHOW ALL"),
@@ -438,7 +521,6 @@ mod tests {
             ("explain copy (select 1) to '/tmp/x'", "EXPLAIN"),
             ("explain insert into t values (1)", "EXPLAIN"),
             ("explain create table t as select 1", "EXPLAIN"),
-            ("describe database d", "DESCRIBE DATABASE"),
         ];
         for (text, name) in refused {
             check(text, Err(&format!("{name} is not supported")));
@@ -448,6 +530,9 @@ mod tests {
 
     #[test]
     fn what_is_no_sql_is_a_syntax_error() {
+        check("create table t as select 1", Err("Expected: (, found: as"));
+        check("alter table t add column a int", Err("Expected: TAG or FIELD, found: column"));
+        check("insert into t values (1); delete from t", Err("multiple statements are not allowed, found 2"));
         for text in ["selec 1", "select a from", "select 'a", "show tables x", "describe", "\u{1}", "42"] {
             let error = parse(text).unwrap_err();
             assert!(matches!(error, QueryError::Syntax(_)), "{text}: {error:?}");

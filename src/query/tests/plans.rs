@@ -165,7 +165,7 @@ async fn names_are_exact_first_and_fold_only_when_unique() {
 async fn the_catalog_answers_what_there_is() {
     let world = World::new(options());
     mixed(&world).await;
-    assert_eq!(world.rows("show databases").await.unwrap(), [DATABASE]);
+    assert_eq!(world.rows("show databases").await.unwrap(), ["cluster_schema", DATABASE, "usage_schema"]);
     assert_eq!(world.rows("SHOW TABLES").await.unwrap(), ["cpu"]);
     let described =
         ["time|TIMESTAMP(NANOSECOND)|TIME|DEFAULT", "host|STRING|TAG|DEFAULT", "usage|DOUBLE|FIELD|DEFAULT"];

@@ -23,6 +23,9 @@ pub enum Kind {
     Stddev,
     /// `mode_value(value, time)` → the value's type: see `statistics::mode`.
     Mode,
+    /// `increase_value(value, time)` → Int64 of integers, else Float64: the steps upwards of a counter, see
+    /// `statistics::increase`.
+    Increase,
     /// `percentile_point(p, value, time, …)` → a point: nearest rank; none when the rank lies outside the points.
     Percentile,
     /// `distinct_points(descending, value, time)` → list of points, one a value, by (time, value); the time is where the
@@ -37,10 +40,11 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 8] = [
+    pub(super) const ALL: [Kind; 9] = [
         Kind::Median,
         Kind::Stddev,
         Kind::Mode,
+        Kind::Increase,
         Kind::Percentile,
         Kind::Distinct,
         Kind::Top,
@@ -53,6 +57,7 @@ impl Kind {
             Kind::Median => "median_value",
             Kind::Stddev => "stddev_value",
             Kind::Mode => "mode_value",
+            Kind::Increase => "increase_value",
             Kind::Percentile => "percentile_point",
             Kind::Distinct => "distinct_points",
             Kind::Top => "top_points",
@@ -64,7 +69,7 @@ impl Kind {
     /// The types of the parameters.
     fn parameters(self) -> &'static [DataType] {
         match self {
-            Kind::Median | Kind::Stddev | Kind::Mode => &[],
+            Kind::Median | Kind::Stddev | Kind::Mode | Kind::Increase => &[],
             Kind::Percentile => &[DataType::Float64],
             Kind::Distinct => &[DataType::Boolean],
             Kind::Top | Kind::Bottom => &[DataType::UInt64],
@@ -85,10 +90,17 @@ impl Kind {
                 None => return plan_err!("{} does not take values of type {value}", self.name()),
             },
             (Kind::Median | Kind::Stddev, _) => return plan_err!("{} takes one value", self.name()),
-            (Kind::Mode | Kind::Distinct, [_, _, _, ..]) => return plan_err!("{} takes value and time", self.name()),
+            (Kind::Mode | Kind::Increase | Kind::Distinct, [_, _, _, ..]) => {
+                return plan_err!("{} takes value and time", self.name());
+            }
             (_, point) => wide_point(self.name(), point)?,
         };
-        if matches!(self, Kind::Median | Kind::Stddev) && !(point[0].is_numeric() || point[0].is_null()) {
+        if self == Kind::Increase && point.len() != 2 {
+            return plan_err!("{} takes value and time", self.name());
+        }
+        if matches!(self, Kind::Median | Kind::Stddev | Kind::Increase)
+            && !(point[0].is_numeric() || point[0].is_null())
+        {
             return plan_err!("{} takes numbers, not {}", self.name(), point[0]);
         }
         Ok(parameters.iter().cloned().chain(point).collect())
@@ -100,6 +112,8 @@ impl Kind {
         Ok(match self {
             Kind::Median | Kind::Stddev => DataType::Float64,
             Kind::Mode => point[0].clone(),
+            Kind::Increase if point[0] == DataType::Int64 => DataType::Int64,
+            Kind::Increase => DataType::Float64,
             Kind::Percentile => DataType::Struct(point_fields(point)),
             Kind::Distinct | Kind::Top | Kind::Bottom | Kind::Sample => DataType::List(list_item(&point_fields(point))),
         })
@@ -183,6 +197,7 @@ enum Reduction {
     Median,
     Stddev,
     Mode,
+    Increase,
     Percentile(f64),
     Distinct { descending: bool },
     Best { n: usize, greatest: bool },
@@ -212,6 +227,7 @@ impl Collector {
             (Kind::Median, []) => Reduction::Median,
             (Kind::Stddev, []) => Reduction::Stddev,
             (Kind::Mode, []) => Reduction::Mode,
+            (Kind::Increase, []) => Reduction::Increase,
             (Kind::Percentile, [ScalarValue::Float64(Some(p))]) => Reduction::Percentile(*p),
             (Kind::Distinct, [ScalarValue::Boolean(Some(descending))]) => {
                 Reduction::Distinct { descending: *descending }
@@ -239,7 +255,7 @@ impl Collector {
     /// The points that make the result; `None` when the result is not made of points.
     fn chosen(&self, grouped: &Grouped) -> Result<Option<Grouped>> {
         Ok(Some(match &self.reduction {
-            Reduction::Median | Reduction::Stddev | Reduction::Mode => return Ok(None),
+            Reduction::Median | Reduction::Stddev | Reduction::Mode | Reduction::Increase => return Ok(None),
             Reduction::Percentile(p) => choices::percentile(grouped, *p)?,
             Reduction::Distinct { descending } => choices::distinct(grouped, *descending)?,
             Reduction::Best { n, greatest } => choices::best(grouped, *n, *greatest)?,
@@ -252,7 +268,7 @@ impl Collector {
         if self.points.rows() < self.drop_at || matches!(self.reduction, Reduction::Percentile(_)) {
             return Ok(());
         }
-        if matches!(self.reduction, Reduction::Median | Reduction::Stddev | Reduction::Mode) {
+        if matches!(self.reduction, Reduction::Median | Reduction::Stddev | Reduction::Mode | Reduction::Increase) {
             return Ok(());
         }
         let grouped = self.points.take(EmitTo::All)?;
@@ -272,8 +288,10 @@ impl Collector {
                 _ => chosen.lists(),
             };
         }
-        if let Reduction::Mode = self.reduction {
-            return statistics::mode(grouped);
+        match self.reduction {
+            Reduction::Mode => return statistics::mode(grouped),
+            Reduction::Increase => return statistics::increase(grouped),
+            _ => {}
         }
         let median = matches!(self.reduction, Reduction::Median);
         let values = grouped.column(0);

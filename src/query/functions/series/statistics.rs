@@ -1,10 +1,11 @@
 //! One number of many: median, standard deviation, mode, with the rounding and the ties of InfluxQL.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, UInt32Array};
-use datafusion::arrow::compute::take;
-use datafusion::arrow::datatypes::{DataType, TimestampNanosecondType};
+use datafusion::arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, UInt32Array};
+use datafusion::arrow::compute::{cast, take};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampNanosecondType};
 use datafusion::common::Result;
 
 use super::points::Grouped;
@@ -74,6 +75,44 @@ pub(super) fn mode(grouped: &Grouped) -> Result<ArrayRef> {
         grouped.runs().map(|run| most_frequent(run, &compare, time)).collect()
     };
     Ok(take(values, &UInt32Array::from(rows), None)?)
+}
+
+/// The sum of the steps upwards of each group in order of time. After a step downwards a counter began again at nothing.
+pub(super) fn increase(grouped: &Grouped) -> Result<ArrayRef> {
+    let values = grouped.column(0);
+    let times = grouped.column(1).as_primitive::<TimestampNanosecondType>();
+    let in_time = |run: &[u32]| {
+        let mut run = run.to_vec();
+        run.sort_by_key(|row| times.value(*row as usize));
+        run
+    };
+    Ok(match values.data_type() {
+        DataType::Int64 => {
+            let values = values.as_primitive::<Int64Type>();
+            let steps = |run: &[u32]| {
+                let run = in_time(run);
+                let step = |pair: &[u32]| {
+                    let (before, now) = (values.value(pair[0] as usize), values.value(pair[1] as usize));
+                    if now >= before { now.wrapping_sub(before) } else { now }
+                };
+                (!run.is_empty()).then(|| run.windows(2).map(step).fold(0_i64, i64::wrapping_add))
+            };
+            Arc::new(grouped.runs().map(steps).collect::<Int64Array>())
+        }
+        _ => {
+            let values = cast(values, &DataType::Float64)?;
+            let values = values.as_primitive::<Float64Type>();
+            let steps = |run: &[u32]| {
+                let run = in_time(run);
+                let step = |pair: &[u32]| {
+                    let (before, now) = (values.value(pair[0] as usize), values.value(pair[1] as usize));
+                    if now >= before { now - before } else { now }
+                };
+                (!run.is_empty()).then(|| run.windows(2).map(step).sum::<f64>())
+            };
+            Arc::new(grouped.runs().map(steps).collect::<Float64Array>())
+        }
+    })
 }
 
 fn most_frequent(run: &[u32], compare: impl Fn(u32, u32) -> Ordering, time: impl Fn(u32) -> i64) -> Option<u32> {

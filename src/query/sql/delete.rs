@@ -1,0 +1,297 @@
+//! DELETE: which rows of a table its condition means. It may speak of tags and time alone, which are the same in every write of
+//! a row.
+
+use datafusion::arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value};
+
+use crate::catalog::{Delete, Table};
+use crate::model::{ColumnKind, Precision, SeriesFilter};
+use crate::query::error::QueryError;
+
+/// Rows that a condition means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Meant {
+    min_ns: i64,
+    max_ns: i64,
+    series: SeriesFilter,
+}
+
+const ALL: Meant = Meant { min_ns: i64::MIN, max_ns: i64::MAX, series: SeriesFilter::All };
+
+/// The delete of `table` under a condition; none means every row. `instant` makes nanoseconds of what a time is compared with.
+pub(super) fn plan(
+    table: &Table,
+    condition: Option<&Expr>,
+    instant: &dyn Fn(&Expr) -> Result<i64, QueryError>,
+) -> Result<Delete, QueryError> {
+    let Meant { min_ns, max_ns, series } = match condition {
+        None => ALL,
+        Some(condition) => meant(table, condition, instant)?,
+    };
+    Ok(Delete { table: table.id, time_min_ns: min_ns, time_max_ns: max_ns, series })
+}
+
+/// Parts joined by AND each narrow the time or the series.
+fn meant(
+    table: &Table,
+    condition: &Expr,
+    instant: &dyn Fn(&Expr) -> Result<i64, QueryError>,
+) -> Result<Meant, QueryError> {
+    match condition {
+        Expr::Nested(inner) => meant(table, inner, instant),
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+            let (left, right) = (meant(table, left, instant)?, meant(table, right, instant)?);
+            Ok(Meant {
+                min_ns: left.min_ns.max(right.min_ns),
+                max_ns: left.max_ns.min(right.max_ns),
+                series: SeriesFilter::Every(vec![left.series, right.series]),
+            })
+        }
+        Expr::BinaryOp { left, op, right } if is_time(table, left)? => bounds(op, instant(right)?, condition),
+        Expr::BinaryOp { left, op, right } if is_time(table, right)? => bounds(&turned(op), instant(left)?, condition),
+        Expr::Between { expr, negated: false, low, high } if is_time(table, expr)? => {
+            Ok(Meant { min_ns: instant(low)?, max_ns: instant(high)?, ..ALL })
+        }
+        other => Ok(Meant { series: filter(table, other)?, ..ALL }),
+    }
+}
+
+fn is_time(table: &Table, expr: &Expr) -> Result<bool, QueryError> {
+    Ok(column(table, expr)?.is_some_and(|(_, kind)| kind == ColumnKind::Time))
+}
+
+/// The column that an expression is, by its written name. Fields are refused, and so are names that are of no column.
+fn column(table: &Table, expr: &Expr) -> Result<Option<(String, ColumnKind)>, QueryError> {
+    let name = match expr {
+        Expr::Nested(inner) => return column(table, inner),
+        Expr::Identifier(name) => &name.value,
+        Expr::CompoundIdentifier(parts) => match parts.last() {
+            Some(name) => &name.value,
+            None => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    match super::find_column(&table.schema, name) {
+        None => Err(QueryError::Plan(format!("No field named {name}"))),
+        Some((_, ColumnKind::Field)) => Err(QueryError::NotSupported(
+            "Filtering on the field column on the tskv table in delete statement".to_string(),
+        )),
+        Some((name, ColumnKind::Tag)) => {
+            let written = table.schema.tags().find(|tag| tag.sql_name == name).map(|tag| tag.name.clone());
+            Ok(Some((written.unwrap_or(name), ColumnKind::Tag)))
+        }
+        Some(time) => Ok(Some(time)),
+    }
+}
+
+/// `3 < time` as `time > 3`.
+fn turned(op: &BinaryOperator) -> BinaryOperator {
+    match op {
+        BinaryOperator::Lt => BinaryOperator::Gt,
+        BinaryOperator::LtEq => BinaryOperator::GtEq,
+        BinaryOperator::Gt => BinaryOperator::Lt,
+        BinaryOperator::GtEq => BinaryOperator::LtEq,
+        other => other.clone(),
+    }
+}
+
+fn bounds(op: &BinaryOperator, at_ns: i64, condition: &Expr) -> Result<Meant, QueryError> {
+    // What is before the first instant, or behind the last, is nothing.
+    let nothing = Meant { min_ns: i64::MAX, max_ns: i64::MIN, ..ALL };
+    Ok(match op {
+        BinaryOperator::Eq => Meant { min_ns: at_ns, max_ns: at_ns, ..ALL },
+        BinaryOperator::Gt => at_ns.checked_add(1).map_or(nothing, |min_ns| Meant { min_ns, ..ALL }),
+        BinaryOperator::GtEq => Meant { min_ns: at_ns, ..ALL },
+        BinaryOperator::Lt => at_ns.checked_sub(1).map_or(nothing, |max_ns| Meant { max_ns, ..ALL }),
+        BinaryOperator::LtEq => Meant { max_ns: at_ns, ..ALL },
+        _ => return Err(unusable(condition)),
+    })
+}
+
+fn filter(table: &Table, condition: &Expr) -> Result<SeriesFilter, QueryError> {
+    let not = |filter| SeriesFilter::Not(Box::new(filter));
+    let two = |left: &Expr, right: &Expr| Ok::<_, QueryError>(vec![filter(table, left)?, filter(table, right)?]);
+    match condition {
+        Expr::Nested(inner) => filter(table, inner),
+        Expr::Value(value) if value.value == Value::Boolean(true) => Ok(SeriesFilter::All),
+        Expr::Value(value) if value.value == Value::Boolean(false) => Ok(not(SeriesFilter::All)),
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => Ok(SeriesFilter::Every(two(left, right)?)),
+        Expr::BinaryOp { left, op: BinaryOperator::Or, right } => Ok(SeriesFilter::Any(two(left, right)?)),
+        Expr::BinaryOp { left, op, right } => {
+            let (tag, value) = match (tag(table, left)?, tag(table, right)?) {
+                (Some(tag), None) => (tag, text(right)),
+                (None, Some(tag)) => (tag, text(left)),
+                _ => return Err(unusable(condition)),
+            };
+            let value = value.ok_or_else(|| unusable(condition))?;
+            match op {
+                BinaryOperator::Eq => Ok(SeriesFilter::Equal { tag, value }),
+                // A series without the tag is unlike nothing: its tag is null.
+                BinaryOperator::NotEq => Ok(SeriesFilter::Every(vec![
+                    not(SeriesFilter::Equal { tag: tag.clone(), value }),
+                    not(SeriesFilter::Equal { tag, value: String::new() }),
+                ])),
+                _ => Err(unusable(condition)),
+            }
+        }
+        Expr::InList { expr, list, negated } => {
+            let tag = tag(table, expr)?.ok_or_else(|| unusable(condition))?;
+            let values: Option<Vec<String>> = list.iter().map(text).collect();
+            let any = values.ok_or_else(|| unusable(condition))?;
+            let any = SeriesFilter::Any(
+                any.into_iter().map(|value| SeriesFilter::Equal { tag: tag.clone(), value }).collect(),
+            );
+            Ok(match negated {
+                false => any,
+                true => SeriesFilter::Every(vec![not(any), not(SeriesFilter::Equal { tag, value: String::new() })]),
+            })
+        }
+        Expr::IsNull(expr) => {
+            let tag = tag(table, expr)?.ok_or_else(|| unusable(condition))?;
+            Ok(SeriesFilter::Equal { tag, value: String::new() })
+        }
+        Expr::IsNotNull(expr) => {
+            let tag = tag(table, expr)?.ok_or_else(|| unusable(condition))?;
+            Ok(not(SeriesFilter::Equal { tag, value: String::new() }))
+        }
+        other => {
+            column(table, other)?;
+            Err(unusable(other))
+        }
+    }
+}
+
+fn tag(table: &Table, expr: &Expr) -> Result<Option<String>, QueryError> {
+    Ok(column(table, expr)?.filter(|(_, kind)| *kind == ColumnKind::Tag).map(|(name, _)| name))
+}
+
+/// A constant as a tag has it. An empty one is none: it is what a series without the tag is asked by.
+fn text(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Nested(inner) => text(inner),
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => {
+                Some(text.clone()).filter(|text| !text.is_empty())
+            }
+            Value::Number(digits, _) => Some(digits.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Better to delete nothing than too much.
+fn unusable(condition: &Expr) -> QueryError {
+    QueryError::NotSupported(format!("the condition {condition} in a delete statement"))
+}
+
+/// An instant that a column of time is compared with, nanoseconds: text, `TIMESTAMP '…'`, or a number in the database's unit.
+pub(super) fn instant(expr: &Expr, precision: Precision) -> Result<i64, QueryError> {
+    let of_text = |text: &str| {
+        string_to_timestamp_nanos(text).map_err(|error| QueryError::Execution(format!("{text:?} is no time: {error}")))
+    };
+    match expr {
+        Expr::Nested(inner) => instant(inner, precision),
+        Expr::TypedString(typed) => match &typed.value.value {
+            Value::SingleQuotedString(text) => of_text(text),
+            _ => Err(unusable(expr)),
+        },
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
+            instant(expr, precision)?.checked_neg().ok_or_else(|| unusable(expr))
+        }
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => of_text(text),
+            Value::Number(digits, _) => {
+                let number = digits.parse().ok().and_then(|number| precision.to_nanos(number));
+                number.ok_or_else(|| unusable(expr))
+            }
+            _ => Err(unusable(expr)),
+        },
+        other => Err(unusable(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use datafusion::sql::parser::Statement as EngineStatement;
+    use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+
+    use super::super::statement::parse_text;
+    use super::*;
+    use crate::model::{FieldType, RowIdentity, TableId, TableName, TableSchema};
+
+    fn table() -> Table {
+        let mut schema = TableSchema::new(RowIdentity::Series);
+        schema.add_missing_tag("a");
+        schema.add_missing_tag("b");
+        schema.add_missing_field("f", FieldType::Float);
+        Table {
+            id: TableId(1),
+            name: TableName::new("t", "d", "p", "m"),
+            schema: Arc::new(schema),
+            segments: Vec::new(),
+            flushed: BTreeMap::new(),
+            tombstones: Vec::new(),
+            folder_with_id: false,
+        }
+    }
+
+    fn planned(condition: &str) -> Result<Delete, String> {
+        let Ok(EngineStatement::Statement(statement)) = parse_text(&format!("DELETE FROM m WHERE {condition}")) else {
+            panic!("{condition}")
+        };
+        let SqlStatement::Delete(delete) = *statement else { panic!("{condition}") };
+        let at = |expr: &Expr| instant(expr, Precision::Ms);
+        plan(&table(), delete.selection.as_ref(), &at).map_err(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn check(condition: &str, range: (i64, i64), series: &str) {
+        let delete = planned(condition).unwrap();
+        assert_eq!((delete.time_min_ns, delete.time_max_ns), range, "{condition}");
+        assert_eq!(serde_json::to_string(&delete.series).unwrap(), series, "{condition}");
+    }
+
+    const ALL_TIME: (i64, i64) = (i64::MIN, i64::MAX);
+
+    #[test]
+    fn times_and_tags_narrow_what_is_meant() {
+        let a = r#"{"equal":{"tag":"a","value":"x"}}"#;
+        check("a = 'x'", ALL_TIME, a);
+        check("A = 'x' or 'x' = a", ALL_TIME, &format!(r#"{{"any":[{a},{a}]}}"#));
+        check(
+            "time > '1970-01-01T00:00:01' and (a = 'x')",
+            (1_000_000_001, i64::MAX),
+            &format!(r#"{{"every":["all",{a}]}}"#),
+        );
+        check("time = 5", (5_000_000, 5_000_000), r#""all""#);
+        check("5 >= time", (i64::MIN, 5_000_000), r#""all""#);
+        check("time between 1 and timestamp '1970-01-01T00:00:02Z'", (1_000_000, 2_000_000_000), r#""all""#);
+        check("a is null", ALL_TIME, r#"{"equal":{"tag":"a","value":""}}"#);
+        check("a in ('x')", ALL_TIME, &format!(r#"{{"any":[{a}]}}"#));
+        let unlike = format!(r#"{{"every":[{{"not":{a}}},{{"not":{{"equal":{{"tag":"a","value":""}}}}}}]}}"#);
+        check("a <> 'x'", ALL_TIME, &unlike);
+    }
+
+    #[test]
+    fn what_could_mean_too_much_is_refused() {
+        for (condition, expected) in [
+            ("f = 1", "Filtering on the field column on the tskv table in delete statement is not supported"),
+            (
+                "a = 'x' and f = 1",
+                "Filtering on the field column on the tskv table in delete statement is not supported",
+            ),
+            ("c = 1", "No field named c"),
+            ("a = b", "the condition a = b in a delete statement is not supported"),
+            ("time > 1 or a = 'x'", "the condition time > 1 in a delete statement is not supported"),
+            ("a = ''", "the condition a = '' in a delete statement is not supported"),
+            ("not a = 'x'", "the condition NOT a = 'x' in a delete statement is not supported"),
+            ("time > now()", "the condition now() in a delete statement is not supported"),
+        ] {
+            assert_eq!(planned(condition).map(|_| ()), Err(expected.to_string()), "{condition}");
+        }
+    }
+}

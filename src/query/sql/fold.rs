@@ -1,0 +1,180 @@
+//! Names in any case: one that is not quoted and not known as it is written means the known one that is like it in lower case.
+//! And variables of the server, which are constants.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Ident, SelectItem, TimezoneInfo, TypedString, UnaryOperator, Value, VisitMut,
+    VisitorMut, visit_expressions_mut,
+};
+
+use crate::model::Precision;
+use crate::model::schema::TIME_COLUMN;
+use crate::query::error::QueryError;
+
+/// Gives names in `statement` the case in which they are known. `known`: names of columns of the tables it speaks of.
+pub(super) fn fold<S: VisitMut>(statement: &mut S, known: &HashSet<String>) -> Result<(), QueryError> {
+    let mut refused = None;
+    let _ = visit_expressions_mut(statement, |expr: &mut Expr| {
+        match expr {
+            Expr::Identifier(name) if name.quote_style.is_none() && name.value.starts_with("@@") => {
+                match variable(&name.value[2..]) {
+                    Some(text) => *expr = Expr::Value(Value::SingleQuotedString(text).into()),
+                    None => refused = Some(format!("variable [\"{}\"] not found", name.value)),
+                }
+            }
+            Expr::Identifier(name) => fold_name(name, known),
+            Expr::CompoundIdentifier(parts) => {
+                if let Some(name) = parts.last_mut() {
+                    fold_name(name, known);
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    refused.map_or(Ok(()), |what| Err(QueryError::Plan(what)))
+}
+
+fn fold_name(name: &mut Ident, known: &HashSet<String>) {
+    if name.quote_style.is_some() || known.contains(&name.value) {
+        return;
+    }
+    let lower = name.value.to_lowercase();
+    if known.contains(&lower) {
+        name.value = lower;
+    }
+}
+
+/// Makes times of integers that the column of time is compared with; they are in `precision`.
+pub(super) fn compare_times<S: VisitMut>(statement: &mut S, precision: Precision) {
+    let _ = visit_expressions_mut(statement, |expr: &mut Expr| {
+        match expr {
+            Expr::BinaryOp { left, op, right } if is_comparison(op) => {
+                if is_time(left) {
+                    make_time(right, precision);
+                } else if is_time(right) {
+                    make_time(left, precision);
+                }
+            }
+            Expr::Between { expr, low, high, .. } if is_time(expr) => {
+                make_time(low, precision);
+                make_time(high, precision);
+            }
+            Expr::InList { expr, list, .. } if is_time(expr) => {
+                list.iter_mut().for_each(|item| make_time(item, precision));
+            }
+            _ => {}
+        }
+        ControlFlow::<()>::Continue(())
+    });
+}
+
+fn is_comparison(op: &BinaryOperator) -> bool {
+    use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq)
+}
+
+fn is_time(expr: &Expr) -> bool {
+    match expr {
+        Expr::Identifier(name) => name.value == TIME_COLUMN,
+        Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|name| name.value == TIME_COLUMN),
+        _ => false,
+    }
+}
+
+fn make_time(expr: &mut Expr, precision: Precision) {
+    let (digits, sign) = match &*expr {
+        Expr::Value(value) => (value, 1),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match &**expr {
+            Expr::Value(value) => (value, -1),
+            _ => return,
+        },
+        _ => return,
+    };
+    let Value::Number(digits, _) = &digits.value else { return };
+    let number: Option<i64> = digits.parse().ok();
+    if let Some(time_ns) = number.and_then(|number: i64| precision.to_nanos(sign * number)) {
+        let text = Value::SingleQuotedString(chrono::DateTime::from_timestamp_nanos(time_ns).naive_utc().to_string());
+        *expr = Expr::TypedString(TypedString {
+            data_type: DataType::Timestamp(None, TimezoneInfo::None),
+            value: text.into(),
+            uses_odbc_syntax: false,
+        });
+    }
+}
+
+/// Names that a statement gives to its own columns: they are known as they are written.
+pub(super) fn aliases<S: VisitMut>(statement: &mut S) -> HashSet<String> {
+    struct Aliases(HashSet<String>);
+    impl VisitorMut for Aliases {
+        type Break = ();
+        fn pre_visit_select(&mut self, select: &mut datafusion::sql::sqlparser::ast::Select) -> ControlFlow<()> {
+            for item in &select.projection {
+                if let SelectItem::ExprWithAlias { alias, .. } = item {
+                    self.0.insert(alias.value.clone());
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut aliases = Aliases(HashSet::new());
+    let _ = statement.visit(&mut aliases);
+    aliases.0
+}
+
+/// Variables of the server.
+fn variable(name: &str) -> Option<String> {
+    match name.to_ascii_lowercase().as_str() {
+        "server_version" => Some(format!("tidegate {}", env!("CARGO_PKG_VERSION"))),
+        "cluster_name" => Some("tidegate".to_string()),
+        "node_id" => Some("1".to_string()),
+        "deployment_mode" => Some("singleton".to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::parse_text;
+    use super::*;
+    use datafusion::sql::parser::Statement as EngineStatement;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let Ok(EngineStatement::Statement(mut statement)) = parse_text(text) else { panic!("{text}") };
+        let mut known = HashSet::from(["time", "a", "B"].map(str::to_string));
+        known.extend(aliases(statement.as_mut()));
+        let folded = fold(statement.as_mut(), &known).map(|()| {
+            compare_times(statement.as_mut(), Precision::Ms);
+            statement.to_string()
+        });
+        assert_eq!(folded.unwrap_or_else(|error| error.to_string()), expected);
+    }
+
+    #[test]
+    fn names_have_the_case_in_which_they_are_known() {
+        check("SELECT TIME, A, B, t.A, b FROM t", "SELECT time, a, B, t.a, b FROM t");
+        check("SELECT \"A\", C AS A FROM t ORDER BY A", "SELECT \"A\", C AS A FROM t ORDER BY A");
+    }
+
+    #[test]
+    fn integers_beside_times_are_times() {
+        check("SELECT a FROM t WHERE Time >= 1000", "SELECT a FROM t WHERE time >= TIMESTAMP '1970-01-01 00:00:01'");
+        check(
+            "SELECT a FROM t WHERE -1 < t.time",
+            "SELECT a FROM t WHERE TIMESTAMP '1969-12-31 23:59:59.999' < t.time",
+        );
+        check(
+            "SELECT a FROM t WHERE time BETWEEN 0 AND 1 AND a = 1",
+            "SELECT a FROM t WHERE time BETWEEN TIMESTAMP '1970-01-01 00:00:00' AND TIMESTAMP '1970-01-01 00:00:00.001' AND a = 1",
+        );
+    }
+
+    #[test]
+    fn variables_of_the_server_are_constants() {
+        check("SELECT @@cluster_name AS c", "SELECT 'tidegate' AS c");
+        check("SELECT @@nothing", "variable [\"@@nothing\"] not found");
+    }
+}

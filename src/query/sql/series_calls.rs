@@ -1,0 +1,293 @@
+//! Functions of CnosDB's SQL that are written with those of the shared library: each call becomes an expression of the engine.
+//!
+//! | call | becomes |
+//! |---|---|
+//! | `first(time, x)`, `last(time, x)` | the value of `first_point(x, time)`, `last_point(x, time)` |
+//! | `mode(x)`, `increase(time, x)` | `mode_value(x)`, `increase_value(x, time)` |
+//! | `delta(gauge_agg(time, x))` and its like | differences of the values and times of those points |
+//! | `state_at(state_agg(time, s), t)` | the last point not later than `t`, before the last of all |
+//! | `time_window(time, width, …)` | a struct of `date_bin`, or an unnested list of them |
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Select, SelectItem, Value, VisitMut,
+    VisitorMut, visit_expressions_mut,
+};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+use crate::query::error::QueryError;
+
+use super::duration::Lasting;
+use super::refusal::Refusal;
+
+/// Windows that a row may be in.
+const WINDOWS_A_ROW_MAX: i64 = 1_000;
+
+/// Rewrites all calls in a statement. Columns without an alias keep the name that the call was written with.
+pub(super) fn rewrite<S: VisitMut>(statement: &mut S) -> Result<(), QueryError> {
+    struct Named;
+    impl VisitorMut for Named {
+        type Break = ();
+        fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+            for item in &mut select.projection {
+                if let SelectItem::UnnamedExpr(expr) = item
+                    && calls_ours(expr)
+                {
+                    let alias = Ident::with_quote('"', expr.to_string());
+                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = statement.visit(&mut Named);
+    let failed = visit_expressions_mut(statement, |expr: &mut Expr| match rewritten(expr) {
+        Ok(Some(new)) => {
+            *expr = new;
+            ControlFlow::Continue(())
+        }
+        Ok(None) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    });
+    match failed {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+fn calls_ours(expr: &Expr) -> bool {
+    let Some((name, _)) = call(expr) else { return false };
+    matches!(name.as_str(), "first" | "last" | "mode" | "increase" | "time_window" | "state_at")
+        || gauge_part(&name).is_some()
+}
+
+/// Name, in lower case, and plain arguments of a call.
+pub(super) fn call(expr: &Expr) -> Option<(String, Vec<&Expr>)> {
+    let Expr::Function(Function { name, args: FunctionArguments::List(list), over: None, .. }) = expr else {
+        return None;
+    };
+    let [part] = &name.0[..] else { return None };
+    let plain = |arg: &'_ FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(_)) => true,
+        _ => false,
+    };
+    if !list.args.iter().all(plain) {
+        return None;
+    }
+    let args = list.args.iter().filter_map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    });
+    Some((part.as_ident()?.value.to_lowercase(), args.collect()))
+}
+
+fn rewritten(expr: &Expr) -> Result<Option<Expr>, QueryError> {
+    let Some((name, args)) = call(expr) else { return Ok(None) };
+    let filter = match expr {
+        Expr::Function(Function { filter: Some(filter), .. }) => format!(" FILTER (WHERE {filter})"),
+        _ => String::new(),
+    };
+    let text = match (name.as_str(), &args[..]) {
+        ("first", [time, x]) => format!("get_field(first_point({x}, {time}){filter}, 'value')"),
+        ("last", [time, x]) => format!("get_field(last_point({x}, {time}){filter}, 'value')"),
+        ("first" | "last", _) => return Err(QueryError::Plan(format!("{name} takes a time and a value"))),
+        ("mode", [x]) => format!("mode_value({x}){filter}"),
+        ("increase", [time, x]) => format!("increase_value({x}, {time}){filter}"),
+        ("state_at", [states, at]) => match call(states) {
+            Some((name, parts)) if matches!(name.as_str(), "state_agg" | "compact_state_agg") && parts.len() == 2 => {
+                let (time, state) = (parts[0], parts[1]);
+                // The last state has no length.
+                format!(
+                    "CASE WHEN ({at}) < max({time}) THEN get_field(last_point({state}, {time}) FILTER (WHERE {time} <= ({at})), 'value') END"
+                )
+            }
+            _ => return Err(Refusal::Update(format!("Expected StateAggData, got {states}")).into()),
+        },
+        ("time_window", [time, rest @ ..]) if matches!(rest.len(), 1..=3) => time_window(time, rest)?,
+        (name, [gauge]) => match gauge_part(name) {
+            Some(part) => match call(gauge) {
+                Some((name, parts)) if name == "gauge_agg" && parts.len() == 2 => gauge_text(part, parts[0], parts[1]),
+                _ => return Err(Refusal::Update(format!("Expected GaugeData, got {gauge}")).into()),
+            },
+            None => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    parse(&text).map(Some)
+}
+
+fn parse(text: &str) -> Result<Expr, QueryError> {
+    let parsed = Parser::new(&GenericDialect {}).try_with_sql(text).and_then(|mut parser| parser.parse_expr());
+    parsed.map_err(|error| QueryError::Syntax(error.to_string()))
+}
+
+/// What is asked of a gauge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GaugePart {
+    Delta,
+    TimeDelta,
+    Rate,
+    Value { last: bool },
+    Time { last: bool },
+    IdeltaLeft,
+    IdeltaRight,
+    NumElements,
+}
+
+fn gauge_part(name: &str) -> Option<GaugePart> {
+    Some(match name {
+        "delta" => GaugePart::Delta,
+        "time_delta" => GaugePart::TimeDelta,
+        "rate" => GaugePart::Rate,
+        "first_val" => GaugePart::Value { last: false },
+        "last_val" => GaugePart::Value { last: true },
+        "first_time" => GaugePart::Time { last: false },
+        "last_time" => GaugePart::Time { last: true },
+        "idelta_left" => GaugePart::IdeltaLeft,
+        "idelta_right" => GaugePart::IdeltaRight,
+        "num_elements" => GaugePart::NumElements,
+        _ => return None,
+    })
+}
+
+fn gauge_text(part: GaugePart, time: &Expr, x: &Expr) -> String {
+    let point = |last: bool, field: &str| {
+        let name = if last { "last_point" } else { "first_point" };
+        format!("get_field({name}(CAST({x} AS DOUBLE), {time}), '{field}')")
+    };
+    let delta = || format!("({} - {})", point(true, "value"), point(false, "value"));
+    let nth = |n: i32| format!("nth_value(CAST({x} AS DOUBLE), {n} ORDER BY {time})");
+    match part {
+        GaugePart::Delta => delta(),
+        GaugePart::TimeDelta => format!("({} - {})", point(true, "time"), point(false, "time")),
+        GaugePart::Rate => {
+            let nanos = |last| format!("CAST({} AS BIGINT)", point(last, "time"));
+            format!("({} / CAST({} - {} AS DOUBLE))", delta(), nanos(true), nanos(false))
+        }
+        GaugePart::Value { last } => point(last, "value"),
+        GaugePart::Time { last } => point(last, "time"),
+        GaugePart::IdeltaLeft => format!("({} - {})", nth(2), nth(1)),
+        GaugePart::IdeltaRight => format!("({} - {})", nth(-1), nth(-2)),
+        GaugePart::NumElements => format!("count({x})"),
+    }
+}
+
+/// The windows that a time is in: from a multiple of the slide after the start (the epoch, unless given), as wide as said.
+fn time_window(time: &Expr, rest: &[&Expr]) -> Result<String, QueryError> {
+    let refuse = |what: &str| QueryError::Plan(format!("time_window: {what}"));
+    let width = length_ns(rest[0]).ok_or_else(|| refuse("the width is no constant length of time"))?;
+    let slide = rest.get(1).map_or(Some(width), |slide| length_ns(slide));
+    let slide = slide.ok_or_else(|| refuse("the slide is no constant length of time"))?;
+    if slide > width {
+        return Err(refuse("the slide is longer than the window"));
+    }
+    let interval = |ns: i64| format!("INTERVAL '{ns} nanoseconds'");
+    let start = rest.get(2).map_or(String::new(), |start| format!(", {start}"));
+    let bin = format!("date_bin({}, CAST({time} AS TIMESTAMP){start})", interval(slide));
+    let window = |back: i64| {
+        let start = if back == 0 { bin.clone() } else { format!("({bin} - {})", interval(back * slide)) };
+        format!("named_struct('start', {start}, 'end', {start} + {})", interval(width))
+    };
+    if slide == width {
+        return Ok(window(0));
+    }
+    let count = (width + slide - 1) / slide;
+    if count > WINDOWS_A_ROW_MAX {
+        return Err(refuse(&format!("a row would be in {count} windows, {WINDOWS_A_ROW_MAX} at most")));
+    }
+    let list = |count: i64| {
+        let windows: Vec<String> = (0..count).rev().map(window).collect();
+        format!("make_array({})", windows.join(", "))
+    };
+    if width % slide == 0 {
+        return Ok(format!("unnest({})", list(count)));
+    }
+    // The earliest window is over before the time where the slides do not fill it.
+    let reach = width - (count - 1) * slide;
+    Ok(format!(
+        "unnest(CASE WHEN {time} < {bin} + {} THEN {} ELSE {} END)",
+        interval(reach),
+        list(count),
+        list(count - 1)
+    ))
+}
+
+/// A constant length of time: an interval, or text such as `'10s'`; nanoseconds. `None`: it is none, or has months.
+pub(super) fn length_ns(expr: &Expr) -> Option<i64> {
+    let text = |value: &Expr| match value {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => Some(text.clone()),
+            Value::Number(digits, _) => Some(digits.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let (text, unit) = match expr {
+        Expr::Nested(inner) => return length_ns(inner),
+        Expr::Interval(interval) => {
+            (text(&interval.value)?, interval.leading_field.as_ref().map(|f| f.to_string().to_lowercase()))
+        }
+        other => (text(other)?, None),
+    };
+    let text = text + &unit.unwrap_or_default();
+    let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    match Lasting::parse(&compact)? {
+        Lasting::For(ns) => Some(ns),
+        Lasting::ForEver => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::parse_text;
+    use super::*;
+    use datafusion::sql::parser::Statement as EngineStatement;
+
+    fn rewritten(text: &str) -> Result<String, String> {
+        let Ok(EngineStatement::Statement(mut statement)) = parse_text(text) else { panic!("{text}") };
+        rewrite(statement.as_mut()).map(|()| statement.to_string()).map_err(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&str, &str>) {
+        assert_eq!(rewritten(text).as_deref().map_err(String::as_str), expected, "{text}");
+    }
+
+    #[test]
+    fn calls_become_those_of_the_library() {
+        check(
+            "SELECT first(time, f) FROM t",
+            Ok(r#"SELECT get_field(first_point(f, time), 'value') AS "first(time, f)" FROM t"#),
+        );
+        check("SELECT MODE(f) + 1 AS m FROM t", Ok("SELECT mode_value(f) + 1 AS m FROM t"));
+        check("SELECT increase(time, f ORDER BY time) AS i FROM t", Ok("SELECT increase_value(f, time) AS i FROM t"));
+        let expected = "SELECT (get_field(last_point(CAST(f AS DOUBLE), time), 'value') - get_field(first_point(CAST(f AS DOUBLE), time), 'value')) AS d FROM t";
+        check("SELECT delta(gauge_agg(time, f)) AS d FROM t", Ok(expected));
+        check("SELECT max(f) FROM t", Ok("SELECT max(f) FROM t"));
+        check("SELECT first(time) FROM t", Err("first takes a time and a value"));
+        check("SELECT delta(f) FROM t", Err("Expected GaugeData, got f"));
+    }
+
+    #[test]
+    fn a_time_is_in_one_window_or_in_several() {
+        let bin = |ns: i64| format!("date_bin(INTERVAL '{ns} nanoseconds', CAST(time AS TIMESTAMP))");
+        let (ten, five) = (bin(10_000_000_000), bin(5_000_000_000));
+        let one = format!(
+            "SELECT named_struct('start', {ten}, 'end', {ten} + INTERVAL '10000000000 nanoseconds') AS w FROM t"
+        );
+        check("SELECT time_window(time, interval '10 seconds') AS w FROM t", Ok(&one));
+        check("SELECT time_window(time, '10s') AS w FROM t", Ok(&one));
+        let text = rewritten("SELECT time_window(time, '10s', interval '5' second) AS w FROM t").unwrap();
+        let back = format!("({five} - INTERVAL '5000000000 nanoseconds')");
+        assert!(text.starts_with(&format!("SELECT unnest(make_array(named_struct('start', {back}, 'end',")), "{text}");
+        let text = rewritten("SELECT time_window(time, '10ms', '6ms') AS w FROM t").unwrap();
+        assert!(text.contains("INTERVAL '4000000 nanoseconds' THEN make_array("), "{text}");
+        check(
+            "SELECT time_window(time, '1s', '2s') AS w FROM t",
+            Err("time_window: the slide is longer than the window"),
+        );
+        check("SELECT time_window(time, f) AS w FROM t", Err("time_window: the width is no constant length of time"));
+    }
+}

@@ -1,0 +1,268 @@
+//! INSERT and UPDATE: questions whose rows become points.
+//!
+//! Owns: which column of an answer becomes what. Does not own: how points are stored, which is for whoever carries it out.
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::compute::kernels::cast::{CastOptions, cast_with_options};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampNanosecondType, UInt64Type};
+use datafusion::common::TableReference;
+use datafusion::sql::parser::Statement as EngineStatement;
+use datafusion::sql::sqlparser::ast::{
+    Assignment, AssignmentTarget, Expr, Insert, ObjectName, Query, Statement as SqlStatement, TableFactor, TableObject,
+    TableWithJoins, Update,
+};
+
+use crate::model::schema::{TIME_COLUMN, time_type};
+use crate::model::{ColumnKind, FieldType, Points, Precision, RowIdentity, TableSchema};
+use crate::query::answer::RowStream;
+use crate::query::error::QueryError;
+
+use super::refusal::Refusal;
+use super::show::{identifiers, quoted};
+use super::statement::parse_text;
+
+/// Rows on their way into a table.
+#[derive(Debug)]
+pub struct RowsToWrite {
+    pub tenant: String,
+    pub database: String,
+    pub table: String,
+    pub rows: RowStream,
+    /// What each column of the rows becomes.
+    pub columns: Vec<Target>,
+    /// The unit of times that are given as numbers.
+    pub precision: Precision,
+}
+
+/// A column that is written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    Time,
+    /// By its written name.
+    Tag(String),
+    Field(String, FieldType),
+}
+
+/// A question and where its columns go.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub question: EngineStatement,
+    pub columns: Vec<Target>,
+}
+
+/// A table's name of one, two or three parts.
+pub(super) fn table_reference(name: &ObjectName) -> Result<TableReference, QueryError> {
+    let parts: Option<Vec<String>> = name.0.iter().map(|part| part.as_ident().map(|i| i.value.clone())).collect();
+    match parts.unwrap_or_default().as_slice() {
+        [table] => Ok(TableReference::bare(table.as_str())),
+        [database, table] => Ok(TableReference::partial(database.as_str(), table.as_str())),
+        [tenant, database, table] => Ok(TableReference::full(tenant.as_str(), database.as_str(), table.as_str())),
+        _ => Err(QueryError::Syntax(format!("{name} is no name of a table"))),
+    }
+}
+
+/// The table of an INSERT.
+pub(super) fn inserted_table(insert: &Insert) -> Result<TableReference, QueryError> {
+    match &insert.table {
+        TableObject::TableName(name) => table_reference(name),
+        other => Err(QueryError::NotSupported(format!("INSERT INTO {other}"))),
+    }
+}
+
+/// The table of an UPDATE or a DELETE.
+pub(super) fn changed_table(table: &TableWithJoins) -> Result<TableReference, QueryError> {
+    match &table.relation {
+        TableFactor::Table { name, .. } if table.joins.is_empty() => table_reference(name),
+        other => Err(QueryError::NotSupported(format!("a change of {other}"))),
+    }
+}
+
+/// What an INSERT asks, and where the answer goes. Without a list of columns: time, tags and fields as `SELECT *` has them.
+pub(super) fn inserted(insert: Insert, schema: &TableSchema) -> Result<Source, QueryError> {
+    let Insert { columns, source, on, returning, .. } = insert;
+    if on.is_some() || returning.is_some() {
+        return Err(QueryError::NotSupported("INSERT with ON or RETURNING".to_string()));
+    }
+    let Some(source) = source else { return Err(QueryError::Syntax("Expected: VALUES or SELECT".to_string())) };
+    let names: Vec<String> = match columns.is_empty() {
+        true => schema.sql_schema().fields().iter().map(|field| field.name().clone()).collect(),
+        false => columns.iter().map(last_part).collect(),
+    };
+    let columns = names.iter().map(|name| target(schema, name)).collect::<Result<Vec<_>, _>>()?;
+    if !columns.contains(&Target::Time) {
+        return Err(QueryError::Plan("Column time is required, and must not be null".to_string()));
+    }
+    let question = EngineStatement::Statement(Box::new(SqlStatement::Query(source)));
+    Ok(Source { question, columns })
+}
+
+/// A value for a column without a name of its own fits one that is known.
+fn target(schema: &TableSchema, name: &str) -> Result<Target, QueryError> {
+    let missing = || QueryError::Plan(format!("No field named {name}"));
+    let (name, kind) = super::find_column(schema, name).ok_or_else(missing)?;
+    let column = schema.columns.iter().find(|column| column.sql_name == name);
+    match (kind, column.and_then(|c| c.field_type), column) {
+        (ColumnKind::Time, ..) => Ok(Target::Time),
+        (ColumnKind::Field, Some(field_type), Some(column)) => Ok(Target::Field(column.name.clone(), field_type)),
+        (_, _, Some(column)) => Ok(Target::Tag(column.name.clone())),
+        _ => Err(missing()),
+    }
+}
+
+fn last_part(name: &ObjectName) -> String {
+    name.0.last().and_then(|part| part.as_ident()).map_or(name.to_string(), |ident| ident.value.clone())
+}
+
+/// An UPDATE as a question for the rows that it changes.
+#[derive(Debug)]
+pub(super) struct Updated {
+    pub source: Source,
+    /// New values of tags; the rows move to other series then, and the old ones go.
+    pub tags: Vec<(String, Option<String>)>,
+}
+
+/// What an UPDATE asks: time and tags of the rows it changes, and the new values of fields, or of all fields where tags change.
+pub(super) fn updated(update: Update, from: &str, schema: &TableSchema) -> Result<Updated, QueryError> {
+    let refuse = |what: &str| QueryError::from(Refusal::Update(what.to_string()));
+    if schema.identity == RowIdentity::Append {
+        return Err(QueryError::NotSupported("UPDATE of a table whose rows are only appended".to_string()));
+    }
+    let Some(selection) = update.selection else { return Err(refuse("Where clause is required in update statement")) };
+    let mut tags = Vec::new();
+    let mut fields = Vec::new();
+    for Assignment { target: assigned, value } in &update.assignments {
+        let AssignmentTarget::ColumnName(name) = assigned else {
+            return Err(QueryError::NotSupported("UPDATE of several columns by one value".to_string()));
+        };
+        match target(schema, &last_part(name))? {
+            Target::Time => return Err(refuse("Update the time column is not supported")),
+            Target::Tag(tag) => tags.push((tag, constant(value)?)),
+            Target::Field(field, field_type) => fields.push((field, field_type, value.to_string())),
+        }
+    }
+    if !tags.is_empty() && !fields.is_empty() {
+        return Err(refuse("Update the time/tag/field columns at the same statement is not supported"));
+    }
+    if !tags.is_empty() {
+        let kind = |name: &String| super::find_column(schema, name);
+        let other = identifiers(&selection).iter().filter_map(kind).find(|(_, kind)| *kind != ColumnKind::Tag);
+        if let Some((name, _)) = other {
+            return Err(refuse(&format!("Where clause cannot contain field/time column, but found: {name}")));
+        }
+    }
+    let mut columns = vec![Target::Time];
+    let mut shown = vec![quoted(TIME_COLUMN)];
+    for tag in schema.tags() {
+        columns.push(Target::Tag(tag.name.clone()));
+        shown.push(quoted(&tag.sql_name));
+    }
+    if tags.is_empty() {
+        for (field, field_type, value) in fields {
+            shown.push(format!("{value} AS value_{}", columns.len()));
+            columns.push(Target::Field(field, field_type));
+        }
+    } else {
+        for field in schema.fields() {
+            columns.push(Target::Field(field.name.clone(), field.field_type.unwrap_or(FieldType::String)));
+            shown.push(quoted(&field.sql_name));
+        }
+    }
+    let text = format!("SELECT {} FROM {from} WHERE {selection}", shown.join(", "));
+    Ok(Updated { source: Source { question: parse_text(&text)?, columns }, tags })
+}
+
+/// The text that a constant is as a tag.
+fn constant(value: &Expr) -> Result<Option<String>, QueryError> {
+    use datafusion::sql::sqlparser::ast::Value;
+    match value {
+        Expr::Value(value) => match &value.value {
+            Value::Null => Ok(None),
+            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => Ok(Some(text.clone())),
+            Value::Number(digits, _) => Ok(Some(digits.clone())),
+            Value::Boolean(value) => Ok(Some(value.to_string())),
+            other => {
+                Err(QueryError::from(Refusal::Update(format!("Tag value must be a constant, but found: {other}"))))
+            }
+        },
+        other => Err(QueryError::from(Refusal::Update(format!("Tag value must be a constant, but found: {other}")))),
+    }
+}
+
+/// Whether a question without a body of its own has as many columns as it should.
+pub(super) fn check_width(found: usize, source: &Source) -> Result<(), QueryError> {
+    if found == source.columns.len() { Ok(()) } else { Err(Refusal::InsertColumns.into()) }
+}
+
+/// Rows of constants alone: how many columns they have. `None`: the engine must say.
+pub(super) fn width_of_values(query: &Query) -> Option<usize> {
+    use datafusion::sql::sqlparser::ast::SetExpr;
+    match &*query.body {
+        SetExpr::Values(values) => values.rows.first().map(|row| row.content.len()),
+        _ => None,
+    }
+}
+
+impl RowsToWrite {
+    /// A batch of rows as points of the table. Values are cast to the types of their columns; what cannot be cast, a time
+    /// that is missing, and a row without any field are errors.
+    pub fn points(&self, batch: &RecordBatch) -> Result<Points, QueryError> {
+        let mut points = Points::default();
+        let index = points.table_index(&self.table);
+        let table = points.table_mut(index);
+        let mut times: Option<ArrayRef> = None;
+        let mut tags: Vec<(u32, ArrayRef)> = Vec::new();
+        let mut fields: Vec<(usize, ArrayRef)> = Vec::new();
+        for (target, column) in self.columns.iter().zip(batch.columns()) {
+            match target {
+                Target::Time => times = Some(self.times(column)?),
+                Target::Tag(name) => tags.push((table.tag_key_index(name), cast(column, &DataType::Utf8)?)),
+                Target::Field(name, field_type) => {
+                    fields.push((table.field_index(name, *field_type), cast(column, &field_type.arrow())?));
+                }
+            }
+        }
+        let missing = || QueryError::Execution("Column time is required, and must not be null".to_string());
+        let times = times.ok_or_else(missing)?;
+        let times = times.as_primitive::<TimestampNanosecondType>();
+        if times.null_count() > 0 {
+            return Err(missing());
+        }
+        for row in 0..batch.num_rows() {
+            let key = tags.iter().filter(|(_, values)| values.is_valid(row));
+            let series = table.series.push(key.map(|(tag, values)| (*tag, values.as_string::<i32>().value(row))));
+            table.begin_row(series, times.value(row));
+            let mut any = false;
+            for (field, values) in fields.iter().filter(|(_, values)| values.is_valid(row)) {
+                any = true;
+                match values.data_type() {
+                    DataType::Float64 => table.set_float(*field, values.as_primitive::<Float64Type>().value(row)),
+                    DataType::Int64 => table.set_integer(*field, values.as_primitive::<Int64Type>().value(row)),
+                    DataType::UInt64 => table.set_unsigned(*field, values.as_primitive::<UInt64Type>().value(row)),
+                    DataType::Boolean => table.set_boolean(*field, values.as_boolean().value(row)),
+                    _ => table.set_string(*field, values.as_string::<i32>().value(row)),
+                }
+            }
+            if !any {
+                return Err(Refusal::NoFields.into());
+            }
+        }
+        Ok(points)
+    }
+
+    /// Times in nanoseconds: numbers are in the database's unit, text is read as a time.
+    fn times(&self, column: &ArrayRef) -> Result<ArrayRef, QueryError> {
+        if !matches!(column.data_type(), DataType::Int64 | DataType::UInt64) {
+            return cast(column, &time_type());
+        }
+        let numbers = cast(column, &DataType::Int64)?;
+        let numbers = numbers.as_primitive::<Int64Type>();
+        let beyond = |number| QueryError::Execution(format!("the time {number} is beyond what can be stored"));
+        let nanos = |number: i64| self.precision.to_nanos(number).ok_or_else(|| beyond(number));
+        Ok(std::sync::Arc::new(numbers.try_unary::<_, TimestampNanosecondType, _>(nanos)?))
+    }
+}
+
+fn cast(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, QueryError> {
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(column, data_type, &strict).map_err(|error| QueryError::Execution(error.to_string()))
+}

@@ -1,0 +1,182 @@
+//! Tables made, filled, changed and emptied with SQL, over flushes and restarts.
+
+use crate::http_gate::Gate;
+
+/// Statements that answer with nothing.
+#[track_caller]
+fn done(gate: &Gate, statements: &[&str]) {
+    for statement in statements {
+        assert_eq!(gate.sql("d", statement), "", "{statement}");
+    }
+}
+
+#[track_caller]
+fn check(gate: &Gate, statement: &str, expected: &str) {
+    assert_eq!(gate.sql("d", statement), expected, "{statement}");
+}
+
+#[track_caller]
+fn refused(gate: &Gate, statement: &str, code: &str) {
+    let (status, seen, message) = gate.sql_error("d", statement);
+    assert_eq!((status, seen.as_str()), (422, code), "{statement}: {message}");
+}
+
+fn gate() -> Gate {
+    let gate = Gate::with(&[("buffer.flush_age_ms", "10"), ("buffer.flush_small_age_ms", "10")]);
+    gate.create_database("d");
+    gate
+}
+
+#[test]
+fn columns_that_come_and_go_read_right_from_every_segment() {
+    let mut gate = gate();
+    done(&gate, &["CREATE TABLE t(f0 BIGINT CODEC(DELTA), TAGS(t0))"]);
+    check(&gate, "INSERT INTO t (TIME, t0, f0) VALUES (1, 'a', 4), (5, 'b', 8)", "rows\n2\n");
+    gate.wait_until_flushed();
+    done(&gate, &["ALTER TABLE t ADD FIELD f1 DOUBLE", "ALTER TABLE t ADD TAG t1"]);
+    check(&gate, "INSERT t VALUES (9, 'c', 12, 0.5, 'x')", "rows\n1\n");
+    let all = "time,t0,f0,f1,t1\n1970-01-01T00:00:00.000000001,a,4,,\n1970-01-01T00:00:00.000000005,b,8,,\n1970-01-01T00:00:00.000000009,c,12,0.5,x\n";
+    check(&gate, "SELECT * FROM t ORDER BY time", all);
+    gate.kill_and_restart();
+    done(
+        &gate,
+        &["ALTER TABLE t DROP f0", "ALTER TABLE t ADD FIELD f0 DOUBLE", "ALTER TABLE t RENAME COLUMN f1 TO F9"],
+    );
+    check(&gate, "SELECT f0, \"F9\" FROM t ORDER BY TIME", "f0,F9\n,\n,\n,0.5\n");
+    refused(&gate, "ALTER TABLE t ADD FIELD f0 BIGINT", "010028");
+    done(&gate, &["DROP TABLE t", "DROP TABLE IF EXISTS t", "CREATE TABLE t(f0 BIGINT)"]);
+    check(&gate, "SELECT count(*) AS n FROM t", "n\n0\n");
+    refused(&gate, "CREATE TABLE t(f0 BIGINT)", "030020");
+    refused(&gate, "DROP TABLE u", "030019");
+}
+
+#[test]
+fn updates_write_newer_values_and_move_series() {
+    let gate = gate();
+    done(&gate, &["CREATE TABLE t(f0 BIGINT, f1 DOUBLE, TAGS(t0, t1))"]);
+    check(
+        &gate,
+        "INSERT INTO t VALUES (1, 'a', 'x', 1, 0.5), (2, 'a', NULL, 2, NULL), (3, 'b', 'x', 3, 2.5)",
+        "rows\n3\n",
+    );
+    check(&gate, "UPDATE t SET f1 = f1 + 100, f0 = 7 WHERE f1 > 1", "rows\n1\n");
+    check(&gate, "UPDATE t SET t0 = 'moved' WHERE t0 = 'a' AND t1 = 'x'", "rows\n1\n");
+    let expected = "t0,t1,f0,f1\nmoved,x,1,0.5\na,,2,\nb,x,7,102.5\n";
+    check(&gate, "SELECT t0, t1, f0, f1 FROM t ORDER BY time", expected);
+    gate.wait_until_flushed();
+    check(&gate, "SELECT t0, t1, f0, f1 FROM t ORDER BY time", expected);
+    check(&gate, "UPDATE t SET t1 = NULL WHERE t0 = 'nobody'", "rows\n0\n");
+    refused(&gate, "UPDATE t SET t1 = 'x' WHERE time = 1", "010010");
+    refused(&gate, "UPDATE t SET t1 = 'x', f0 = 1 WHERE t0 = 'b'", "010010");
+    refused(&gate, "UPDATE t SET f0 = 1", "010010");
+    // A series cannot become one that moves as well.
+    assert_eq!(gate.sql_error("d", "UPDATE t SET t0 = 'b' WHERE t1 = 'x'").0, 422);
+    check(&gate, "SELECT t0, t1, f0, f1 FROM t ORDER BY time", expected);
+}
+
+#[test]
+fn deletes_take_what_they_mean_and_leave_what_is_written_later() {
+    let gate = gate();
+    done(&gate, &["CREATE TABLE t(f BIGINT, TAGS(a))"]);
+    check(&gate, "INSERT INTO t VALUES (1, 'x', 1), (2, 'x', 2), (3, 'y', 3), (4, NULL, 4)", "rows\n4\n");
+    done(&gate, &["DELETE FROM t WHERE a = 'x' AND time >= 2"]);
+    check(&gate, "SELECT f FROM t ORDER BY f", "f\n1\n3\n4\n");
+    done(&gate, &["DELETE FROM t WHERE a IS NULL"]);
+    check(&gate, "INSERT INTO t VALUES (2, 'x', 22)", "rows\n1\n");
+    check(&gate, "SELECT f FROM t ORDER BY f", "f\n1\n3\n22\n");
+    refused(&gate, "DELETE FROM t WHERE f = 1", "010005");
+    done(&gate, &["DELETE FROM t"]);
+    check(&gate, "SELECT f FROM t", "f\n");
+}
+
+#[test]
+fn rows_that_cannot_be_stored_are_refused() {
+    let gate = gate();
+    done(&gate, &["CREATE TABLE t(f DOUBLE, n BIGINT, TAGS(a))"]);
+    refused(&gate, "INSERT INTO t (time, a) VALUES (1, 'x')", "050034");
+    refused(&gate, "INSERT INTO t (time, f) VALUES (1, NULL)", "050034");
+    refused(&gate, "INSERT INTO t (time, f) VALUES (1)", "010045");
+    refused(&gate, "INSERT INTO t (time, f) SELECT 1", "010045");
+    refused(&gate, "INSERT INTO u (time, f) VALUES (1, 1)", "030019");
+    for statement in [
+        "INSERT INTO t (f) VALUES (1)",
+        "INSERT INTO t (time, f) VALUES (NULL, 1)",
+        "INSERT INTO t (time, f) VALUES (1, 'word')",
+        "INSERT INTO t (time, g) VALUES (1, 1)",
+        "INSERT INTO t (time, n) VALUES ('noon', 1)",
+    ] {
+        assert_eq!(gate.sql_error("d", statement).0, 422, "{statement}");
+    }
+    check(&gate, "INSERT INTO t (time, f) SELECT TIME '1970-01-01T00:00:01' , 1", "rows\n1\n");
+    check(&gate, "INSERT INTO t (time, f) VALUES ('2024-05-01T12:00:00+02:00', 2)", "rows\n1\n");
+    check(&gate, "SELECT time FROM t WHERE f = 2", "time\n2024-05-01T10:00:00.000000000\n");
+}
+
+#[test]
+fn options_of_databases_are_kept_shown_and_go_with_them() {
+    let mut gate = gate();
+    done(
+        &gate,
+        &[
+            "CREATE DATABASE o WITH TTL '10d' SHARD 5 PRECISION 'us' STRICT_WRITE 'true'",
+            "ALTER DATABASE o SET SHARD 6",
+        ],
+    );
+    gate.kill_and_restart();
+    let head = "ttl,shard,vnode_duration,replica,precision,max_memcache_size,memcache_partitions,wal_max_file_size,wal_sync,strict_write,max_cache_readers\n";
+    check(&gate, "DESCRIBE DATABASE o", &format!("{head}10days,6,1year,1,US,128 MiB,16,128 MiB,false,true,32\n"));
+    gate.post("/api/v1/write?db=o", "new v=1").at(tidegate::config::Listener::Cnosdb).send().expect(422);
+    done(&gate, &["DROP DATABASE o", "CREATE DATABASE o"]);
+    check(&gate, "DESCRIBE DATABASE o", &format!("{head}INF,1,1year,1,NS,128 MiB,16,128 MiB,false,false,32\n"));
+    let (_, code, _) = gate.sql_error("d", "DROP DATABASE usage_schema");
+    assert_eq!(code, "010065");
+}
+
+#[test]
+fn the_catalog_and_the_tags_of_tables_can_be_looked_at() {
+    let gate = gate();
+    gate.write("d", "t,a=x,b=y f=1 1\nt,a=x f=1 2\nt,b=it's f=1 3");
+    check(&gate, "SHOW SERIES FROM t ORDER BY key", "key\n\"t,a=x\"\n\"t,a=x,b=y\"\n\"t,b=it's\"\n");
+    check(&gate, "SHOW SERIES FROM t WHERE time > 1 AND b = 'it''s'", "key\n\"t,b=it's\"\n");
+    check(&gate, "SHOW TAG VALUES FROM t WITH KEY NOT IN (a) ORDER BY value DESC LIMIT 1", "key,value\nb,y\n");
+    refused(&gate, "SHOW SERIES FROM t WHERE f = 1", "010046");
+    let columns = "SELECT column_name, column_type, data_type FROM information_schema.columns WHERE database_name = 'd' ORDER BY ordinal_position";
+    check(
+        &gate,
+        columns,
+        "column_name,column_type,data_type\ntime,TIME,TIMESTAMP(NANOSECOND)\na,TAG,STRING\nb,TAG,STRING\nf,FIELD,DOUBLE\n",
+    );
+    check(&gate, "SELECT table_name FROM information_schema.TABLES WHERE table_database = 'd'", "table_name\nt\n");
+}
+
+#[test]
+fn functions_over_time_see_rows_in_its_order_and_fill_its_gaps() {
+    let gate = gate();
+    gate.write("d", "t,a=x f=4,n=1i 0\nt,a=x f=20,n=9i 40000000000\nt,a=x f=8,n=3i 10000000000\nt,a=y f=5,n=2i 10000000000\nt,a=y f=7,n=1i 30000000000");
+    check(
+        &gate,
+        "SELECT a, first(time, f) AS f, last(TIME, n) AS l, increase(time, n ORDER BY time) AS i FROM t GROUP BY a ORDER BY a",
+        "a,f,l,i\nx,4.0,9,8\ny,5.0,1,1\n",
+    );
+    check(
+        &gate,
+        "SELECT delta(gauge_agg(time, f)) AS d, idelta_left(gauge_agg(time, f)) AS l FROM t WHERE a = 'x'",
+        "d,l\n16.0,4.0\n",
+    );
+    let start = |seconds: u32| format!("1970-01-01T00:00:{seconds:02}.000000000");
+    let windows = |values: [&str; 5]| -> String {
+        values.iter().zip([0, 10, 20, 30, 40]).map(|(value, at)| format!("{},{value}\n", start(at))).collect()
+    };
+    let ask = |value: &str, a: &str| {
+        format!(
+            "SELECT time_window_gapfill(time, INTERVAL '10 seconds') AS w, {value} AS v FROM t WHERE a = '{a}' AND time >= 0 AND time < 50000000000 GROUP BY w ORDER BY w"
+        )
+    };
+    check(&gate, &ask("locf(avg(f))", "x"), &format!("w,v\n{}", windows(["4.0", "8.0", "8.0", "8.0", "20.0"])));
+    check(&gate, &ask("interpolate(avg(f))", "y"), &format!("w,v\n{}", windows(["", "5.0", "6.0", "7.0", ""])));
+    check(&gate, &ask("count(f)", "y"), &format!("w,v\n{}", windows(["", "1", "", "1", ""])));
+    let sliding = "SELECT time_window(time, '20s', '10s') AS w, f FROM t WHERE time = 10000000000 AND a = 'x'";
+    let window =
+        |from: u32, to: u32| format!("\"{{start: 1970-01-01T00:00:{from:02}, end: 1970-01-01T00:00:{to:02}}}\",8.0\n");
+    check(&gate, sliding, &format!("w,f\n{}{}", window(0, 20), window(10, 30)));
+}
