@@ -390,6 +390,8 @@ pub struct InfluxdbSettings {
     pub max_concurrent_queries: usize,
     /// Windows that a SELECT may group by; one that asks for more is refused. 0: no limit. Default 0.
     pub max_select_buckets: u64,
+    /// Series that a SELECT may read; one that would read more is refused. 0: no limit. Default 0.
+    pub max_select_series: u64,
 }
 
 /// Accepted points that are not yet in the store, and when they go there.

@@ -75,6 +75,8 @@ pub struct QueryOptions {
     pub metadata_cache_bytes: u64,
     /// Windows that a SELECT of InfluxQL may group by.
     pub windows_max: Option<u64>,
+    /// Series that a SELECT of InfluxQL may read.
+    pub series_max: Option<u64>,
 }
 
 impl Default for QueryOptions {
@@ -94,6 +96,7 @@ impl Default for QueryOptions {
             batch_rows: 8192,
             metadata_cache_bytes: 128 * MIB as u64,
             windows_max: None,
+            series_max: None,
         }
     }
 }
@@ -187,6 +190,10 @@ impl QueryEngine {
 
     pub(super) fn windows_max(&self) -> Option<u64> {
         self.options.windows_max
+    }
+
+    pub(super) fn series_max(&self) -> Option<u64> {
+        self.options.series_max
     }
 
     pub(super) fn sources(&self) -> &Sources {

@@ -1,6 +1,7 @@
 //! Authentication on: who gets in, with what, and what he may do.
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
 
 use tidegate::config::Listener;
 use tidegate::protocol::routes::Access;
@@ -264,6 +265,18 @@ fn opentsdb_asks_the_same_users() {
     ask("/api/query?start=1h-ago&m=sum:x", "Basic YW5uOmE=").expect(403);
     ask("/api/version", "Basic YW5uOmE=").expect(200);
     assert_ne!(ask("/api/query?start=1h-ago&m=sum:x", ADMIN_BASIC).status, 403);
+    let point = r#"{"metric":"x","timestamp":1,"value":1,"tags":{"a":"b"}}"#;
+    gate.post("/api/put", point).at(Listener::Opentsdb).send().expect(401);
+    let put = gate.post("/api/put", point).at(Listener::Opentsdb).header("Authorization", ADMIN_BASIC);
+    put.send().expect(204);
+    // Lines cannot say who sends them.
+    let mut lines = gate.connect(Listener::Opentsdb);
+    lines.write_all(b"put y 1 1 a=b\n").unwrap();
+    let mut said = String::new();
+    let _ = lines.read_to_string(&mut said);
+    assert!(said.is_empty() || said.starts_with("authentication required"), "{said}");
+    let metrics = gate.ask_sql("opentsdb", "show tables").header("Authorization", ADMIN_BASIC).send().expect(200);
+    assert_eq!(metrics.text(), "table_name\nx\n");
 }
 
 #[test]

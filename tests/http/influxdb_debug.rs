@@ -102,6 +102,24 @@ fn the_servers_own_limits_hold() {
 }
 
 #[test]
+fn a_select_reads_a_bounded_number_of_series() {
+    let gate = Gate::with(&[("influxdb.max_select_series", "2")]);
+    gate.create_database("d");
+    gate.write("d", "m,h=a v=1 1\nm,h=b v=2 2\nm,h=c v=3 3\nn v=1 1");
+    let error = |q: &str| query(&gate, q)["error"].clone();
+    let refused = "max-select-series limit exceeded: (3/2)";
+    assert_eq!(error("SELECT v FROM m"), refused);
+    assert_eq!(error("SELECT mean(x) FROM (SELECT max(v) AS x FROM m GROUP BY h)"), refused);
+    assert_eq!(error("SELECT v FROM m, n"), "max-select-series limit exceeded: (4/2)");
+    for q in
+        ["SELECT v FROM m WHERE h != 'a'", "SELECT v FROM n", "SELECT v FROM m WHERE h = 'a' AND v > 0", "SHOW SERIES"]
+    {
+        assert_eq!(error(q), Value::Null, "{q}");
+    }
+    assert_eq!(error("SELECT v FROM nowhere..m"), "database not found: nowhere");
+}
+
+#[test]
 fn queries_at_once_are_bounded() {
     let gate = Gate::with(&[("influxdb.max_concurrent_queries", "1")]);
     gate.create_database("d");

@@ -113,7 +113,7 @@ fn stamped(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
 
 /// The address that a request came from.
 fn peer(request: &HttpRequest) -> Option<std::net::IpAddr> {
-    request.peer_addr().map(|address| address.ip())
+    crate::protocol::peer::address(request).map(|address| address.ip())
 }
 
 fn is_get(request: &HttpRequest) -> bool {

@@ -33,6 +33,9 @@ const READY_PAUSE: Duration = Duration::from_millis(50);
 /// How long the last answers wait for a client to read them.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// What everybody is told while authentication is on.
+const CLOSED: &[u8] = b"authentication required: send points over HTTP\n";
+
 /// Bounds of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct TelnetLimits {
@@ -43,7 +46,8 @@ pub struct TelnetLimits {
 }
 
 /// Serves a connection until the client leaves or falls silent, or `stop` is cancelled: what was read by then is stored, what was
-/// not is left to the client. Nothing is read before the gateway is ready.
+/// not is left to the client. Nothing is read before the gateway is ready. With authentication on nothing is taken at all: lines
+/// have no way to say who sends them.
 pub async fn serve(stream: TcpStream, gate: Arc<Gate>, door: Arc<Door>, limits: TelnetLimits, stop: CancellationToken) {
     let core = loop {
         if let Some(core) = gate.core() {
@@ -55,8 +59,12 @@ pub async fn serve(stream: TcpStream, gate: Arc<Gate>, door: Arc<Door>, limits: 
         }
     };
     add(&door.stats.telnet_connections, 1);
+    let is_closed = core.auth.is_on();
     let mut connection = Connection { stream, core, door, limits, stop, answers: Vec::new() };
-    connection.run().await;
+    match is_closed {
+        true => connection.answers.extend(CLOSED),
+        false => connection.run().await,
+    }
     let _ = tokio::time::timeout(GOODBYE, connection.send_all()).await;
 }
 

@@ -74,6 +74,9 @@ impl QueryEngine {
             database: asker.database.clone().unwrap_or_default(),
             target_partitions: None,
         };
+        if let Some(max) = self.series_max() {
+            self.check_series(asker, select, max).await?;
+        }
         let session = self.session(LANGUAGE, &scope).await?;
         let planned = plans(&session, asker, select).and_then(|(query, plans)| {
             check_windows(&query, self.windows_max())?;

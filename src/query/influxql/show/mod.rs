@@ -9,6 +9,7 @@
 //! | `measurements`, `tags`, `fields`, `cardinality` | what a database holds |
 //! | `shards` | stretches of time that hold rows |
 //! | `server` | running queries |
+//! | `selected` | how many series a SELECT reads |
 //! | `tables`, `condition`, `series` | what several of them need |
 
 mod cardinality;
@@ -16,6 +17,7 @@ mod condition;
 mod databases;
 mod fields;
 mod measurements;
+mod selected;
 pub(in crate::query) mod series;
 mod server;
 pub mod shards;
