@@ -93,7 +93,6 @@ def panels(chance):
     yield f'SELECT mean("usage_idle") FROM "cpu" WHERE "host" = \'nobody\' AND {RANGE} GROUP BY time(1m) fill(null)'
     yield f'SELECT mean("nothing") FROM "cpu" WHERE {RANGE} GROUP BY time(1m) fill(null)'
     yield f'SELECT mean("usage_idle") FROM "nothing" WHERE {RANGE} GROUP BY time(1m) fill(null)'
-    yield f'SELECT mean("usage_idle") FROM "cpu" WHERE {RANGE} GROUP BY time(1ms) fill(null)'  # too many windows
     yield f'SELECT mean("usage_idle") FROM "cpu" WHERE {RANGE} GROUP BY'
     # Annotations and logs.
     yield f'SELECT "title", "tags", "text" FROM "events" WHERE {RANGE} ORDER BY time ASC LIMIT 100'
