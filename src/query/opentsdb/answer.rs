@@ -114,7 +114,7 @@ pub(super) enum Row {
         query: usize,
         values: Vec<String>,
     },
-    Piece(GroupPiece),
+    Piece(Box<GroupPiece>),
 }
 
 /// What heads are made with: a metric's name and the keys of its series' tags.
@@ -154,7 +154,7 @@ pub(super) fn rows_of(batch: &RecordBatch, named: &[Named]) -> Vec<Row> {
             floats: floats.value(at).as_primitive::<Float64Type>().clone(),
             integers: integers.value(at).as_primitive::<Int64Type>().clone(),
         };
-        Row::Piece(GroupPiece { head, points })
+        Row::Piece(Box::new(GroupPiece { head, points }))
     };
     (0..batch.num_rows()).map(row).collect()
 }

@@ -111,7 +111,7 @@ impl QueryEngine {
                 for row in rows_of(&batch?, &named) {
                     match row {
                         Row::Unseen { query, values } => checker.check(query, values).await?,
-                        Row::Piece(piece) => pieces.push(piece),
+                        Row::Piece(piece) => pieces.push(*piece),
                     }
                 }
                 Ok::<_, OpentsdbError>(stream::iter(pieces.into_iter().map(Ok)))

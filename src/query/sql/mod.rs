@@ -255,7 +255,7 @@ impl QueryEngine {
 
 /// A change that was checked.
 enum Planned {
-    Write { name: FullName, source: write::Source, tags: Vec<(String, Option<String>)> },
+    Write { name: FullName, source: Box<write::Source>, tags: Vec<(String, Option<String>)> },
     Delete(Delete),
 }
 
@@ -274,13 +274,13 @@ fn planned(names: &Names, scope: &QueryScope, change: SqlStatement) -> Result<Pl
             let width = insert.source.as_deref().and_then(write::width_of_values);
             let source = write::inserted(insert, &table.schema)?;
             width.map_or(Ok(()), |width| write::check_width(width, &source))?;
-            Ok(Planned::Write { name, source, tags: Vec::new() })
+            Ok(Planned::Write { name, source: Box::new(source), tags: Vec::new() })
         }
         SqlStatement::Update(update) => {
             let (name, table) = table_of(write::changed_table(&update.table)?)?;
             let from = full_name(&name);
             let updated = write::updated(update, &from, &table.schema)?;
-            Ok(Planned::Write { name, source: updated.source, tags: updated.tags })
+            Ok(Planned::Write { name, source: Box::new(updated.source), tags: updated.tags })
         }
         SqlStatement::Delete(delete) => {
             let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;

@@ -69,10 +69,7 @@ pub(super) fn call(expr: &Expr) -> Option<(String, Vec<&Expr>)> {
         return None;
     };
     let [part] = &name.0[..] else { return None };
-    let plain = |arg: &'_ FunctionArg| match arg {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(_)) => true,
-        _ => false,
-    };
+    let plain = |arg: &'_ FunctionArg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(_)));
     if !list.args.iter().all(plain) {
         return None;
     }

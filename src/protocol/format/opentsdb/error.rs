@@ -27,5 +27,9 @@ impl PointError {
 
 /// `text`, cut where it gets too long to be quoted.
 pub(super) fn quotable(text: &str) -> &str {
-    &text[..text.floor_char_boundary(QUOTED_BYTES_MAX)]
+    let mut end = text.len().min(QUOTED_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }

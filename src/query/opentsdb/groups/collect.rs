@@ -152,13 +152,13 @@ fn runs(columns: &[&DictionaryArray<Int32Type>], rows: usize) -> Vec<(usize, usi
         let keys = column.keys();
         let values = keys.values();
         if keys.null_count() == 0 {
-            for at in 1..rows {
-                starts[at] |= values[at] != values[at - 1];
+            for (start, pair) in starts.iter_mut().skip(1).zip(values.windows(2)) {
+                *start |= pair[1] != pair[0];
             }
         } else {
             let key = |at: usize| keys.is_valid(at).then(|| values[at]);
-            for at in 1..rows {
-                starts[at] |= key(at) != key(at - 1);
+            for (start, at) in starts.iter_mut().zip(0..).skip(1) {
+                *start |= key(at) != key(at - 1);
             }
         }
     }

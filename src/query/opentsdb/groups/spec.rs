@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::query::opentsdb::aggregator::{Aggregator, Function};
+use crate::query::opentsdb::answer::TagSet;
 use crate::query::opentsdb::downsample::Fill;
 use crate::query::opentsdb::filter::TagFilter;
 use crate::query::opentsdb::request::RateOptions;
@@ -30,7 +31,7 @@ pub(in crate::query::opentsdb) struct GroupSpec {
     /// Series have the tags of the filters and no others.
     pub explicit_tags: bool,
     /// Only series of exactly these tags, sorted; `None`: of any.
-    pub members: Option<Vec<Vec<(Arc<str>, Arc<str>)>>>,
+    pub members: Option<Vec<TagSet>>,
     pub aggregator: Aggregator,
     pub sampling: Option<Sampling>,
     pub rate: Option<RateOptions>,
