@@ -1,5 +1,6 @@
 //! A table of the catalog as a table of the engine.
 
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -13,7 +14,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::catalog::Table;
-use crate::storage::segment::Segment;
+use crate::model::ColumnId;
 
 use super::columns::adapt_rows;
 use super::edges::{Edge, EdgeRows, SeriesStarts};
@@ -55,23 +56,24 @@ impl TableRows {
         TableRows { edge: Some(edge), ..self }
     }
 
-    /// Whether a column (by its position in the SQL schema) has a value in every row there is: then no one need look.
-    pub(super) fn is_complete(&self, position: usize) -> Result<bool> {
+    /// The columns that have a value in every row there is: no one need look for it.
+    pub(super) fn complete_columns(&self) -> Result<HashSet<ColumnId>> {
         let snapshot = self.snapshot()?;
-        let Some(column) = position.checked_sub(1).and_then(|at| self.table.schema.columns.get(at)) else {
-            return Ok(true); // time
-        };
-        let holds = |segment: &Arc<Segment>| segment.columns.iter().any(|c| c.id == column.id && c.nulls == 0);
-        if !snapshot.segments().iter().all(holds) {
-            return Ok(false);
+        let mut complete: HashSet<ColumnId> = self.table.schema.columns.iter().map(|column| column.id).collect();
+        for segment in snapshot.segments() {
+            let holds = segment.columns.iter().filter(|column| column.nulls == 0);
+            let holds: HashSet<ColumnId> = holds.map(|column| column.id).collect();
+            complete.retain(|id| holds.contains(id));
         }
-        let alone: SchemaRef = Arc::new(self.schema.project(&[position])?);
         for rows in &snapshot.live {
-            if adapt_rows(rows, &alone)?.column(0).null_count() > 0 {
-                return Ok(false);
+            let rows = adapt_rows(rows, &self.schema)?;
+            for (column, values) in self.table.schema.columns.iter().zip(&rows.columns()[1..]) {
+                if values.null_count() > 0 {
+                    complete.remove(&column.id);
+                }
             }
         }
-        Ok(true)
+        Ok(complete)
     }
 
     fn snapshot(&self) -> Result<&Snapshot> {

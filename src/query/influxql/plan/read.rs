@@ -1,6 +1,6 @@
 //! What a select reads: the rows of all its sources, with one column for each thing it asks for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use datafusion::common::Result;
@@ -60,13 +60,14 @@ pub(super) fn table_rows(
     edge: Option<&WantedEdge<'_>>,
 ) -> Result<Rows> {
     let mut rows = session.table_rows(table);
+    let complete = if looks_ahead { rows.complete_columns()? } else { HashSet::new() };
     let (mut tags, mut fields) = (Vec::new(), Vec::new());
-    for (at, column) in table.schema.columns.iter().enumerate() {
+    for column in &table.schema.columns {
         let known = Known {
             name: column.name.as_str().into(),
             column: column.sql_name.clone(),
             kind: column.field_type.map_or(Type::Tag, Type::from),
-            is_complete: looks_ahead && column.field_type.is_some() && rows.is_complete(at + 1)?,
+            is_complete: complete.contains(&column.id),
         };
         if column.kind == ColumnKind::Tag { &mut tags } else { &mut fields }.push(known);
     }
