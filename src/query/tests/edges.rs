@@ -66,7 +66,7 @@ fn edges(lines: &[String]) -> (Vec<String>, Vec<String>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_newest_and_the_oldest_are_those_of_all_rows() {
-    for seed in 0..12 {
+    for seed in 0..4 {
         let mut chance = StdRng::seed_from_u64(seed);
         let (world, _) = world(&mut chance).await;
         let at = chance.random_range(0..700);
