@@ -147,18 +147,23 @@ readers: build $(VENV)/ready ## DuckDB and pyarrow open the store
 	$(PYTHON) -B tests/readers/readers.py
 
 .PHONY: bench
-bench: $(VENV)/ready ## side by side with InfluxDB and VictoriaMetrics (ARGS='…'); without ARGS also querybench
+bench: $(VENV)/ready ## side by side with InfluxDB and VictoriaMetrics (ARGS='…'); without ARGS also querybench and tsdbbench
 	cargo build --locked --profile dist
 	influxd=$$($(DEBIAN) influxdb influxd)
 	victoria=$$($(DEBIAN) victoria-metrics victoria-metrics)
 	TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate INFLUXD=$$influxd VICTORIA_METRICS=$$victoria $(PYTHON) -B benches/compare.py $(ARGS)
-	if [ -z "$(ARGS)" ]; then $(MAKE) querybench; fi
+	if [ -z "$(ARGS)" ]; then $(MAKE) querybench tsdbbench; fi
 
 .PHONY: querybench
 querybench: $(VENV)/ready ## queries side by side with InfluxDB and DuckDB (ARGS='…')
 	cargo build --locked --profile dist
 	influxd=$$($(DEBIAN) influxdb influxd)
 	TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate INFLUXD=$$influxd $(PYTHON) -B benches/queries.py $(ARGS)
+
+.PHONY: tsdbbench
+tsdbbench: $(VENV)/ready ## OpenTSDB's queries side by side with DuckDB (ARGS='…')
+	cargo build --locked --profile dist
+	TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate $(PYTHON) -B benches/opentsdb.py $(ARGS)
 
 # The fuzzed build locks the versions that the gateway locks.
 .PHONY: fuzz

@@ -30,6 +30,7 @@ mod http {
     mod names;
     mod opentsdb_api;
     mod opentsdb_put;
+    mod opentsdb_query;
     mod opentsdb_telnet;
     mod query_limits;
     mod read_only;

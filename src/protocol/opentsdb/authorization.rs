@@ -20,16 +20,16 @@ enum Right {
     Write,
 }
 
-/// Refuses who is not let in, or may not do what this end point does. While authentication is off nobody is refused.
+/// Who asks. Refuses who is not let in, or may not do what this end point does. While authentication is off nobody is refused.
 pub(super) async fn check(
     core: &Core,
     request: &HttpRequest,
     verb: Verb,
     endpoint: &str,
     database: &str,
-) -> Result<(), WireError> {
+) -> Result<Principal, WireError> {
     if !core.auth.is_on() {
-        return Ok(());
+        return Ok(Principal::Anyone);
     }
     let unknown = || WireError::new(Kind::Unauthenticated, "Authentication required");
     let login = auth::basic(request.headers()).ok_or_else(unknown)?;
@@ -43,7 +43,7 @@ pub(super) async fn check(
         Right::Read => principal.may_read(database),
         Right::Write => principal.may_write(database),
     };
-    if is_allowed { Ok(()) } else { Err(WireError::new(Kind::Forbidden, "No right to do this")) }
+    if is_allowed { Ok(principal) } else { Err(WireError::new(Kind::Forbidden, "No right to do this")) }
 }
 
 /// End points that are not named here write.

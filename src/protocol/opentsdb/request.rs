@@ -7,6 +7,7 @@ use actix_web::web::{Data, Payload};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
+use crate::protocol::auth::Principal;
 use crate::protocol::encoding::{Encoding, Preference, choose};
 use crate::protocol::{Core, RequestLimits, body};
 
@@ -54,6 +55,8 @@ pub(super) struct Call {
     pub(super) rest: Vec<String>,
     pub(super) core: Core,
     pub(super) door: Data<Door>,
+    /// Nobody, until [`Call::asked_by`] says who.
+    pub(super) principal: Principal,
     limits: RequestLimits,
 }
 
@@ -68,7 +71,11 @@ impl Call {
         door: Data<Door>,
     ) -> Self {
         let params = Params::parse(request.query_string());
-        Call { request, payload: Some(payload), verb, params, rest, core, door, limits }
+        Call { request, payload: Some(payload), verb, params, rest, core, door, principal: Principal::Nobody, limits }
+    }
+
+    pub(super) fn asked_by(self, principal: Principal) -> Self {
+        Call { principal, ..self }
     }
 
     /// Refuses every verb but these.

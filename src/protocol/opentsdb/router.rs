@@ -171,10 +171,10 @@ pub(super) async fn serve(
             Some(core) => {
                 let (endpoint, database) = (&arrival.path.endpoint, &door.options.database);
                 match authorization::check(core, &request, verb, endpoint, database).await {
-                    Ok(()) => {
+                    Ok(principal) => {
                         let (core, rest) = (core.clone(), arrival.path.rest.clone());
                         let call = Call::new(request.clone(), payload, verb, rest, core, limits.clone(), door.clone());
-                        dispatch(&arrival, call).await
+                        dispatch(&arrival, call.asked_by(principal)).await
                     }
                     Err(error) => Err(error),
                 }

@@ -177,6 +177,46 @@ impl Function {
     }
 }
 
+/// What some values of a bucket come to: enough to go on with, and so many values that count.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Partial {
+    pub value: f64,
+    pub count: u32,
+}
+
+impl Function {
+    /// What some floats, at least one, come to; `None` for functions that need all values at once.
+    pub fn partial(self, values: &[f64]) -> Option<Partial> {
+        let present = || values.iter().copied().filter(|v| !v.is_nan());
+        let count = || present().count();
+        let (value, count) = match self {
+            Function::Sum | Function::Avg => sum(present()),
+            Function::SquareSum => sum(present().map(|v| v * v)),
+            Function::Count => (0.0, count()),
+            Function::Min => (present().fold(f64::INFINITY, f64::min), count()),
+            Function::Max => (present().fold(f64::NEG_INFINITY, f64::max), count()),
+            Function::Mult | Function::First | Function::Last => (self.of_floats(values), 1),
+            Function::Median | Function::Dev | Function::Diff | Function::Percentile { .. } => return None,
+        };
+        Some(Partial { value, count: count as u32 })
+    }
+
+    /// What partials in order of time come to together.
+    pub fn of_partials(self, partials: &[Partial]) -> f64 {
+        let count: u64 = partials.iter().map(|partial| u64::from(partial.count)).sum();
+        let values = || partials.iter().map(|partial| partial.value);
+        match self {
+            Function::Count => count as f64,
+            _ if count == 0 => f64::NAN,
+            Function::Avg => values().sum::<f64>() / count as f64,
+            Function::Sum | Function::SquareSum => values().sum(),
+            Function::Min => or_nan(values().fold(f64::INFINITY, f64::min)),
+            Function::Max => or_nan(values().fold(f64::NEG_INFINITY, f64::max)),
+            _ => self.of_floats(&values().collect::<Vec<_>>()),
+        }
+    }
+}
+
 fn sum(values: impl Iterator<Item = f64>) -> (f64, usize) {
     values.fold((0.0, 0), |(sum, count), v| (sum + v, count + 1))
 }
@@ -257,6 +297,22 @@ mod tests {
         check("p50", &[nan, 4.0, 1.0], 2.5);
         // Floats take the formula of `p90` under any name.
         check("ep90r7", &[1.0, 2.0, 3.0, 4.0], 4.0);
+    }
+
+    #[test]
+    fn parts_come_to_what_all_come_to() {
+        let values = [3.0, f64::NAN, -1.5, 8.0, f64::NAN, f64::NAN, 2.0];
+        for aggregator in AGGREGATORS {
+            let Some(function) = aggregator.function else { continue };
+            for cut in 1..values.len() {
+                let (first, second) = values.split_at(cut);
+                let (Some(first), Some(second)) = (function.partial(first), function.partial(second)) else { continue };
+                let (found, expected) = (function.of_partials(&[first, second]), function.of_floats(&values));
+                let same = found == expected || found.is_nan() && expected.is_nan();
+                assert!(same, "{} cut at {cut}: {found}, not {expected}", aggregator.name);
+            }
+        }
+        assert!(function("sum").of_partials(&[Partial { value: 0.0, count: 0 }]).is_nan());
     }
 
     #[test]

@@ -13,9 +13,9 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::catalog::{CatalogState, Table};
-use crate::query::QueryError;
 use crate::query::influxql::show::series::remove_known_values;
 use crate::query::session::{QueryEngine, QueryScope, QuerySession, start};
+use crate::query::{QueryError, Readable};
 
 use super::answer::{GroupPiece, Named, Row, TagSet, rows_of};
 use super::error::OpentsdbError;
@@ -38,6 +38,14 @@ pub struct Asker {
     pub tenant: String,
     /// The database whose tables metrics are.
     pub database: String,
+    /// Databases whose tables may be asked for.
+    pub readable: Readable,
+}
+
+impl Asker {
+    pub(super) fn metrics<'a>(&'a self, state: &'a CatalogState) -> Metrics<'a> {
+        Metrics { state, tenant: &self.tenant, database: &self.database, readable: &self.readable }
+    }
 }
 
 /// What a sub query is about, when it does not name a metric itself: series by their ids.
@@ -79,7 +87,7 @@ impl QueryEngine {
         let mut session = self.session(LANGUAGE, &scope).await?;
         session.keep_batches_in_place();
         let state = session.names().state.clone();
-        let metrics = Metrics { state: &state, tenant: &asker.tenant, database: &asker.database };
+        let metrics = asker.metrics(&state);
         let parts = match resolved(query, targets, metrics) {
             Ok(parts) => parts,
             Err(error) => {
@@ -178,7 +186,7 @@ struct Checker {
 impl Checker {
     /// Values of any tag count, as they do in the original.
     async fn check(&self, query: usize, values: Vec<String>) -> Result<(), OpentsdbError> {
-        let metrics = Metrics { state: &self.catalog, tenant: &self.asker.tenant, database: &self.asker.database };
+        let metrics = self.asker.metrics(&self.catalog);
         let others = metrics.metrics().filter(|table| table.id != self.sources[query].id);
         let mut unknown: BTreeSet<String> = values.into_iter().collect();
         for (looked_at, table) in [&self.sources[query]].into_iter().chain(others).enumerate() {

@@ -6,6 +6,7 @@ use datafusion::arrow::array::{Array, AsArray, DictionaryArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampNanosecondType};
 use datafusion::common::Column;
+use datafusion::datasource::provider_as_source;
 use datafusion::functions_aggregate::expr_fn::{last_value, max};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::scalar::ScalarValue;
@@ -14,6 +15,7 @@ use futures::StreamExt;
 use crate::model::metric::integer_of;
 use crate::model::schema::{TIME_COLUMN, tag_type};
 use crate::query::QueryError;
+use crate::query::edges::Edge;
 use crate::query::session::{QueryEngine, QueryScope, QuerySession};
 
 use super::answer::{TagSet, Value};
@@ -21,7 +23,7 @@ use super::error::OpentsdbError;
 use super::execute::{Asker, LANGUAGE, Target};
 use super::filter::{Matcher, TagFilter};
 use super::plan::{is_one_of, number_columns};
-use super::resolve::{Metrics, Source};
+use super::resolve::Source;
 
 const NANOS_PER_MILLI: i64 = 1_000_000;
 /// Series of an answer.
@@ -50,8 +52,7 @@ impl QueryEngine {
             QueryScope { tenant: asker.tenant.clone(), database: asker.database.clone(), target_partitions: None };
         let session = self.session(LANGUAGE, &scope).await?;
         let state = session.names().state.clone();
-        let metrics = Metrics { state: &state, tenant: &asker.tenant, database: &asker.database };
-        let Some(source) = metrics.find(&target.metric) else {
+        let Some(source) = asker.metrics(&state).find(&target.metric) else {
             let error = OpentsdbError::NoSuchName { kind: "metrics", name: target.metric.to_string() };
             session.fail(QueryError::Plan(error.to_string()));
             return Err(error);
@@ -132,7 +133,11 @@ fn plan(
 ) -> Result<LogicalPlan, datafusion::common::DataFusionError> {
     let column = |name: &str| Expr::Column(Column::new_unqualified(name));
     let schema = &source.table.schema;
-    let mut plan = LogicalPlanBuilder::scan("rows", session.table(&source.table), None)?;
+    let rows = session.table_rows(&source.table);
+    // Where every row has a value, the last row of each series is all that matters.
+    let value = schema.sql_schema().index_of(source.numbers.column())?;
+    let rows = if rows.is_complete(value)? { rows.with_edge(Edge::Last(i64::MAX)) } else { rows };
+    let mut plan = LogicalPlanBuilder::scan("rows", provider_as_source(Arc::new(rows)), None)?;
     if let Some(since_ms) = since_ms {
         let since = ScalarValue::TimestampNanosecond(Some(since_ms.saturating_mul(NANOS_PER_MILLI)), None);
         plan = plan.filter(column(TIME_COLUMN).gt_eq(lit(since)))?;

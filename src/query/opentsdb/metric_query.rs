@@ -105,7 +105,10 @@ pub fn parse_metric(text: &str) -> Result<(String, Vec<TagFilter>), OpentsdbErro
     };
     for pair in filtering.into_iter().flat_map(|pairs| pairs.split(',')).take_while(|pair| !pair.is_empty()) {
         let within = |error: OpentsdbError| OpentsdbError::Refused(format!("When parsing filter '{pair}': {error}"));
-        filters.push(parse_pair(pair, false).map_err(within)?);
+        let filter = parse_pair(pair, false).map_err(within)?;
+        if !filters.contains(&filter) {
+            filters.push(filter);
+        }
     }
     if grouping.is_empty() {
         return Ok((metric, filters));
@@ -178,7 +181,8 @@ fn parse_rate_options(token: &str) -> Result<RateOptions, OpentsdbError> {
 fn parse_percentiles(token: &str) -> Result<Vec<f64>, OpentsdbError> {
     let refused = || OpentsdbError::Refused(format!("Invalid percentile query: {token}"));
     let inside = token.split_once('[').and_then(|(_, rest)| rest.split_once(']')).ok_or_else(refused)?.0;
-    inside.split(',').map(|number| number.trim().parse().map_err(|_| refused())).collect()
+    let number = |text: &str| text.trim().parse().ok().filter(|number: &f64| number.is_finite());
+    inside.split(',').map(|text| number(text).ok_or_else(refused)).collect()
 }
 
 impl fmt::Display for RawSubQuery {

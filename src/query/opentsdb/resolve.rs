@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::catalog::{CatalogState, Database, Table};
 use crate::model::metric::{VALUE_FIELD, VALUE_INT_FIELD};
 use crate::model::{ColumnKind, FieldType};
+use crate::query::Readable;
 
 /// Where a metric's numbers are.
 #[derive(Debug, Clone)]
@@ -27,6 +28,16 @@ pub(super) enum Numbers {
     Field { column: String, field_type: FieldType },
 }
 
+impl Numbers {
+    /// The column that has a value wherever there is a number.
+    pub(super) fn column(&self) -> &str {
+        match self {
+            Numbers::Metric { value, .. } => value,
+            Numbers::Field { column, .. } => column,
+        }
+    }
+}
+
 /// The names of a tenant.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Metrics<'a> {
@@ -34,6 +45,8 @@ pub(super) struct Metrics<'a> {
     pub tenant: &'a str,
     /// Where metrics are tables.
     pub database: &'a str,
+    /// Databases that may be looked into.
+    pub readable: &'a Readable,
 }
 
 impl<'a> Metrics<'a> {
@@ -45,7 +58,7 @@ impl<'a> Metrics<'a> {
         });
         exact.or_else(|| databases.iter().find_map(|database| self.field_in(database, metric))).or_else(|| {
             let (name, rest) = metric.split_once('.')?;
-            let database = self.state.database(self.tenant, name)?;
+            let database = self.state.database(self.tenant, name).filter(|found| self.readable.allows(&found.name))?;
             let table = self.table(database, rest);
             let exact =
                 table.and_then(|table| Some(Source { table: table.clone(), numbers: numbers(table, VALUE_FIELD)? }));
@@ -56,6 +69,7 @@ impl<'a> Metrics<'a> {
     /// The metrics' database first.
     fn databases(self) -> Vec<&'a Arc<Database>> {
         let mut databases = self.state.databases(self.tenant);
+        databases.retain(|database| self.readable.allows(&database.name));
         databases.sort_by_key(|database| *database.name != *self.database);
         databases
     }

@@ -5,6 +5,7 @@ mod edges;
 mod functions;
 mod influxql;
 mod limits;
+mod opentsdb;
 mod oracle;
 mod plans;
 mod sandbox;

@@ -124,7 +124,7 @@ pub(super) struct World {
     pub catalog: Arc<FakeCatalog>,
     pub buffer: Arc<FakeBuffer>,
     pub registry: prometheus::Registry,
-    pub engine: QueryEngine,
+    pub engine: Arc<QueryEngine>,
 }
 
 impl World {
@@ -140,7 +140,7 @@ impl World {
         let registry = prometheus::Registry::new();
         let damaged = Arc::new(DamagedSegments::new(&registry).unwrap());
         let engine = QueryEngine::new(options, seen, catalog.clone(), buffer.clone(), damaged, &registry).unwrap();
-        World { store, catalog, buffer, registry, engine }
+        World { store, catalog, buffer, registry, engine: Arc::new(engine) }
     }
 
     pub(super) fn create_table(&self, name: &str, schema: &TableSchema) -> TableId {

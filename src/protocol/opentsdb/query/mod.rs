@@ -22,6 +22,7 @@ mod writer;
 
 use actix_web::HttpResponse;
 
+use crate::model::names::DEFAULT_TENANT;
 use crate::query::opentsdb::execute::Asker;
 
 use super::error::WireError;
@@ -51,9 +52,13 @@ pub(super) async fn serve_of_old(call: Call) -> Result<HttpResponse, WireError> 
     run::respond(&call, asked, Shape::Ascii).await
 }
 
-/// Whose names a request uses.
+/// Whose names a request uses, and of them those that it may.
 fn asker(call: &Call) -> Asker {
-    Asker { tenant: crate::model::names::DEFAULT_TENANT.to_string(), database: call.door.options.database.clone() }
+    Asker {
+        tenant: DEFAULT_TENANT.to_string(),
+        database: call.door.options.database.clone(),
+        readable: call.principal.sql_asker(DEFAULT_TENANT, &call.core.catalog.state()).readable,
+    }
 }
 
 /// The instant that `now` means, milliseconds since 1970.

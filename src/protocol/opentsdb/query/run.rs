@@ -13,6 +13,7 @@ use crate::catalog::Delete;
 use crate::model::SeriesFilter;
 use crate::model::{ColumnKind, Kind};
 use crate::protocol::Core;
+use crate::protocol::auth::Principal;
 use crate::protocol::encoding::{Compressor, Encoding};
 use crate::protocol::opentsdb::error::WireError;
 use crate::protocol::opentsdb::request::Call;
@@ -21,6 +22,7 @@ use crate::protocol::streaming::{self, Gone, Pieces};
 use crate::query::opentsdb::answer::{GroupHead, GroupPiece, TagSet};
 use crate::query::opentsdb::execute::{Answer, Asker, Place, Target};
 use crate::query::opentsdb::request::Query;
+use crate::query::running::Ticket;
 
 use super::ascii::AsciiWriter;
 use super::asked::{Asked, Presentation};
@@ -30,6 +32,8 @@ use super::{asker, now_ms};
 
 /// Bytes worth sending.
 const PIECE_BYTES: usize = 16 * 1024;
+/// Groups that are looked up together.
+const PIECES_AT_ONCE: usize = 1024;
 const NANOS_PER_MILLI: i64 = 1_000_000;
 
 /// What an answer looks like.
@@ -47,6 +51,7 @@ pub(super) async fn respond(call: &Call, asked: Asked, shape: Shape) -> Result<H
     let request = Request {
         core: call.core.clone(),
         asker: asker(call),
+        principal: call.principal.clone(),
         query,
         targets,
         presentation: asked.presentation,
@@ -75,29 +80,51 @@ pub(super) async fn respond(call: &Call, asked: Asked, shape: Shape) -> Result<H
 struct Request {
     core: Core,
     asker: Asker,
+    principal: Principal,
     query: Query,
     targets: Vec<Target>,
     presentation: Presentation,
     is_delete: bool,
 }
 
+impl Request {
+    /// Lists it among the queries that run.
+    fn register(&self) -> Ticket {
+        let texts: Vec<String> = self.query.queries.iter().map(|query| format!("m={}", query.raw)).collect();
+        self.core.queries.running_queries.register(&texts.join("&"), &self.asker.database)
+    }
+}
+
 /// Makes the answer; returns its last piece.
 async fn run(request: Request, mut sink: Sink) -> Result<Bytes, WireError> {
     let started = Instant::now();
     let engine = &request.core.queries;
-    let Answer { mut groups, places } = engine.opentsdb(&request.asker, &request.query, &request.targets).await?;
+    let Answer { groups, places } = engine.opentsdb(&request.asker, &request.query, &request.targets).await?;
+    let mut groups = groups.ready_chunks(PIECES_AT_ONCE);
+    if request.is_delete && !places.iter().all(|place| request.principal.may_write(&place.table.name.database)) {
+        return Err(WireError::new(Kind::Forbidden, "No right to do this"));
+    }
+    let ticket = request.register();
     let mut read: Vec<(usize, TagSet)> = Vec::new();
-    while let Some(piece) = groups.next().await {
-        let GroupPiece { head, points } = piece?;
-        if let Some(head) = head {
-            let extras = extras(&request, &head).await?;
-            sink.writer.begin(&head, &extras);
-            if request.is_delete {
-                read.extend(head.members.iter().map(|member| (head.query, member.clone())));
+    loop {
+        let pieces = tokio::select! {
+            pieces = groups.next() => pieces,
+            () = ticket.killed() => return Err(WireError::new(Kind::Conflict, "the query was ended from outside")),
+        };
+        let Some(pieces) = pieces else { break };
+        let pieces = pieces.into_iter().collect::<Result<Vec<GroupPiece>, _>>()?;
+        let heads: Vec<&GroupHead> = pieces.iter().filter_map(|piece| piece.head.as_ref()).collect();
+        let mut extras = extras(&request, &heads).await?.into_iter();
+        for GroupPiece { head, points } in &pieces {
+            if let Some(head) = head {
+                sink.writer.begin(head, &extras.next().unwrap_or_default());
+                if request.is_delete {
+                    read.extend(head.members.iter().map(|member| (head.query, member.clone())));
+                }
             }
+            sink.writer.points(points);
+            sink.send_if_worth_it().await?;
         }
-        sink.writer.points(&points);
-        sink.send_if_worth_it().await?;
     }
     drop(groups);
     if request.is_delete {
@@ -109,12 +136,13 @@ async fn run(request: Request, mut sink: Sink) -> Result<Bytes, WireError> {
     Ok(sink.finish())
 }
 
-async fn extras(request: &Request, head: &GroupHead) -> Result<Extras, WireError> {
-    let tsuids = match request.presentation.tsuids {
-        true => tsuids_of(&request.core.uids, head).await?,
-        false => Vec::new(),
-    };
-    Ok(Extras { tsuids, ..Extras::default() })
+/// What belongs to some groups, looked up for all of them at once.
+async fn extras(request: &Request, heads: &[&GroupHead]) -> Result<Vec<Extras>, WireError> {
+    if !request.presentation.tsuids {
+        return Ok(vec![Extras::default(); heads.len()]);
+    }
+    let of = |tsuids| Extras { tsuids, ..Extras::default() };
+    Ok(tsuids_of(&request.core.uids, heads).await?.into_iter().map(of).collect())
 }
 
 /// Deletes all rows of the windows of the series that were read. Deletes are recorded for rows in segments, so what is not

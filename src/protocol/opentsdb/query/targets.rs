@@ -43,12 +43,17 @@ pub(super) fn named(uids: &Uids, text: &str) -> Result<(Arc<str>, TagSet), WireE
         .map_err(|(kind, uid)| WireError::bad_request(format!("No such unique ID for '{}': {uid}", kind.plural())))
 }
 
-/// The ids of a group's series, sorted. Names that have no number yet get one.
-pub(super) async fn tsuids_of(uids: &Uids, head: &GroupHead) -> Result<Vec<String>, WireError> {
-    let series: Vec<_> = head.members.iter().map(|member| (&*head.metric, member)).collect();
-    let mut found = tsuids_of_series(uids, &series).await?;
-    found.sort_unstable();
-    Ok(found)
+/// The ids of each group's series, sorted. Names that have no number yet get one.
+pub(super) async fn tsuids_of(uids: &Uids, heads: &[&GroupHead]) -> Result<Vec<Vec<String>>, WireError> {
+    let series: Vec<(&str, &TagSet)> =
+        heads.iter().flat_map(|head| head.members.iter().map(|member| (&*head.metric, member))).collect();
+    let mut all = tsuids_of_series(uids, &series).await?.into_iter();
+    let of_group = |count: usize| {
+        let mut tsuids: Vec<String> = all.by_ref().take(count).collect();
+        tsuids.sort_unstable();
+        tsuids
+    };
+    Ok(heads.iter().map(|head| head.members.len()).map(of_group).collect())
 }
 
 /// The ids of series. Names that have no number yet get one.

@@ -1,8 +1,8 @@
 //! Gathers the points of each series out of batches, which may come in any order.
 //!
 //! Rows of a series that follow each other in a batch are one piece. While they are read whole buckets are made of them, so
-//! that what is held is about as large as the answer; only the first and the last bucket of a piece, which may go on
-//! elsewhere, stay points.
+//! that what is held is about as large as the answer; the first and the last bucket of a piece may go on elsewhere and are kept
+//! as what they come to so far or, for functions that need all values at once, as points.
 
 use std::sync::Arc;
 
@@ -236,17 +236,25 @@ fn push_sampled(pieces: &mut Pieces, sampling: &Sampling, times: &[i64], values:
         };
         let end_ns = bucket.end_ms.saturating_mul(NANOS_PER_MILLI);
         let to = from + times[from..].iter().position(|&time| time >= end_ns).unwrap_or(rows - from);
+        let values_here = &values[from..to];
         if from > 0 && to < rows {
-            pieces.points.push_float(bucket.start_ms, function.of_floats(&values[from..to]));
+            push_counted(pieces, bucket.start_ms, function.of_floats(values_here), None);
             done += 1;
         } else {
-            for row in from..to {
-                pieces.points.push_float(millis(times[row]), values[row]);
-            }
-            if done == 0 && tail == 0 && from == 0 {
-                head = to - from;
+            let held = match function.partial(values_here) {
+                Some(partial) => {
+                    push_counted(pieces, ms, partial.value, Some(partial.count));
+                    1
+                }
+                None => {
+                    (from..to).for_each(|row| push_counted(pieces, millis(times[row]), values[row], None));
+                    to - from
+                }
+            };
+            if from == 0 {
+                head = held;
             } else {
-                tail += to - from;
+                tail = held;
             }
         }
         from = to;
@@ -256,6 +264,15 @@ fn push_sampled(pieces: &mut Pieces, sampling: &Sampling, times: &[i64], values:
         piece.first_ms = millis(times[0]);
         piece.last_ms = millis(times[rows - 1]);
     }
+}
+
+/// A point; with `Some` it stands for so many values.
+fn push_counted(pieces: &mut Pieces, time_ms: i64, value: f64, count: Option<u32>) {
+    if count.is_some() || !pieces.counts.is_empty() {
+        pieces.counts.resize(pieces.points.len(), 1);
+        pieces.counts.push(count.unwrap_or(1));
+    }
+    pieces.points.push_float(time_ms, value);
 }
 
 /// Adds a piece that has points; its times are those of its first and last.

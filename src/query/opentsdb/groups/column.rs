@@ -1,5 +1,6 @@
 //! The points of one series in order of time, and how pieces of them become one.
 
+use crate::query::opentsdb::aggregator::Partial;
 use crate::query::opentsdb::downsample::Fill;
 use crate::query::opentsdb::request::RateOptions;
 use crate::query::opentsdb::window::Window;
@@ -90,11 +91,13 @@ impl Column {
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
     pub points: Column,
+    /// How many values each point stands for, where the points of a bucket are held as one ([`Partial`]); else empty.
+    pub counts: Vec<u32>,
     pub pieces: Vec<Piece>,
 }
 
 /// Points that came one after the other: `head` of them, then so many buckets that are done (a point each, at its start), then
-/// points again. The first and the last bucket may go on in other pieces, so they are kept as points.
+/// points again. The first and the last bucket may go on in other pieces, so they are kept as points or partials.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Piece {
     pub first_ms: i64,
@@ -108,7 +111,7 @@ pub(super) struct Piece {
 
 impl Pieces {
     pub(super) fn bytes(&self) -> usize {
-        self.points.bytes() + self.pieces.capacity() * size_of::<Piece>()
+        self.points.bytes() + self.counts.capacity() * 4 + self.pieces.capacity() * size_of::<Piece>()
     }
 }
 
@@ -130,21 +133,22 @@ pub(super) fn joined(parts: Vec<Pieces>, sampling: Option<&Sampling>, window: Wi
     {
         return without_equal_times(parts.into_iter().next().map(|part| part.points).unwrap_or_default());
     }
-    let mut pieces: Vec<(&Column, Piece)> = Vec::new();
+    let mut pieces: Vec<(&Pieces, Piece)> = Vec::new();
     for part in &parts {
-        pieces.extend(part.pieces.iter().map(|piece| (&part.points, *piece)));
+        pieces.extend(part.pieces.iter().map(|piece| (part, *piece)));
     }
     pieces.sort_by_key(|(_, piece)| (piece.first_ms, piece.last_ms));
     let in_order = pieces.windows(2).all(|two| two[0].1.last_ms <= two[1].1.first_ms);
+    let all_points = || pieces.iter().flat_map(|(from, p)| (p.at..p.at + p.head + p.tail).map(|at| (&from.points, at)));
     let mut points: Vec<(&Column, usize)> = Vec::new();
     if !in_order {
-        points = pieces.iter().flat_map(|(from, p)| (p.at..p.at + p.head + p.tail).map(|at| (*from, at))).collect();
+        points = all_points().collect();
         points.sort_by_key(|(from, at)| from.times[*at]);
     }
     let Some(sampling) = sampling else {
         let mut joined = Column::default();
         if in_order {
-            points = pieces.iter().flat_map(|(from, p)| (p.at..p.at + p.head + p.tail).map(|at| (*from, at))).collect();
+            points = all_points().collect();
         }
         for (from, at) in points {
             joined.push(from.times[at], from.number(at));
@@ -154,15 +158,18 @@ pub(super) fn joined(parts: Vec<Pieces>, sampling: Option<&Sampling>, window: Wi
     let mut sampler = Sampler::new(sampling, window);
     if !in_order {
         for (from, at) in points {
-            sampler.point(from.times[at], from.float(at));
+            sampler.point(from.times[at], from.float(at), None);
         }
         return sampler.finish();
     }
     for (from, piece) in pieces {
         let (done, tail) = (piece.at + piece.head, piece.at + piece.head + piece.done);
-        (piece.at..done).for_each(|at| sampler.point(from.times[at], from.float(at)));
-        (done..tail).for_each(|at| sampler.bucket(from.times[at], from.float(at)));
-        (tail..tail + piece.tail).for_each(|at| sampler.point(from.times[at], from.float(at)));
+        let (points, counts) = (&from.points, &from.counts);
+        let mut point = |at: usize| sampler.point(points.times[at], points.float(at), counts.get(at).copied());
+        (piece.at..done).for_each(&mut point);
+        (done..tail).for_each(|at| sampler.bucket(points.times[at], points.float(at)));
+        let mut point = |at: usize| sampler.point(points.times[at], points.float(at), counts.get(at).copied());
+        (tail..tail + piece.tail).for_each(&mut point);
     }
     sampler.finish()
 }
@@ -189,20 +196,24 @@ struct Sampler<'a> {
     out: Column,
     open: Option<super::intervals::Bucket>,
     values: Vec<f64>,
+    partials: Vec<Partial>,
 }
 
 impl<'a> Sampler<'a> {
     fn new(sampling: &'a Sampling, window: Window) -> Self {
-        Sampler { sampling, window, out: Column::default(), open: None, values: Vec::new() }
+        Sampler { sampling, window, out: Column::default(), open: None, values: Vec::new(), partials: Vec::new() }
     }
 
-    fn point(&mut self, time: i64, value: f64) {
+    /// A point, or with `Some` what so many come to.
+    fn point(&mut self, time: i64, value: f64, count: Option<u32>) {
         if self.open.is_none_or(|bucket| time >= bucket.end_ms) {
             self.close();
             self.open = self.sampling.buckets.at(time);
         }
-        if self.open.is_some() {
-            self.values.push(value);
+        match count {
+            _ if self.open.is_none() => {}
+            Some(count) => self.partials.push(Partial { value, count }),
+            None => self.values.push(value),
         }
     }
 
@@ -213,8 +224,13 @@ impl<'a> Sampler<'a> {
 
     fn close(&mut self) {
         if let Some(bucket) = self.open.take() {
-            let value = self.sampling.function.of_floats(&self.values);
+            let function = self.sampling.function;
+            let value = match self.partials[..] {
+                [] => function.of_floats(&self.values),
+                _ => function.of_partials(&self.partials),
+            };
             self.values.clear();
+            self.partials.clear();
             self.emit(bucket.start_ms, value);
         }
     }

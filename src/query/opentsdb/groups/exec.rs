@@ -187,7 +187,11 @@ async fn emit(
         let held: usize = group.iter().flat_map(|(_, parts)| parts).map(Pieces::bytes).sum();
         memory.try_resize(held + filled_bytes(spec, group.len()))?;
         let (tags, parts): (Vec<Tags>, Vec<Vec<Pieces>>) = group.into_iter().unzip();
-        let columns = parts.into_iter().map(|parts| prepared(parts, spec)).collect();
+        let mut columns = Vec::with_capacity(parts.len());
+        for parts in parts {
+            columns.push(prepared(parts, spec));
+            tokio::task::consume_budget().await;
+        }
         rows.begin(Some(&tags));
         let is_rate = spec.rate.is_some();
         let mut source = match spec.aggregator.function {
@@ -209,6 +213,7 @@ async fn emit(
             }
             steps += 1;
             if steps % SLICE == 0 {
+                // Whoever has gone is noticed here.
                 tokio::task::yield_now().await;
             }
             if rows.is_full() {

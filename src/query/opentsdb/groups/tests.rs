@@ -130,7 +130,7 @@ fn of_points_within_a_millisecond_the_last_counts() {
         column.push_float(time, value);
     }
     let piece = super::column::Piece { first_ms: 1, last_ms: 2, at: 0, head: 0, done: 0, tail: 3 };
-    let joined = joined(vec![Pieces { points: column, pieces: vec![piece] }], None, WINDOW);
+    let joined = joined(vec![Pieces { points: column, pieces: vec![piece], ..Pieces::default() }], None, WINDOW);
     assert_eq!((joined.len(), joined.float(0), joined.float(1)), (2, 2.0, 3.0));
 }
 

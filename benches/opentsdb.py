@@ -1,0 +1,224 @@
+"""OpenTSDB's queries beside DuckDB: downsampling many series.
+
+    opentsdb.py [--hosts N] [--hours N] [--runs N] [--quick] [--set KEY=VALUE]… [--results FOLDER]
+
+One metric with a series a host and a point each ten seconds goes into Tidegate; DuckDB reads the Parquet segments that its
+store holds, with SQL that makes the same table. Answers are compared number by number, and a difference fails the command; then
+each question is asked in turns, and the medians are what counts. The aim: at most twice DuckDB's time. DuckDB's time ends
+with the table in memory, Tidegate's with the last byte of its JSON.
+
+Binaries are found as compare.py finds them; DuckDB is the Python package `duckdb`.
+"""
+import argparse, http.client, json, math, os, random, shutil, statistics, sys, tempfile, time, urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+import compare, load, report, servers
+
+DATABASE, METRIC = "opentsdb", "cpu"
+START_SECONDS, STEP_SECONDS = 1_700_006_400, 10  # a full hour
+LINES_A_BODY, CONNECTIONS = 5_000, 4
+DUCKDB_FACTOR = 2
+WINDOW = "time_bucket(interval '{}', time::timestamp)"
+
+
+@dataclass(frozen=True)
+class Question:
+    """`sql` gives rows of (host or null, start of the bucket, value) in order."""
+
+    name: str
+    m: str
+    sql: str
+
+
+def bucketed(interval, function):
+    return f"select host, {WINDOW.format(interval)} as t, {function}(value) as v from cpu group by all"
+
+
+QUESTIONS = [
+    Question("1m-avg, sum over all", f"sum:1m-avg:{METRIC}",
+             f"select null, t, sum(v) from ({bucketed('1 minute', 'avg')}) group by t order by t"),
+    Question("1m-avg, a group a series", f"sum:1m-avg:{METRIC}{{host=*}}", f"{bucketed('1 minute', 'avg')} order by all"),
+    Question("1h-max, max over all", f"max:1h-max:{METRIC}",
+             f"select null, t, max(v) from ({bucketed('1 hour', 'max')}) group by t order by t"),
+    Question("5m-p90, a group a series", f"sum:5m-p90:{METRIC}{{host=*}}", ""),
+    Question("one series as it is", f"none:{METRIC}{{host=host_7}}",
+             "select host, time::timestamp, value from cpu where host = 'host_7' order by time"),
+]
+
+
+def main(arguments=None):
+    options = parsed(arguments)
+    try:
+        result = measured(options)
+    except (servers.ServerError, load.HttpError, OSError) as error:
+        print(f"FAIL {error}", file=sys.stderr)
+        return 1
+    lines = text(result)
+    print("\n".join(lines))
+    if options.results:
+        folder = Path(options.results)
+        folder.mkdir(parents=True, exist_ok=True)
+        stem = folder / f"{result['date']}-opentsdb"
+        stem.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
+        page = [f"# OpenTSDB's queries, {result['date']}", "", *lines, ""]
+        stem.with_suffix(".md").write_text("\n".join(page))
+        print(f"written: {stem}.md and its .json")
+    return 0
+
+
+def parsed(arguments):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hosts", type=compare.positive, default=1_000)
+    parser.add_argument("--hours", type=compare.positive, default=24, help="of data, a point a host each ten seconds")
+    parser.add_argument("--runs", type=compare.positive, default=9)
+    parser.add_argument("--quick", action="store_true", help="20 hosts, 2 hours, 2 runs, nothing written: to try the script")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--set", dest="settings", metavar="KEY=VALUE", type=compare.setting, action="append", default=[])
+    parser.add_argument("--folder", default=tempfile.gettempdir(), help="where the data is meanwhile")
+    parser.add_argument("--results", help="where results are written (default results/ beside this file; none with --quick)")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.hosts, options.hours, options.runs = 20, 2, 2
+    options.results = options.results or (None if options.quick else compare.RESULTS)
+    return options
+
+
+def bodies(options):
+    """Lines as the gateway's own doors would store a point: the number, and as an integer where it is one."""
+    random_walk = random.Random(options.seed)
+    values = [random_walk.randrange(100) for _ in range(options.hosts)]
+    lines = []
+    for step in range(options.hours * 3600 // STEP_SECONDS):
+        time_ns = (START_SECONDS + step * STEP_SECONDS) * 10**9
+        for host in range(options.hosts):
+            values[host] = min(100, max(0, values[host] + random_walk.randrange(-3, 4)))
+            value = values[host] + 0.25 * (host % 4)
+            integer = f",value_int={int(value)}i" if value == int(value) else ""
+            lines.append(f"{METRIC},host=host_{host},dc=dc_{host % 5} value={value}{integer} {time_ns}")
+            if len(lines) == LINES_A_BODY:
+                yield "\n".join(lines).encode()
+                lines = []
+    if lines:
+        yield "\n".join(lines).encode()
+
+
+def measured(options):
+    binary = compare.found_binaries([servers.Tidegate])[servers.Tidegate]
+    folder = Path(tempfile.mkdtemp(prefix="bench-opentsdb-", dir=options.folder))
+    rows = options.hosts * options.hours * 3600 // STEP_SECONDS
+    end_seconds = START_SECONDS + options.hours * 3600 - 1
+    try:
+        with load.Bodies(bodies(options), options.folder) as made, servers.Tidegate(binary, folder / "tidegate") as server:
+            server.settings = dict(options.settings)
+            compare.say(f"loading {rows:,} points")
+            server.request("POST", "/query?" + urllib.parse.urlencode({"q": f"CREATE DATABASE {DATABASE}"}))
+            sent = load.send_all(server.port, f"/write?db={DATABASE}", made, CONNECTIONS, ["Content-Type: text/plain"])
+            if sent.errors:
+                raise servers.ServerError("; ".join(sent.errors))
+            server.stop()
+            peer = linked(server, folder / "parquet")
+            server.memory_bytes = 0
+            server.start()
+            result = compare.described(options) | {
+                "hosts": options.hosts, "hours": options.hours, "rows": rows, "runs": options.runs, "seed": options.seed,
+                "load_average": os.getloadavg()[0], "segments": peer["segments"],
+                "versions": {"tidegate": server.version(), "duckdb": duckdb.__version__}, "questions": [],
+            }
+            for question in QUESTIONS:
+                compare.say(question.name)
+                result["questions"].append(timed(server, peer["connection"], question, end_seconds, options.runs))
+            server.stop()
+            result["memory_bytes"] = server.memory_bytes
+        return result
+    finally:
+        shutil.rmtree(folder)
+
+
+def linked(server, folder):
+    """DuckDB over links to the segments that there are now: later merges do not matter to it."""
+    folder.mkdir()
+    segments = sorted((server.data / "store" / "data").rglob("*.parquet"))
+    for at, segment in enumerate(segments):
+        os.link(segment, folder / f"{at}.parquet")
+    connection = duckdb.connect()
+    connection.execute(f"create view cpu as select * from read_parquet('{folder}/*.parquet')")
+    return {"connection": connection, "segments": len(segments)}
+
+
+def timed(server, connection, question, end_seconds, runs):
+    ours, theirs, size = [], [], 0
+    if question.sql:
+        groups = json.loads(asked(server, question, end_seconds)[1])
+        if difference := differ(connection.execute(question.sql).fetchall(), groups):
+            raise servers.ServerError(f"`{question.m}` and DuckDB differ: {difference}")
+    for _ in range(runs):
+        seconds, body = asked(server, question, end_seconds)
+        ours.append(seconds)
+        size = len(body)
+        if question.sql:
+            start = time.perf_counter()
+            connection.execute(question.sql).to_arrow_table()
+            theirs.append(time.perf_counter() - start)
+    median = {"tidegate": statistics.median(ours)} | ({"duckdb": statistics.median(theirs)} if theirs else {})
+    return {"name": question.name, "m": question.m, "answer_bytes": size, "tidegate": ours, "duckdb": theirs, "median": median}
+
+
+def asked(server, question, end_seconds):
+    """(seconds until the last byte, the bytes)"""
+    parameters = urllib.parse.urlencode({"start": START_SECONDS, "end": end_seconds, "m": question.m})
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=servers.REQUEST_SECONDS)
+    try:
+        connection.connect()
+        start = time.perf_counter()
+        connection.request("GET", "/api/query?" + parameters)
+        response = connection.getresponse()
+        body = response.read()
+        seconds = time.perf_counter() - start
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise servers.ServerError(f"answered {response.status}: {body[:300]!r}")
+    return seconds, body
+
+
+def differ(rows, groups):
+    theirs = {}
+    for host, at, value in rows:
+        theirs.setdefault(host, {})[int((at - at.__class__(1970, 1, 1)).total_seconds())] = value
+    if len(theirs) != len(groups):
+        return f"{len(groups)} groups, not {len(theirs)}"
+    for group in groups:
+        expected = theirs[group["tags"].get("host")]
+        found = {int(at): value for at, value in group["dps"].items()}
+        if set(found) != set(expected):
+            return f"{len(found)} points of {group['tags']}, not {len(expected)}"
+        for at, value in expected.items():
+            if not math.isclose(found[at], value, rel_tol=1e-9, abs_tol=1e-9):
+                return f"{found[at]} at {at} of {group['tags']}, not {value}"
+    return None
+
+
+def text(result):
+    head = ["question", "`m=`", "Tidegate, ms", "DuckDB, ms", "Tidegate / DuckDB", "answer, KB"]
+    rows = []
+    for question in result["questions"]:
+        ours, theirs = question["median"]["tidegate"], question["median"].get("duckdb")
+        ratio = f"{ours / theirs:.2f}" + (" (over the aim)" if ours > DUCKDB_FACTOR * theirs else "") if theirs else ""
+        duck = f"{theirs * 1e3:.1f}" if theirs else ""
+        rows.append([question["name"], f"`{question['m']}`", f"{ours * 1e3:.1f}", duck, ratio, f"{question['answer_bytes'] / 1e3:.0f}"])
+    return [
+        report.about_machine(result), "",
+        f"{result['rows']:,} points of {result['hosts']:,} series over {result['hours']} hours, in {result['segments']} segments. "
+        f"Tidegate {result['versions']['tidegate']}, DuckDB {result['versions']['duckdb']}. Medians of {result['runs']} runs in turns. "
+        f"Most memory of the gateway while it answered: {result['memory_bytes'] / 1e6:.0f} MB. "
+        f"Load average at the start {result['load_average']:.1f}.", "",
+        report.table(head, rows), "",
+        f"The aim is at most {DUCKDB_FACTOR} times DuckDB's time, which ends with a table in memory; ours ends with the last byte of JSON.",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
