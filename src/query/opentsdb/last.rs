@@ -135,8 +135,9 @@ fn plan(
     let schema = &source.table.schema;
     let rows = session.table_rows(&source.table);
     // Where every row has a value, the last row of each series is all that matters.
-    let value = schema.sql_schema().index_of(source.numbers.column())?;
-    let rows = if rows.is_complete(value)? { rows.with_edge(Edge::Last(i64::MAX)) } else { rows };
+    let value = schema.fields().find(|column| column.sql_name == source.numbers.column()).map(|column| column.id);
+    let all_have_values = value.map_or(Ok(false), |value| rows.complete_columns().map(|ids| ids.contains(&value)))?;
+    let rows = if all_have_values { rows.with_edge(Edge::Last(i64::MAX)) } else { rows };
     let mut plan = LogicalPlanBuilder::scan("rows", provider_as_source(Arc::new(rows)), None)?;
     if let Some(since_ms) = since_ms {
         let since = ScalarValue::TimestampNanosecond(Some(since_ms.saturating_mul(NANOS_PER_MILLI)), None);

@@ -15,7 +15,7 @@ use crate::query::session::{QueryEngine, QueryScope, QuerySession};
 
 use super::answer::TagSet;
 use super::execute::{Asker, LANGUAGE};
-use super::resolve::{Metrics, numbers};
+use super::resolve::numbers;
 
 /// A series of a metric; its tags sorted by key, without those it lacks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -180,13 +180,13 @@ impl<'a> Look<'a> {
 
     fn all_metrics(&self) -> Vec<Arc<Table>> {
         let state = self.session.names().state.clone();
-        let metrics = Metrics { state: &state, tenant: &self.asker.tenant, database: &self.asker.database };
+        let metrics = self.asker.metrics(&state);
         metrics.metrics().cloned().collect()
     }
 
     fn named(&self, metric: &str) -> Result<Arc<Table>, LookupError> {
         let state = self.session.names().state.clone();
-        let metrics = Metrics { state: &state, tenant: &self.asker.tenant, database: &self.asker.database };
+        let metrics = self.asker.metrics(&state);
         let unknown = || LookupError::NoSuchName { kind: "metrics", name: metric.to_string() };
         Ok(metrics.find(metric).ok_or_else(unknown)?.table)
     }

@@ -15,10 +15,7 @@ mod statistics;
 mod suggest;
 mod uid;
 
-use crate::model::names::DEFAULT_TENANT;
-use crate::query::opentsdb::execute::Asker;
-
-use super::request::Call;
+use super::query::asker;
 
 pub(super) use annotation::{annotation, annotations};
 pub(super) use search::search;
@@ -28,8 +25,3 @@ pub(super) use service::{
 pub(super) use statistics::{stats, stats_of_old, trees};
 pub(super) use suggest::{suggest, suggest_of_old};
 pub(super) use uid::uid;
-
-/// For whom names are looked up.
-fn asker(call: &Call) -> Asker {
-    Asker { tenant: DEFAULT_TENANT.to_string(), database: call.door.options.database.clone() }
-}

@@ -53,7 +53,7 @@ pub(super) async fn serve_of_old(call: Call) -> Result<HttpResponse, WireError> 
 }
 
 /// Whose names a request uses, and of them those that it may.
-fn asker(call: &Call) -> Asker {
+pub(super) fn asker(call: &Call) -> Asker {
     Asker {
         tenant: DEFAULT_TENANT.to_string(),
         database: call.door.options.database.clone(),
