@@ -151,7 +151,7 @@ mod tests {
         let check = |flags: Vec<(String, String)>| Sources { set: flags, ..Sources::default() }.check();
         let text = check(vec![pair("wal.dir", "/w")]).unwrap();
         assert!(
-            text.starts_with("OK\n\n[buffer]\n") && text.contains("\n[wal]\n") && text.contains("\ndir = \"/w\"\n"),
+            text.starts_with("OK\n\n[auth]\n") && text.contains("\n[wal]\n") && text.contains("\ndir = \"/w\"\n"),
             "{text}"
         );
         let error = check(vec![pair("wal.file_bytes", "0")]).unwrap_err();

@@ -390,6 +390,8 @@ pub struct InfluxdbSettings {
     pub max_concurrent_queries: usize,
     /// Windows that a SELECT may group by; one that asks for more is refused. 0: no limit. Default 0.
     pub max_select_buckets: u64,
+    /// Points (values of fields) that a SELECT may read; one that has read more fails. 0: no limit. Default 0.
+    pub max_select_point: u64,
     /// Series that a SELECT may read; one that would read more is refused. 0: no limit. Default 0.
     pub max_select_series: u64,
 }

@@ -40,6 +40,7 @@ pub(super) const RANGES: &[(&str, RangeInclusive<u64>)] = &[
     ("influxdb.max_select_buckets", 0..=1_000_000_000_000),
     ("elastic.body_bytes_max", KIB..=GIB),
     ("elastic.max_columns", 1..=4_096),
+    ("influxdb.max_select_point", 0..=1_000_000_000_000),
     ("influxdb.max_select_series", 0..=1_000_000_000_000),
     ("limits.body_bytes_max", KIB..=GIB),
     ("limits.sql_body_bytes_max", KIB..=GIB),

@@ -22,6 +22,7 @@ mod merge;
 mod names;
 pub mod opentsdb;
 pub mod parquet;
+mod points;
 mod provider;
 mod readers;
 pub mod running;

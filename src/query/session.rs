@@ -33,6 +33,7 @@ use super::functions::{self, ValueMemory, rows_beside_constants};
 use super::influxql::show::series::SeriesCache;
 use super::limits::{Admission, SharedMemory};
 use super::names::{Names, Readable, Tenants};
+use super::points::{self, PointsMax};
 use super::provider::{Sources, TableRows};
 use super::readers::SegmentReaders;
 use super::running::RunningQueries;
@@ -77,6 +78,8 @@ pub struct QueryOptions {
     pub windows_max: Option<u64>,
     /// Series that a SELECT of InfluxQL may read.
     pub series_max: Option<u64>,
+    /// Points that a SELECT of InfluxQL may read.
+    pub points_max: Option<u64>,
 }
 
 impl Default for QueryOptions {
@@ -97,6 +100,7 @@ impl Default for QueryOptions {
             metadata_cache_bytes: 128 * MIB as u64,
             windows_max: None,
             series_max: None,
+            points_max: None,
         }
     }
 }
@@ -194,6 +198,10 @@ impl QueryEngine {
 
     pub(super) fn series_max(&self) -> Option<u64> {
         self.options.series_max
+    }
+
+    pub(super) fn points_max(&self) -> Option<u64> {
+        self.options.points_max
     }
 
     pub(super) fn sources(&self) -> &Sources {
@@ -330,7 +338,10 @@ async fn physical(
     let plan = state.optimize(plan)?;
     let batch_rows = rows_beside_constants(&plan, state.config().batch_size())?;
     *state.config_mut() = state.config().clone().with_batch_size(batch_rows);
-    let plan = state.query_planner().create_physical_plan(&plan, &state).await?;
+    let mut plan = state.query_planner().create_physical_plan(&plan, &state).await?;
+    if let Some(max) = state.config().get_extension::<PointsMax>() {
+        plan = points::bounded(plan, *max)?;
+    }
     Ok((plan, state.task_ctx()))
 }
 
@@ -364,6 +375,11 @@ impl QuerySession {
 
     pub(super) fn names(&self) -> &Names {
         &self.names
+    }
+
+    /// Lets this query read so many points.
+    pub(super) fn bound_points(&mut self, max: u64) {
+        self.state.config_mut().set_extension(Arc::new(PointsMax(max)));
     }
 
     /// Adds a function that this query alone knows.

@@ -120,6 +120,25 @@ fn a_select_reads_a_bounded_number_of_series() {
 }
 
 #[test]
+fn a_select_reads_a_bounded_number_of_points() {
+    let mut gate = Gate::with(&[("influxdb.max_select_point", "4")]);
+    gate.create_database("d");
+    gate.write("d", "m v=1,w=1 1\nm v=2 2\nm v=3 3\nm v=4 4");
+    for _ in 0..2 {
+        let error = |q: &str| query(&gate, q)["error"].clone();
+        for q in ["SELECT v FROM m", "SELECT w FROM m", "SELECT v, w FROM m WHERE time < 3"] {
+            assert_eq!(error(q), Value::Null, "{q}");
+        }
+        assert_eq!(error("SELECT v, w FROM m"), "max-select-point limit exceeed: (5/4)");
+        assert_eq!(error("SELECT mean(v), max(w) FROM m"), "max-select-point limit exceeed: (5/4)");
+        assert_eq!(gate.sql("d", "select count(*) as n from m where v > 0"), "n\n4\n");
+        gate.ask_to_stop();
+        gate.wait_for_exit();
+        gate.start_again();
+    }
+}
+
+#[test]
 fn queries_at_once_are_bounded() {
     let gate = Gate::with(&[("influxdb.max_concurrent_queries", "1")]);
     gate.create_database("d");

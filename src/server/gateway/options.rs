@@ -78,6 +78,7 @@ pub(super) fn query_options(settings: &Settings, temp_dir: PathBuf) -> QueryOpti
         target_partitions: cores,
         metadata_cache_bytes: settings.cache.metadata_bytes,
         windows_max: Some(settings.influxdb.max_select_buckets).filter(|&windows| windows > 0),
+        points_max: Some(settings.influxdb.max_select_point).filter(|&points| points > 0),
         series_max: Some(settings.influxdb.max_select_series).filter(|&series| series > 0),
         ..QueryOptions::default()
     }

@@ -77,7 +77,10 @@ impl QueryEngine {
         if let Some(max) = self.series_max() {
             self.check_series(asker, select, max).await?;
         }
-        let session = self.session(LANGUAGE, &scope).await?;
+        let mut session = self.session(LANGUAGE, &scope).await?;
+        if let Some(max) = self.points_max() {
+            session.bound_points(max);
+        }
         let planned = plans(&session, asker, select).and_then(|(query, plans)| {
             check_windows(&query, self.windows_max())?;
             Ok((query, plans))
