@@ -43,7 +43,7 @@ pub(super) async fn answer(
         Listener::Cnosdb => HttpResponse::new(status),
         Listener::Opentsdb => opentsdb::unclaimed(request, door, known).await,
         Listener::Tdengine => HttpResponse::build(status).content_type("text/plain").body(reason(status)),
-        Listener::Elasticsearch => elasticsearch::unclaimed(&request),
+        Listener::Elasticsearch => elasticsearch::unclaimed(&request, known),
     }
 }
 

@@ -107,7 +107,7 @@ fn rows_that_cannot_be_stored_are_refused() {
     ] {
         assert_eq!(gate.sql_error("d", statement).0, 422, "{statement}");
     }
-    check(&gate, "INSERT INTO t (time, f) SELECT TIME '1970-01-01T00:00:01' , 1", "rows\n1\n");
+    check(&gate, "INSERT INTO t (time, f) SELECT TIMESTAMP '1970-01-01T00:00:01', 1", "rows\n1\n");
     check(&gate, "INSERT INTO t (time, f) VALUES ('2024-05-01T12:00:00+02:00', 2)", "rows\n1\n");
     check(&gate, "SELECT time FROM t WHERE f = 2", "time\n2024-05-01T10:00:00.000000000\n");
 }
@@ -176,7 +176,6 @@ fn functions_over_time_see_rows_in_its_order_and_fill_its_gaps() {
     check(&gate, &ask("interpolate(avg(f))", "y"), &format!("w,v\n{}", windows(["", "5.0", "6.0", "7.0", ""])));
     check(&gate, &ask("count(f)", "y"), &format!("w,v\n{}", windows(["", "1", "", "1", ""])));
     let sliding = "SELECT time_window(time, '20s', '10s') AS w, f FROM t WHERE time = 10000000000 AND a = 'x'";
-    let window =
-        |from: u32, to: u32| format!("\"{{start: 1970-01-01T00:00:{from:02}, end: 1970-01-01T00:00:{to:02}}}\",8.0\n");
+    let window = |from: u32, to: u32| format!("\"{{start: {}, end: {}}}\",8.0\n", start(from), start(to));
     check(&gate, sliding, &format!("w,f\n{}{}", window(0, 20), window(10, 30)));
 }

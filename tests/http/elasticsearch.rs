@@ -125,7 +125,7 @@ fn columns_are_limited_and_what_has_known_ones_is_taken() {
     let answer = send(&gate, "/wide/_bulk", &lines);
     assert_eq!(statuses(&answer), ["index 201", "index 400", "index 201"]);
     let reason = answer.json()["items"][1]["index"]["error"]["reason"].clone();
-    assert_eq!(reason, "Limit of total fields [3] has been exceeded while adding new fields [2]");
+    assert_eq!(reason, "Limit of total fields [3] has been exceeded while adding new fields [1]");
     assert_eq!(gate.sql("public", "SELECT a, c FROM wide ORDER BY time"), "a,c\n1,\n2,2\n");
 }
 
@@ -168,10 +168,10 @@ fn a_request_that_cannot_be_read_is_refused_whole() {
 #[test]
 fn a_full_buffer_sends_shippers_away_and_stores_nothing() {
     let gate = Gate::with(&[
+        ("limits.body_bytes_max", "1000000"),
+        ("limits.write_body_bytes_max", "1000000"),
         ("buffer.budget_bytes", "1048576"),
-        ("buffer.flush_bytes", "16777216"),
-        ("buffer.flush_age_ms", "86400000"),
-        ("buffer.flush_small_age_ms", "86400000"),
+        ("buffer.flush_bytes", "1048576"),
     ]);
     let document = format!(r#"{{"@timestamp":1,"text":"{}"}}"#, "x".repeat(10_000));
     let lines: Vec<&str> = (0..150).flat_map(|_| [r#"{"index":{"_index":"x"}}"#, document.as_str()]).collect();

@@ -69,7 +69,21 @@ fn unknown_paths_are_answered_by_the_home_protocol() {
             }
             let tdengine = ask(Listener::Tdengine).expect(404);
             assert_eq!(tdengine.text(), "404 page not found");
-            let elasticsearch = ask(Listener::Elasticsearch).expect(400);
+            let elasticsearch = ask(Listener::Elasticsearch);
+            match (method, path) {
+                ("GET", "/") => assert_eq!(elasticsearch.clone().expect(200).json()["tagline"], "You Know, for Search"),
+                ("POST", "/") => assert_eq!(elasticsearch.clone().expect(405).header("allow"), Some("GET, HEAD")),
+                // It could be the name of an index.
+                ("GET", "/nowhere") => {
+                    let kind = elasticsearch.clone().expect(404).json()["error"]["type"].clone();
+                    assert_eq!(kind, "index_not_found_exception");
+                }
+                _ => {}
+            }
+            if path == "/" || (method, path) == ("GET", "/nowhere") {
+                continue;
+            }
+            let elasticsearch = elasticsearch.expect(400);
             let text = format!("no handler found for uri [{path}] and method [{method}]");
             assert_eq!(elasticsearch.json(), serde_json::json!({"error": text, "status": 400}), "{elasticsearch}");
         }

@@ -100,12 +100,9 @@ pub(super) fn plan(
             Some(oldest_ns) if time_ns < oldest_ns => Some(Unfit::BeyondRetention { time_ns, oldest_ns }),
             _ => planner.row(row).err(),
         };
-        match why {
-            None => {}
-            Some(why) => {
-                planner.places.extend(documents.row(row).map(|_| NOWHERE));
-                refused.push((row, why));
-            }
+        if let Some(why) = why {
+            planner.places.extend(documents.row(row).map(|_| NOWHERE));
+            refused.push((row, why));
         }
     }
     Plan {

@@ -40,8 +40,10 @@ pub(super) async fn bulk(
     limits: Data<RequestLimits>,
 ) -> Result<HttpResponse, WireError> {
     let started = Instant::now();
+    let core = allowed(&request, &params, &gate).await?;
     let form = Form::of(&params)?;
-    let (core, body) = read(&request, &params, payload, &gate, &limits).await?;
+    let limits = limits.body_of(limits.write_body_bytes_max);
+    let body = body::read(payload, request.headers(), limits).await?;
     let lines = form.lines(&body)?;
     let (documents, fieldless) = form.documents(core, &lines, Fieldless::Told)?;
     store(core, &params, &form, documents).await?;
@@ -76,8 +78,10 @@ pub(super) async fn write(
     gate: Data<Gate>,
     limits: Data<RequestLimits>,
 ) -> Result<HttpResponse, WireError> {
+    let core = allowed(&request, &params, &gate).await?;
     let form = Form::of(&params)?;
-    let (core, body) = read(&request, &params, payload, &gate, &limits).await?;
+    let limits = limits.body_of(limits.write_body_bytes_max);
+    let body = body::read(payload, request.headers(), limits).await?;
     let lines = form.lines(&body)?;
     let repeated = repeated_create(&lines, table_exists(core, &params, &form.table));
     let lines = &lines[..repeated.unwrap_or(lines.len())];
@@ -93,18 +97,12 @@ pub(super) async fn write(
     })
 }
 
-async fn read<'a>(
-    request: &HttpRequest,
-    params: &Params,
-    payload: Payload,
-    gate: &'a Gate,
-    limits: &RequestLimits,
-) -> Result<(&'a Core, bytes::Bytes), WireError> {
+/// Refuses who may not write into the request's database.
+async fn allowed<'a>(request: &HttpRequest, params: &Params, gate: &'a Gate) -> Result<&'a Core, WireError> {
     let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
     let principal = authorization::principal(core, request.headers()).await?;
     authorization::may_write(&principal, params.tenant(), params.database())?;
-    let limits = limits.body_of(limits.write_body_bytes_max);
-    Ok((core, body::read(payload, request.headers(), limits).await?))
+    Ok(core)
 }
 
 /// The position of the first `create` that finds its table made already.

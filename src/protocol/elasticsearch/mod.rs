@@ -167,8 +167,12 @@ impl IndexRoutes<'_, '_> {
     }
 }
 
+/// What other protocols and the process itself have at this place: an index of such a name is written to through `/_bulk`.
+const TAKEN: [&str; 9] = ["api", "debug", "health", "metrics", "ping", "query", "ready", "status", "write"];
+
 fn is_index(request: &GuardContext<'_>) -> bool {
-    request.head().uri.path().as_bytes().get(1).is_some_and(|first| *first != b'_')
+    let name = request.head().uri.path().split('/').nth(1).unwrap_or_default();
+    !name.is_empty() && !name.starts_with('_') && !TAKEN.contains(&name)
 }
 
 /// Whether the second part of a path is one of Elasticsearch's own.
@@ -176,8 +180,8 @@ fn is_api(request: &GuardContext<'_>) -> bool {
     request.head().uri.path().split('/').nth(2).is_some_and(|part| part.starts_with('_'))
 }
 
-/// What the listener says to a path, or to a method of a path, that it does not know.
-pub fn unclaimed(request: &HttpRequest) -> HttpResponse {
+/// What the listener says to a path, or to a method of a path, that it does not know. `known`: another protocol knows the path.
+pub fn unclaimed(request: &HttpRequest, known: bool) -> HttpResponse {
     let (path, method) = (request.path(), request.method());
     let shown = request.uri().path_and_query().map_or(path, |path| path.as_str());
     let allowed = match path {
@@ -185,15 +189,17 @@ pub fn unclaimed(request: &HttpRequest) -> HttpResponse {
         _ if path == "/_bulk" || path.ends_with("/_bulk") => Some("POST, PUT"),
         _ => None,
     };
-    let Some(allowed) = allowed else {
+    if allowed.is_none() && !known {
         let error = format!("no handler found for uri [{shown}] and method [{method}]");
         return HttpResponse::BadRequest().insert_header(PRODUCT).json(json!({"error": error, "status": 400}));
-    };
-    let error = format!("Incorrect HTTP method for uri [{shown}] and method [{method}], allowed: [{allowed}]");
-    HttpResponse::MethodNotAllowed()
-        .insert_header(PRODUCT)
-        .insert_header((header::ALLOW, allowed))
-        .json(json!({"error": error, "status": 405}))
+    }
+    let mut answer = HttpResponse::MethodNotAllowed();
+    let mut error = format!("Incorrect HTTP method for uri [{shown}] and method [{method}]");
+    if let Some(allowed) = allowed {
+        error.push_str(&format!(", allowed: [{allowed}]"));
+        answer.insert_header((header::ALLOW, allowed));
+    }
+    answer.insert_header(PRODUCT).json(json!({"error": error, "status": 405}))
 }
 
 /// What a path answers that nobody said a rule for, with authentication on.

@@ -78,6 +78,7 @@ fn read(actions: Vec<bulk::Item<'_>>, to: &Destination, now_ns: i64) -> (Vec<Ite
     let mut places: Vec<Vec<usize>> = Vec::new();
     let mut by_index: HashMap<String, Result<usize, Failure>> = HashMap::new();
     let mut ids = Ids::new();
+    let times: Vec<&str> = to.times.iter().map(String::as_str).collect();
     let mut items = Vec::with_capacity(actions.len());
     for (number, action) in actions.into_iter().enumerate() {
         let id = action.id.unwrap_or_else(|| ids.next());
@@ -85,19 +86,23 @@ fn read(actions: Vec<bulk::Item<'_>>, to: &Destination, now_ns: i64) -> (Vec<Ite
             (Action::Update | Action::Delete, _) => Err(Failure::append_only(action.action)),
             (_, None) => Err(Failure::no_source()),
             (_, Some(source)) => {
-                if !by_index.contains_key(&action.index) {
-                    let table = match names::refusal(&action.index) {
-                        Some(why) => Err(Failure::index_name(&action.index, why)),
-                        None => {
-                            tables.push(Documents::new(&action.index));
-                            places.push(Vec::new());
-                            Ok(tables.len() - 1)
-                        }
-                    };
-                    by_index.insert(action.index.clone(), table);
-                }
-                by_index[&action.index].clone().and_then(|table| {
-                    document(source, to, now_ns, &id, &mut tables[table])?;
+                let table = match by_index.get(&action.index) {
+                    Some(table) => table.clone(),
+                    None => {
+                        let table = match names::refusal(&action.index) {
+                            Some(why) => Err(Failure::index_name(&action.index, why)),
+                            None => {
+                                tables.push(Documents::new(&action.index));
+                                places.push(Vec::new());
+                                Ok(tables.len() - 1)
+                            }
+                        };
+                        by_index.insert(action.index.clone(), table.clone());
+                        table
+                    }
+                };
+                table.and_then(|table| {
+                    document(source, &times, now_ns, &id, &mut tables[table])?;
                     places[table].push(number);
                     Ok(Stored { number })
                 })
@@ -108,12 +113,11 @@ fn read(actions: Vec<bulk::Item<'_>>, to: &Destination, now_ns: i64) -> (Vec<Ite
     (items, tables, places)
 }
 
-/// Adds one document to those of its table.
-fn document(source: &[u8], to: &Destination, now_ns: i64, id: &str, into: &mut Documents) -> Result<(), Failure> {
-    let required: Vec<&str> = to.times.iter().map(String::as_str).collect();
+/// Adds one document to those of its table. `times`: names under which its time must be readable.
+fn document(source: &[u8], times: &[&str], now_ns: i64, id: &str, into: &mut Documents) -> Result<(), Failure> {
     let read = flatten(source, SHAPE, into)
         .map_err(|error| Failure::document(&error))
-        .and_then(|()| take_time(into, &required, read_time, &LIKELY_TIMES).map_err(|bad| Failure::time(&bad, id)));
+        .and_then(|()| take_time(into, times, read_time, &LIKELY_TIMES).map_err(|bad| Failure::time(&bad, id)));
     match read {
         Ok(time_ns) => {
             into.finish(time_ns.unwrap_or(now_ns));
@@ -179,7 +183,9 @@ mod tests {
     fn the_time_is_where_the_request_says_and_then_where_it_usually_is() {
         let time = |query: &str, json: &str| {
             let mut documents = Documents::new("t");
-            document(json.as_bytes(), &destination(query), 99, "i", &mut documents).map(|()| documents.times()[0])
+            let to = destination(query);
+            let times: Vec<&str> = to.times.iter().map(String::as_str).collect();
+            document(json.as_bytes(), &times, 99, "i", &mut documents).map(|()| documents.times()[0])
         };
         assert_eq!(time("time_column=t", r#"{"t":"1970-01-01T00:00:01Z","@timestamp":5}"#), Ok(1_000_000_000));
         assert_eq!(time("time_column=t", r#"{"@timestamp":5}"#), Ok(5_000_000_000));

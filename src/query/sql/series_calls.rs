@@ -69,7 +69,7 @@ pub(super) fn call(expr: &Expr) -> Option<(String, Vec<&Expr>)> {
         return None;
     };
     let [part] = &name.0[..] else { return None };
-    let plain = |arg: &'_ FunctionArg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(_)));
+    let plain = |arg: &FunctionArg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(_)));
     if !list.args.iter().all(plain) {
         return None;
     }
@@ -90,7 +90,8 @@ fn rewritten(expr: &Expr) -> Result<Option<Expr>, QueryError> {
         ("first", [time, x]) => format!("get_field(first_point({x}, {time}){filter}, 'value')"),
         ("last", [time, x]) => format!("get_field(last_point({x}, {time}){filter}, 'value')"),
         ("first" | "last", _) => return Err(QueryError::Plan(format!("{name} takes a time and a value"))),
-        ("mode", [x]) => format!("mode_value({x}){filter}"),
+        // Of equally frequent values the least: all are as old as each other.
+        ("mode", [x]) => format!("mode_value({x}, TIMESTAMP '1970-01-01T00:00:00'){filter}"),
         ("increase", [time, x]) => format!("increase_value({x}, {time}){filter}"),
         ("state_at", [states, at]) => match call(states) {
             Some((name, parts)) if matches!(name.as_str(), "state_agg" | "compact_state_agg") && parts.len() == 2 => {
@@ -258,7 +259,10 @@ mod tests {
             "SELECT first(time, f) FROM t",
             Ok(r#"SELECT get_field(first_point(f, time), 'value') AS "first(time, f)" FROM t"#),
         );
-        check("SELECT MODE(f) + 1 AS m FROM t", Ok("SELECT mode_value(f) + 1 AS m FROM t"));
+        check(
+            "SELECT MODE(f) + 1 AS m FROM t",
+            Ok("SELECT mode_value(f, TIMESTAMP '1970-01-01T00:00:00') + 1 AS m FROM t"),
+        );
         check("SELECT increase(time, f ORDER BY time) AS i FROM t", Ok("SELECT increase_value(f, time) AS i FROM t"));
         let expected = "SELECT (get_field(last_point(CAST(f AS DOUBLE), time), 'value') - get_field(first_point(CAST(f AS DOUBLE), time), 'value')) AS d FROM t";
         check("SELECT delta(gauge_agg(time, f)) AS d FROM t", Ok(expected));
