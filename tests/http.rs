@@ -29,6 +29,8 @@ mod http {
     mod metrics;
     mod names;
     mod opentsdb_api;
+    mod opentsdb_metadata;
+    mod opentsdb_other_doors;
     mod opentsdb_put;
     mod opentsdb_query;
     mod opentsdb_telnet;

@@ -176,3 +176,15 @@ fn lines_that_were_read_survive_a_stop() {
     gate.start_again();
     assert_eq!(count(&gate, "s"), format!("n\n{sent}\n"));
 }
+
+#[test]
+fn lines_are_not_taken_where_clients_must_say_who_they_are() {
+    let settings = [("auth.enabled", "true"), ("auth.admin_user", "root"), ("auth.admin_password", "secret")];
+    let gate = Gate::with(&settings);
+    let mut stream = connect(&gate);
+    stream.write_all(b"p").unwrap();
+    assert!(line(&mut stream).starts_with("authentication required"));
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    assert_eq!(rest, b"");
+}

@@ -41,6 +41,8 @@ pub enum Code {
     TableExists,
     Limit,
     LineProtocol,
+    OpentsdbText,
+    OpentsdbJson,
     Header,
     BasicAuth,
     Decode,
@@ -75,6 +77,8 @@ impl Code {
             Code::TableExists => "030020",
             Code::Limit => "030024",
             Code::LineProtocol => "040004",
+            Code::OpentsdbText => "040010",
+            Code::OpentsdbJson => "040011",
             Code::Header => "040005",
             Code::BasicAuth => "040006",
             Code::Decode => "040013",
@@ -91,7 +95,9 @@ impl Code {
         match self {
             Code::Authentication => StatusCode::UNAUTHORIZED,
             Code::Limit => StatusCode::TOO_MANY_REQUESTS,
-            Code::Header | Code::BasicAuth | Code::Decode => StatusCode::BAD_REQUEST,
+            Code::Header | Code::BasicAuth | Code::Decode | Code::OpentsdbText | Code::OpentsdbJson => {
+                StatusCode::BAD_REQUEST
+            }
             Code::Unknown
             | Code::Planner
             | Code::Privileges
@@ -125,7 +131,7 @@ impl Code {
             Code::SqlParser => "sql parser error: ",
             Code::Authentication => "Auth error: ",
             Code::ColumnType => "DataSchemaError: ",
-            Code::LineProtocol => "Error parsing message: ",
+            Code::LineProtocol | Code::OpentsdbText | Code::OpentsdbJson => "Error parsing message: ",
             Code::Header => "Invalid header: ",
             Code::BasicAuth => "Parse auth, malformed basic auth encoding: ",
             Code::Decode => "Error decode request: ",
@@ -386,6 +392,8 @@ mod tests {
             (Code::Privileges, 422, "010004", "Insufficient privileges, expected x"),
             (Code::Limit, 429, "030024", "x"),
             (Code::LineProtocol, 422, "040004", "Error parsing message: x"),
+            (Code::OpentsdbText, 400, "040010", "Error parsing message: x"),
+            (Code::OpentsdbJson, 400, "040011", "Error parsing message: x"),
             (Code::Header, 400, "040005", "Invalid header: x"),
             (Code::BasicAuth, 400, "040006", "Parse auth, malformed basic auth encoding: x"),
             (Code::Decode, 400, "040013", "Error decode request: x"),

@@ -1,6 +1,6 @@
 //! CnosDB's REST API.
 //!
-//! Spec: the CnosDB 2.4 server and its REST documentation. Left out for now: OpenTSDB, and of SQL
+//! Spec: the CnosDB 2.4 server and its REST documentation. Left out for now: of SQL
 //! external tables, COPY and streams; they say so.
 
 pub mod accept;
@@ -9,6 +9,7 @@ mod changes;
 mod ddl;
 pub mod error;
 mod logs;
+mod opentsdb;
 mod params;
 mod ping;
 mod shippers;
@@ -27,6 +28,8 @@ pub const PATHS: &[&str] = &[
     "/api/v1/es/_bulk",
     "/api/v1/es/_license",
     "/api/v1/es/write",
+    "/api/v1/opentsdb/put",
+    "/api/v1/opentsdb/write",
     "/api/v1/ping",
     "/api/v1/sql",
     "/api/v1/write",
@@ -45,6 +48,8 @@ pub fn routes(routes: &mut Routes<'_>) {
         .open(READS, "/api/v1/ping", ping::ping)
         .checked(&[Method::POST], "/api/v1/sql", sql::sql)
         .checked(&[Method::POST], "/api/v1/write", write::write)
+        .checked(&[Method::POST], "/api/v1/opentsdb/write", opentsdb::lines)
+        .checked(&[Method::POST], "/api/v1/opentsdb/put", opentsdb::document)
         .checked(&[Method::POST], "/api/v1/es/_bulk", logs::bulk)
         .checked(&[Method::POST], "/api/v1/es/write", logs::write)
         .open(READS, "/api/v1/es", shippers::version)

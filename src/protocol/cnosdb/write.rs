@@ -15,7 +15,7 @@ use super::authorization;
 use super::error::{Code, WireError};
 use super::params::Params;
 
-const RULES: Rules = Rules { bad_points: BadPoints::RefuseAll, tag_and_field_may_share_a_name: false };
+pub(super) const RULES: Rules = Rules { bad_points: BadPoints::RefuseAll, tag_and_field_may_share_a_name: false };
 
 /// `POST /api/v1/write`: line protocol into one database.
 ///
@@ -52,7 +52,7 @@ pub(super) async fn write(
 }
 
 /// In a database that wants it so, tables are made by statements only.
-fn check_strict(core: &Core, params: &Params, points: &Points) -> Result<(), WireError> {
+pub(super) fn check_strict(core: &Core, params: &Params, points: &Points) -> Result<(), WireError> {
     let state = core.catalog.state();
     if !options::writes_strictly(&state, params.tenant(), params.database()) {
         return Ok(());

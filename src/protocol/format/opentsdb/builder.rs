@@ -17,19 +17,22 @@ const SECONDS_MAX: i64 = u32::MAX as i64;
 /// Times up to here are milliseconds.
 const MILLIS_MAX: i64 = 9_999_999_999_999;
 
-/// The columns of a metric, and how many tags a point may have.
+/// The columns of a metric, and what its points may be called.
 #[derive(Debug, Clone, Copy)]
 pub struct Layout {
     /// Float64, of every point.
     pub value: &'static str,
     /// Int64, of points that were written as integers; `None`: there is no such column.
     pub integer: Option<&'static str>,
-    pub tags_max: usize,
+    /// How many tags a point may have, where names are held to OpenTSDB's rules; `None`: names and tags may be anything.
+    pub tags_max: Option<usize>,
 }
 
 impl Layout {
     /// What OpenTSDB's own doors write.
-    pub const METRIC: Layout = Layout { value: VALUE_FIELD, integer: Some(VALUE_INT_FIELD), tags_max: 8 };
+    pub const METRIC: Layout = Layout { value: VALUE_FIELD, integer: Some(VALUE_INT_FIELD), tags_max: Some(8) };
+    /// What other servers make of OpenTSDB's points.
+    pub const FLOATS: Layout = Layout { value: VALUE_FIELD, integer: None, tags_max: None };
 }
 
 /// A tag as a point brings it; without a value only where JSON says `null`.
@@ -147,24 +150,10 @@ impl<'a> Builder<'a> {
     }
 
     fn register<'t>(&mut self, metric: &str, tags: impl Iterator<Item = Tag<'t>> + Clone) -> Result<Place, PointError> {
-        let count = tags.clone().count();
-        if count == 0 {
-            let metric = super::error::quotable(metric);
-            return Err(PointError::illegal(format!("Need at least one tag (metric={metric}, tags={{}})")));
-        }
-        if count > self.layout.tags_max {
-            let max = self.layout.tags_max;
-            let tags = printed(tags);
-            return Err(PointError::illegal(format!("Too many tags: {count} maximum allowed: {max}, tags: {tags}")));
-        }
-        check_name("metric name", metric)?;
-        for (key, value) in tags.clone() {
-            check_name(&format!("tag name with value [{}]", value.unwrap_or("null")), key)?;
-            let what = || format!("tag value with key [{key}]");
-            match value {
-                None => return Err(PointError::illegal(format!("Invalid {}: null", what()))),
-                Some(value) => check_name(&what(), value)?,
-            }
+        match self.layout.tags_max {
+            Some(tags_max) => check_names(metric, tags.clone(), tags_max)?,
+            None if metric.is_empty() => return Err(PointError::illegal("the metric's name is empty")),
+            None => {}
         }
         if self.may_write.is_some_and(|may_write| !may_write(metric)) {
             return Err(PointError::UnknownMetric(metric.to_string()));
@@ -177,12 +166,39 @@ impl<'a> Builder<'a> {
                 table.field_index(integer, FieldType::Integer);
             }
         }
-        let mut numbered: Vec<(u32, &str)> = Vec::with_capacity(count);
+        let mut numbered: Vec<(u32, &str)> = Vec::new();
         for (key, value) in tags {
             numbered.push((table.tag_key_index(key), value.unwrap_or_default()));
         }
         Ok(Place { table: index, series: table.series.push(numbered) })
     }
+}
+
+/// Metric and tags as the server checks them.
+fn check_names<'t>(
+    metric: &str,
+    tags: impl Iterator<Item = Tag<'t>> + Clone,
+    tags_max: usize,
+) -> Result<(), PointError> {
+    let count = tags.clone().count();
+    if count == 0 {
+        let metric = super::error::quotable(metric);
+        return Err(PointError::illegal(format!("Need at least one tag (metric={metric}, tags={{}})")));
+    }
+    if count > tags_max {
+        let tags = printed(tags);
+        return Err(PointError::illegal(format!("Too many tags: {count} maximum allowed: {tags_max}, tags: {tags}")));
+    }
+    check_name("metric name", metric)?;
+    for (key, value) in tags {
+        check_name(&format!("tag name with value [{}]", value.unwrap_or("null")), key)?;
+        let what = || format!("tag value with key [{key}]");
+        match value {
+            None => return Err(PointError::illegal(format!("Invalid {}: null", what()))),
+            Some(value) => check_name(&what(), value)?,
+        }
+    }
+    Ok(())
 }
 
 /// A time in nanoseconds. Negative ones and those of more than 13 digits are none, nor are those that nanoseconds cannot say.

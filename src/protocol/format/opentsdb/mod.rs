@@ -11,7 +11,10 @@ pub mod error;
 pub mod json;
 mod names;
 pub mod number;
+#[cfg(test)]
+mod properties;
 mod scan;
+pub mod strict;
 pub mod telnet;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,188 @@
+//! Names, series, numbers and annotations of OpenTSDB's API.
+
+use serde_json::{Value, json};
+use tidegate::config::Listener;
+
+use crate::http_gate::{Answer, Gate};
+
+fn get(gate: &Gate, path: &str) -> Answer {
+    gate.get(path).at(Listener::Opentsdb).send()
+}
+
+fn post(gate: &Gate, path: &str, body: &Value) -> Answer {
+    gate.post(path, body.to_string()).at(Listener::Opentsdb).send()
+}
+
+fn put(gate: &Gate, points: &[(&str, &[(&str, &str)])]) {
+    let point = |(metric, tags): &(&str, &[(&str, &str)])| {
+        let tags: serde_json::Map<_, _> =
+            tags.iter().map(|(key, value)| (key.to_string(), Value::from(*value))).collect();
+        json!({"metric": metric, "timestamp": 1_356_998_400, "value": 1, "tags": tags})
+    };
+    let points: Vec<Value> = points.iter().map(point).collect();
+    post(gate, "/api/put", &points.into()).expect(204);
+}
+
+fn world() -> Gate {
+    let gate = Gate::start();
+    put(
+        &gate,
+        &[
+            ("sys.cpu", &[("host", "web01"), ("dc", "east")]),
+            ("sys.cpu", &[("host", "web02")]),
+            ("sys.Mem", &[("host", "web01")]),
+            ("net", &[("if", "eth0")]),
+        ],
+    );
+    gate
+}
+
+#[track_caller]
+fn suggested(gate: &Gate, query: &str, expected: &[&str]) {
+    assert_eq!(get(gate, &format!("/api/suggest?{query}")).expect(200).json(), json!(expected), "{query}");
+}
+
+#[test]
+fn names_are_completed_whether_flushed_or_not() {
+    let mut gate = world();
+    for _ in 0..2 {
+        suggested(&gate, "type=metrics&q=sys.", &["sys.Mem", "sys.cpu"]);
+        suggested(&gate, "type=metrics&max=1", &["net"]);
+        suggested(&gate, "type=tagk", &["dc", "host", "if"]);
+        suggested(&gate, "type=tagv&q=web", &["web01", "web02"]);
+        suggested(&gate, "type=tagv&q=Web", &[]);
+        // A stop puts all rows into segments.
+        gate.ask_to_stop();
+        assert!(gate.wait_for_exit().success());
+        gate.start_again();
+    }
+}
+
+#[test]
+fn fields_of_other_tables_are_metrics_too() {
+    let gate = world();
+    gate.create_database("telegraf");
+    gate.write("telegraf", "cpu,host=a usage_user=1,usage_system=2i,note=\"x\" 1");
+    suggested(&gate, "type=metrics&q=cpu", &["cpu.usage_system", "cpu.usage_user"]);
+    suggested(&gate, "type=metrics&q=cpu.usage_u", &["cpu.usage_user"]);
+}
+
+#[test]
+fn series_are_looked_up_by_metric_and_tags() {
+    let gate = world();
+    let tags = |query: &str| -> Value {
+        let answer = get(&gate, &format!("/api/search/lookup?{query}")).expect(200).json();
+        let mut tags: Vec<Value> = answer["results"].as_array().unwrap().iter().map(|r| r["tags"].clone()).collect();
+        tags.sort_by_key(Value::to_string);
+        assert_eq!(answer["totalResults"], tags.len());
+        tags.into()
+    };
+    let (both, second) = (json!({"dc": "east", "host": "web01"}), json!({"host": "web02"}));
+    assert_eq!(tags("m=sys.cpu"), json!([both, second]));
+    assert_eq!(tags("m=sys.cpu{dc=*}"), json!([both]));
+    assert_eq!(tags("m=sys.cpu{host=web02}"), json!([second]));
+    assert_eq!(tags("m={host=web01}"), json!([both, {"host": "web01"}]));
+    assert_eq!(tags("m=sys.cpu{*=east}"), json!([both]));
+    assert_eq!(tags("m=net{if=eth0}&limit=1"), json!([{"if": "eth0"}]));
+    assert_eq!(tags("m=sys.Mem{host=web02}"), json!([]));
+    for unknown in ["m=nosuch", "m=net{nokey=*}", "m=net{if=novalue}"] {
+        let answer = get(&gate, &format!("/api/search/lookup?{unknown}")).expect(404);
+        assert_eq!(answer.json()["error"]["message"], "Unable to resolve one or more UIDs", "{answer}");
+    }
+}
+
+#[test]
+fn a_series_keeps_its_tsuid() {
+    let mut gate = world();
+    let tsuid = |gate: &Gate| {
+        let answer = get(gate, "/api/search/lookup?m=sys.cpu{host=web01}").expect(200).json();
+        answer["results"][0]["tsuid"].as_str().unwrap().to_string()
+    };
+    let first = tsuid(&gate);
+    put(&gate, &[("aaa", &[("aaa", "aaa")])]);
+    get(&gate, "/api/search/lookup?m=aaa").expect(200);
+    assert_eq!(tsuid(&gate), first);
+    gate.kill_and_restart();
+    assert_eq!(tsuid(&gate), first);
+    let answer = get(&gate, &format!("/api/query?start=1356998300&end=1356998500&tsuid=sum:{first}")).expect(200);
+    assert_eq!(answer.json()[0]["tags"], json!({"dc": "east", "host": "web01"}), "{answer}");
+}
+
+#[test]
+fn names_get_numbers_once() {
+    let gate = world();
+    let answer = post(&gate, "/api/uid/assign", &json!({"metric": ["b", "a"], "tagk": ["k"]})).expect(200).json();
+    assert_eq!(answer, json!({"metric": {"a": "000001", "b": "000002"}, "tagk": {"k": "000001"}}));
+    let answer = get(&gate, "/api/uid/assign?metric=a,c,x%20y").expect(400).json();
+    assert_eq!(
+        answer,
+        json!({
+            "metric": {"c": "000003"},
+            "metric_errors": {
+                "a": "Name already exists with UID: 000001",
+                "x y": "Invalid metric (\"x y\"): illegal character:  ",
+            },
+        })
+    );
+    // Points had the name before.
+    let answer = get(&gate, "/api/uid/assign?metric=net&tagv=eth0").expect(400).json();
+    assert!(answer["metric_errors"]["net"].as_str().unwrap().starts_with("Name already exists with UID: "), "{answer}");
+    assert!(answer["tagv_errors"]["eth0"].is_string(), "{answer}");
+    suggested(&gate, "type=metrics&q=c", &["c"]);
+    assert_eq!(get(&gate, "/api/uid/uidmeta?uid=000002&type=metric").expect(200).json()["name"], "b");
+    get(&gate, "/api/uid/bogus").expect(501);
+}
+
+#[test]
+fn a_name_without_points_can_be_renamed() {
+    let gate = world();
+    post(&gate, "/api/uid/assign", &json!({"metric": ["early"]})).expect(200);
+    let renamed = json!({"metric": "early", "name": "late"});
+    assert_eq!(post(&gate, "/api/uid/rename", &renamed).expect(200).json(), json!({"result": "true"}));
+    suggested(&gate, "type=metrics&q=early", &[]);
+    suggested(&gate, "type=metrics&q=late", &["late"]);
+    let again = post(&gate, "/api/uid/rename", &renamed).expect(400).json();
+    assert_eq!(again, json!({"result": "false", "error": "Name(\"early\") does not exist"}));
+    let stored = post(&gate, "/api/uid/rename", &json!({"metric": "net", "name": "x"})).expect(400).json();
+    assert_eq!(stored["result"], "false");
+}
+
+#[test]
+fn annotations_are_kept_changed_and_deleted() {
+    let mut gate = Gate::start();
+    let first = json!({"startTime": "1356998405", "description": "deploy", "custom": {"who": "x"}});
+    let shown = json!({"tsuid": "", "description": "deploy", "notes": "", "custom": {"who": "x"}, "startTime": 1_356_998_405, "endTime": 0});
+    assert_eq!(post(&gate, "/api/annotation", &first).expect(200).json(), shown);
+    post(&gate, "/api/annotation", &first).expect(304);
+    gate.kill_and_restart();
+    assert_eq!(get(&gate, "/api/annotation?start_time=1356998405").expect(200).json(), shown);
+    let changed = post(&gate, "/api/annotation", &json!({"startTime": 1_356_998_405, "notes": "n"})).expect(200).json();
+    assert_eq!((&changed["description"], &changed["notes"]), (&"deploy".into(), &"n".into()));
+    let answer = get(&gate, "/api/annotation?start_time=1356998405&tsuid=000001").expect(404);
+    assert_eq!(answer.json()["error"]["message"], "Unable to locate annotation in storage", "{answer}");
+    post(&gate, "/api/annotation/bulk", &json!([{"startTime": 10}, {"startTime": 20}])).expect(200);
+    let deleted = gate
+        .get("/api/annotation/bulk?start_time=1&end_time=15&global&method_override=delete")
+        .at(Listener::Opentsdb)
+        .send()
+        .expect(200)
+        .json();
+    assert_eq!((&deleted["totalDeleted"], &deleted["endTime"]), (&1.into(), &15_000.into()), "{deleted}");
+    get(&gate, "/api/annotation?start_time=10").expect(404);
+    get(&gate, "/api/annotation?start_time=20").expect(200);
+    get(&gate, "/api/annotation?start_time=20&method_override=delete").expect(204);
+    get(&gate, "/api/annotation?start_time=20").expect(404);
+    get(&gate, "/api/annotation?method_override=patch").expect(405);
+}
+
+#[test]
+fn the_service_says_what_it_counts() {
+    let gate = world();
+    let stats = get(&gate, "/api/stats").expect(200).json();
+    let added = stats.as_array().unwrap().iter().find(|stat| stat["metric"] == "tsd.datapoints.added").unwrap();
+    assert_eq!((&added["value"], &added["tags"]["host"]), (&"4".into(), &"tidegate".into()), "{added}");
+    let text = get(&gate, "/stats").expect(200).text();
+    assert!(text.lines().all(|line| line.starts_with("tsd.") && line.split(' ').count() >= 3), "{text}");
+    let config = get(&gate, "/api/config").expect(200).json();
+    assert!(config.as_object().unwrap().values().all(Value::is_string), "{config}");
+}
