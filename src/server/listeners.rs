@@ -135,7 +135,8 @@ fn port_limits(settings: &Settings) -> PortLimits {
     let server = &settings.server;
     let stop = Duration::from_secs(server.shutdown_timeout_secs);
     let telnet = TelnetLimits { idle: Duration::from_secs(server.client_idle_timeout_secs), patience: TELNET_PATIENCE };
-    PortLimits { connections_max: server.max_connections, telnet, stop }
+    let goodbye = Duration::from_millis(server.client_disconnect_timeout_ms);
+    PortLimits { connections_max: server.max_connections, telnet, goodbye, stop }
 }
 
 fn opentsdb_options(settings: &Settings) -> opentsdb::Options {

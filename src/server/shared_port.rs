@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixSocket, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,8 @@ pub(super) struct PortLimits {
     /// At the same time; more wait until one closes.
     pub(super) connections_max: usize,
     pub(super) telnet: TelnetLimits,
+    /// How long a client may keep its side open after the HTTP server has closed the connection.
+    pub(super) goodbye: Duration,
     /// How long a stop waits for lines under way.
     pub(super) stop: Duration,
 }
@@ -198,6 +201,26 @@ async fn hand_on(mut client: TcpStream, peer: SocketAddr, shared: &Shared) -> io
     let socket = UnixSocket::new_stream()?;
     socket.bind(format!("\0{}|{number}|{peer}", shared.http))?;
     let mut server = socket.connect(format!("\0{}", shared.http)).await?;
-    tokio::io::copy_bidirectional_with_sizes(&mut client, &mut server, RELAY_BYTES, RELAY_BYTES).await?;
-    Ok(())
+    let (from_client, mut to_client) = client.split();
+    let (from_server, mut to_server) = server.split();
+    let up = async {
+        tokio::io::copy_buf(&mut BufReader::with_capacity(RELAY_BYTES, from_client), &mut to_server).await?;
+        to_server.shutdown().await
+    };
+    let down = async {
+        tokio::io::copy_buf(&mut BufReader::with_capacity(RELAY_BYTES, from_server), &mut to_client).await?;
+        to_client.shutdown().await
+    };
+    tokio::pin!(up, down);
+    tokio::select! {
+        gone = &mut up => {
+            gone?;
+            down.await
+        }
+        // The server is done. A client that does not go then is left.
+        done = &mut down => {
+            done?;
+            tokio::time::timeout(shared.limits.goodbye, up).await.unwrap_or(Ok(()))
+        }
+    }
 }

@@ -92,6 +92,21 @@ fn the_first_byte_of_a_connection_decides() {
 }
 
 #[test]
+fn a_client_that_does_not_hang_up_after_http_is_left() {
+    let gate = Gate::with(&[("server.client_disconnect_timeout_ms", "300"), ("server.max_connections", "2")]);
+    let mut kept = Vec::new();
+    // More of them than there is room for.
+    for _ in 0..5 {
+        let mut stream = connect(&gate);
+        stream.write_all(b"GET /api/version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        kept.push(stream);
+    }
+}
+
+#[test]
 fn a_line_that_is_too_long_is_dropped_and_the_connection_stays() {
     let gate = Gate::start();
     let mut stream = connect(&gate);

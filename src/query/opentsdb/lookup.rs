@@ -46,7 +46,7 @@ impl QueryEngine {
     pub fn opentsdb_metrics(&self, asker: &Asker, prefix: &str) -> BTreeSet<String> {
         let state = self.state();
         let mut names = BTreeSet::new();
-        for database in state.databases(&asker.tenant) {
+        for database in asker.metrics(&state).databases() {
             for table in state.tables_of(database, &database.default_policy) {
                 let name = &*table.name.table;
                 // Neither the name nor what is longer begins with it.
@@ -74,7 +74,7 @@ impl QueryEngine {
     pub fn opentsdb_tagks(&self, asker: &Asker, prefix: &str) -> BTreeSet<String> {
         let state = self.state();
         let mut keys = BTreeSet::new();
-        for database in state.databases(&asker.tenant) {
+        for database in asker.metrics(&state).databases() {
             for table in state.tables_of(database, &database.default_policy) {
                 let of_table = table.schema.tags().filter(|tag| tag.name.starts_with(prefix));
                 for tag in of_table {
@@ -180,15 +180,13 @@ impl<'a> Look<'a> {
 
     fn all_metrics(&self) -> Vec<Arc<Table>> {
         let state = self.session.names().state.clone();
-        let metrics = self.asker.metrics(&state);
-        metrics.metrics().cloned().collect()
+        self.asker.metrics(&state).metrics().cloned().collect()
     }
 
     fn named(&self, metric: &str) -> Result<Arc<Table>, LookupError> {
         let state = self.session.names().state.clone();
-        let metrics = self.asker.metrics(&state);
         let unknown = || LookupError::NoSuchName { kind: "metrics", name: metric.to_string() };
-        Ok(metrics.find(metric).ok_or_else(unknown)?.table)
+        Ok(self.asker.metrics(&state).find(metric).ok_or_else(unknown)?.table)
     }
 
     async fn tag_sets(&mut self, table: &Arc<Table>) -> Result<TagSets, QueryError> {

@@ -67,7 +67,7 @@ impl<'a> Metrics<'a> {
     }
 
     /// The metrics' database first.
-    fn databases(self) -> Vec<&'a Arc<Database>> {
+    pub(super) fn databases(self) -> Vec<&'a Arc<Database>> {
         let mut databases = self.state.databases(self.tenant);
         databases.retain(|database| self.readable.allows(&database.name));
         databases.sort_by_key(|database| *database.name != *self.database);
