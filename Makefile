@@ -18,8 +18,9 @@ ifdef CI
 export CARGO_INCREMENTAL := 0
 endif
 
+TAOSPY_VERSION := 2.8.10
 # Python packages of the tests: one environment for each list of packages and version of Python.
-VENV := $(CACHE)/venv/$(shell (python3 --version; cat tests/requirements.txt) | sha256sum | cut -c1-12)
+VENV := $(CACHE)/venv/$(shell (python3 --version; echo $(TAOSPY_VERSION); cat tests/requirements.txt) | sha256sum | cut -c1-12)
 PYTHON := $(VENV)/bin/python3
 DEBIAN := tools/debian_binary.sh $(CACHE)/debian
 
@@ -117,6 +118,7 @@ pyclients: build $(VENV)/ready $(PYTHON_SUITE)/ready ## the Python clients and t
 	$(PYTHON) -B tests/clients/python_influxdb.py
 	$(PYTHON) -B tests/clients/python_influxdb_suite.py $(PYTHON_SUITE)/source
 	$(PYTHON) -B tests/clients/python_influxdb_client.py
+	$(PYTHON) -B tests/clients/python_taospy.py
 	influxd=$$($(DEBIAN) influxdb influxd)
 	INFLUXD=$$influxd $(PYTHON) -B tests/clients/grafana_differential.py
 	INFLUXD=$$influxd $(PYTHON) -B tests/clients/influxd_differential.py
@@ -186,4 +188,6 @@ $(VENV)/ready:
 	rm -rf $(VENV)
 	python3 -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	# It asks for an older typing_extensions than another package does, and works with either.
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps taospy==$(TAOSPY_VERSION)
 	touch $@

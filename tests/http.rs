@@ -42,6 +42,7 @@ mod http {
     mod settings;
     mod shutdown;
     mod sql_sandbox;
+    mod tdengine;
     mod tls;
     mod wire;
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::model::{Precision, TableId, TableSchema, Tombstone};
+use crate::model::{NamedSeries, Precision, TableId, TableSchema, Tombstone};
 use crate::storage::segment::Segment;
 
 use super::state::RetentionPolicy;
@@ -59,10 +59,20 @@ pub enum Change {
         table: TableId,
         ids: Vec<Uuid>,
     },
-    /// Replaces the schema of a table by one with more columns.
+    /// Replaces the schema of a table; ids of columns mean what they meant.
     SetSchema {
         table: TableId,
         schema: TableSchema,
+    },
+    /// Adds series to a table's registry; one of the same name is replaced.
+    PutSeries {
+        table: TableId,
+        series: Vec<NamedSeries>,
+    },
+    /// Takes series out of a table's registry. Their rows are gone by a tombstone of their own.
+    DropSeries {
+        table: TableId,
+        names: Vec<String>,
     },
     AddSegments {
         table: TableId,

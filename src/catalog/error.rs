@@ -61,6 +61,9 @@ pub enum CatalogError {
     Fenced { writer: uuid::Uuid, by: Option<String> },
     #[error("this gateway only reads (server.role = \"read-only\"); send what changes anything to one that writes")]
     ReadOnly,
+    /// Who planned the change refused it, and knows why.
+    #[error("the change was refused")]
+    Refused,
     #[error("the catalog is shutting down")]
     Closed,
     #[error("all numbers for names of this kind are used up")]
@@ -84,7 +87,7 @@ impl Classify for CatalogError {
             | CatalogError::RoleExists { .. }
             | CatalogError::ContinuousQueryExists
             | CatalogError::SubscriptionExists => Kind::AlreadyExists,
-            CatalogError::PolicyConflict | CatalogError::Stale { .. } => Kind::Conflict,
+            CatalogError::PolicyConflict | CatalogError::Stale { .. } | CatalogError::Refused => Kind::Conflict,
             CatalogError::TooManyDeletes { .. } => Kind::Overloaded,
             CatalogError::UidsUsedUp | CatalogError::TooManyAnnotations { .. } => Kind::TooLarge,
             CatalogError::InvalidName { .. }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::model::names::{DEFAULT_POLICY, DEFAULT_TENANT, PUBLIC_DATABASE};
-use crate::model::{Precision, TableId, TableName, TableSchema, Tombstone};
+use crate::model::{NamedSeries, Precision, TableId, TableName, TableSchema, Tombstone};
 use crate::storage::segment::Segment;
 use crate::storage::upload::uploaded_ms;
 
@@ -63,6 +63,8 @@ pub struct Table {
     /// Deletes that some segment may still hold rows of.
     pub tombstones: Vec<Arc<Tombstone>>,
     pub folder_with_id: bool,
+    /// Series that have a name, by it; empty for a table whose series are their tags.
+    pub series: Arc<BTreeMap<Arc<str>, Arc<NamedSeries>>>,
 }
 
 /// A process that may commit.
@@ -151,7 +153,9 @@ impl CatalogState {
 
     /// Documents of a collection by key.
     pub fn documents<'a>(&'a self, collection: &'a str) -> impl Iterator<Item = (&'a str, &'a Arc<serde_json::Value>)> {
-        self.documents.iter().filter(move |((c, _), _)| &**c == collection).map(|((_, key), value)| (&**key, value))
+        let from: (Arc<str>, Arc<str>) = (collection.into(), "".into());
+        let all = self.documents.range(from..).take_while(move |((c, _), _)| &**c == collection);
+        all.map(|((_, key), value)| (&**key, value))
     }
 
     /// Documents of a collection with keys from `first` to `last`, both included, by key.
@@ -265,6 +269,7 @@ impl CatalogState {
                         flushed: BTreeMap::new(),
                         tombstones: Vec::new(),
                         folder_with_id: *folder_with_id,
+                        series: Arc::default(),
                     })
                 });
             }
@@ -283,6 +288,18 @@ impl CatalogState {
             Change::SetSchema { table, schema } => {
                 if let Some(table) = self.tables.get_mut(table) {
                     Arc::make_mut(table).schema = Arc::new(schema.clone());
+                }
+            }
+            Change::PutSeries { table, series } => {
+                if let Some(table) = self.tables.get_mut(table) {
+                    let known = Arc::make_mut(&mut Arc::make_mut(table).series);
+                    known.extend(series.iter().map(|one| (one.name.as_str().into(), Arc::new(one.clone()))));
+                }
+            }
+            Change::DropSeries { table, names } => {
+                if let Some(table) = self.tables.get_mut(table) {
+                    let known = Arc::make_mut(&mut Arc::make_mut(table).series);
+                    names.iter().for_each(|name| drop(known.remove(name.as_str())));
                 }
             }
             Change::AddSegments { table, segments } => {
@@ -360,6 +377,10 @@ impl CatalogState {
                 schema: (*table.schema).clone(),
                 folder_with_id: table.folder_with_id,
             });
+            if !table.series.is_empty() {
+                let series = table.series.values().map(|one| (**one).clone()).collect();
+                changes.push(Change::PutSeries { table: table.id, series });
+            }
             if !table.segments.is_empty() {
                 let segments = table.segments.iter().map(|s| (**s).clone()).collect();
                 changes.push(Change::AddSegments { table: table.id, segments });

@@ -20,7 +20,10 @@ use uuid::Uuid;
 use super::chain::{CHAIN_FORMAT, Document, DocumentKind};
 use super::databases::{IfExists, NewDatabase, policy};
 use super::*;
-use crate::model::{ColumnKind, FieldType, Precision, RowIdentity, TableId, TableSchema};
+use crate::model::{
+    ColumnKind, Declaration, DeclaredForm, DeclaredType, FieldType, NamedSeries, Precision, RowIdentity,
+    SERIES_NAME_TAG, TableId, TableSchema,
+};
 use crate::storage::layout;
 use crate::storage::segment::{Bound, ColumnStatistics, Segment, SequenceRange};
 
@@ -293,10 +296,63 @@ fn full_state_2() -> CatalogState {
     state
 }
 
+/// And named series, with the columns that they were declared with.
+fn full_state_3() -> CatalogState {
+    let mut state = full_state_2();
+    let mut schema = TableSchema::new(RowIdentity::Series);
+    schema.declaration = Some(Declaration {
+        form: DeclaredForm::NamedSeries,
+        time_name: "ts".into(),
+        created_ns: 5,
+        comment: Some("meters".into()),
+        ttl_days: 0,
+    });
+    schema.add(SERIES_NAME_TAG, ColumnKind::Tag, None);
+    let tag = schema.declare_tag("location", DeclaredType::NChar(8));
+    schema.declare_field("voltage", DeclaredType::Int);
+    schema.declare_field("cost", DeclaredType::Decimal { precision: 10, scale: 2 });
+    let id = state.next_table_id();
+    state.apply(&Change::CreateTable {
+        id,
+        tenant: "cnosdb".into(),
+        database: "metrics".into(),
+        policy: "autogen".into(),
+        table: "meters".into(),
+        schema,
+        folder_with_id: false,
+    });
+    let series = |name: &str| NamedSeries {
+        name: name.into(),
+        tags: [(tag.0, "Sunnyvale".to_string())].into(),
+        created_ns: 7,
+        comment: None,
+        ttl_days: 3,
+    };
+    state.apply(&Change::PutSeries { table: id, series: vec![series("d1"), series("d2"), series("d3")] });
+    state.apply(&Change::DropSeries { table: id, names: vec!["d2".into()] });
+    state
+}
+
+#[test]
+fn series_go_with_their_table_and_come_back_with_a_snapshot() {
+    let mut state = full_state_3();
+    let names = |state: &CatalogState| {
+        let tables = state.tables().flat_map(|table| table.series.keys().map(|name| name.to_string()));
+        tables.collect::<Vec<_>>()
+    };
+    assert_eq!(names(&state), ["d1", "d3"]);
+    let again = CatalogState::from_changes(7, &state.as_changes());
+    assert_eq!((names(&again), again.as_changes()), (names(&state), state.as_changes()));
+    let id = state.tables().find(|table| &*table.name.table == "meters").unwrap().id;
+    state.apply(&Change::DropTable { table: id });
+    state.apply(&Change::PutSeries { table: id, series: vec![] });
+    assert_eq!(names(&state), Vec::<String>::new());
+}
+
 /// Files that a released version wrote must stay readable. `UPDATE_FIXTURES=1` writes those of the newest version.
 #[test]
 fn every_version_of_commits_and_snapshots_is_readable() {
-    for (version, epoch, state) in [(1, 0, full_state()), (CHAIN_FORMAT, 4, full_state_2())] {
+    for (version, epoch, state) in [(1, 0, full_state()), (2, 4, full_state_2()), (CHAIN_FORMAT, 4, full_state_3())] {
         for (kind, name) in [(DocumentKind::Commit, "commit"), (DocumentKind::Snapshot, "snapshot")] {
             let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
             let path = fixtures.join(format!("v{version}/catalog/{name}"));

@@ -22,5 +22,5 @@ pub use problem::{Origin, Problem, SettingsError};
 pub use settings::{
     AuthSettings, BufferSettings, CacheSettings, CatalogSettings, CompactionSettings, ConflictRule, ElasticSettings,
     InfluxdbSettings, LimitSettings, ListenSettings, LogFormat, LogSettings, QuerySettings, Role, Secret,
-    ServerSettings, Settings, StorageSettings, WalSettings,
+    ServerSettings, Settings, StorageSettings, TdengineSettings, WalSettings,
 };

@@ -34,6 +34,7 @@ pub struct Settings {
     pub cache: CacheSettings,
     pub elastic: ElasticSettings,
     pub log: LogSettings,
+    pub tdengine: TdengineSettings,
 }
 
 impl Settings {
@@ -641,6 +642,15 @@ pub enum Role {
 pub enum LogFormat {
     Text,
     Json,
+}
+
+/// The door for TDengine's clients.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TdengineSettings {
+    /// Whether errors of statements are told by HTTP status too, as taosAdapter's `httpCodeServerError` does; else they
+    /// are under 200. Default false.
+    pub http_code_server_error: bool,
 }
 
 /// In text, a setting that is not set is an empty string: TOML and environment variables have no other nothing.

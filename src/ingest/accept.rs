@@ -97,6 +97,27 @@ impl Ingest {
         Ok(Receipt { taken, rejected })
     }
 
+    /// Stores rows that were checked against their tables' schemas already. On `Ok` they are on disk and the next query sees
+    /// them. Errors: as [`accept`](Self::accept)'s, but for those of checks.
+    pub async fn store(&self, batches: Vec<TableBatch>) -> Result<(), IngestError> {
+        let wal = self.writable_log()?;
+        self.check_budget()?;
+        if batches.len() > REQUEST_TABLES_MAX {
+            return Err(IngestError::TooManyTables { tables: batches.len(), max: REQUEST_TABLES_MAX });
+        }
+        let cells = batches.iter().map(|batch| batch.rows().saturating_mul(batch.fields.len())).sum();
+        if cells > REQUEST_CELLS_MAX {
+            return Err(IngestError::TooManyCells { cells, max: REQUEST_CELLS_MAX });
+        }
+        self.check_windows(batches.iter().map(|batch| &*batch.times))?;
+        let rows: usize = batches.iter().map(TableBatch::rows).sum();
+        if rows > 0 {
+            self.append(wal, batches).await?;
+        }
+        self.metrics.points_accepted.inc_by(rows as u64);
+        Ok(())
+    }
+
     /// The log, if this process may write to it.
     pub(super) fn writable_log(&self) -> Result<&WalHandle, IngestError> {
         self.catalog.check_writable()?;

@@ -1,6 +1,7 @@
 //! The nouns: names, columns, points, batches, time, error kinds. No I/O, no async, no clocks.
 
 pub mod batch;
+pub mod declared;
 pub mod documents;
 pub mod error;
 pub mod metric;
@@ -11,6 +12,7 @@ pub mod time;
 pub mod tombstone;
 
 pub use batch::{SeriesKey, SeriesKeys, TableBatch};
+pub use declared::{Declaration, DeclaredForm, DeclaredType, NamedSeries, SERIES_NAME_TAG};
 pub use documents::{Documents, Value};
 pub use error::{Classify, Kind};
 pub use names::TableName;

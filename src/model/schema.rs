@@ -7,6 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 
+use super::declared::{Declaration, DeclaredForm, DeclaredType, SERIES_NAME_TAG};
 use super::names::unique_name;
 
 /// Name of the time column in every table.
@@ -113,6 +114,12 @@ pub struct Column {
     /// The compression that was asked for by name: shown, and without effect on segments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub codec: Option<String>,
+    /// What it was declared as, where it was declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<DeclaredType>,
+    /// A tag whose values are in the table's registry of named series rather than in rows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_registry: bool,
 }
 
 impl Column {
@@ -171,11 +178,15 @@ pub struct TableSchema {
     next_column: u32,
     /// Lower-cased stored names ever used, so that none is used again.
     stored_names: Vec<String>,
+    /// `None`: its columns came with what was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declaration: Option<Declaration>,
 }
 
 impl TableSchema {
     pub fn new(identity: RowIdentity) -> Self {
-        TableSchema { identity, columns: Vec::new(), next_column: 1, stored_names: vec![TIME_COLUMN.to_string()] }
+        let stored_names = vec![TIME_COLUMN.to_string()];
+        TableSchema { identity, columns: Vec::new(), next_column: 1, stored_names, declaration: None }
     }
 
     /// Appends a column and returns its id. The caller has checked that no column of this name and kind exists.
@@ -186,8 +197,47 @@ impl TableSchema {
         let sql_name = unique_name(name, |n| n == TIME_COLUMN || self.columns.iter().any(|c| c.sql_name == n));
         let stored_name = unique_name(&sql_name, |n| self.stored_names.contains(&n.to_lowercase()));
         self.stored_names.push(stored_name.to_lowercase());
-        self.columns.push(Column { id, name: name.to_string(), sql_name, stored_name, kind, field_type, codec: None });
+        self.columns.push(Column {
+            id,
+            name: name.to_string(),
+            sql_name,
+            stored_name,
+            kind,
+            field_type,
+            codec: None,
+            declared: None,
+            in_registry: false,
+        });
         id
+    }
+
+    /// Appends a declared field.
+    pub fn declare_field(&mut self, name: &str, declared: DeclaredType) -> ColumnId {
+        let id = self.add(name, ColumnKind::Field, Some(declared.stored()));
+        self.columns.last_mut().expect("it was just added").declared = Some(declared);
+        id
+    }
+
+    /// Appends a declared tag whose values are in the registry.
+    pub fn declare_tag(&mut self, name: &str, declared: DeclaredType) -> ColumnId {
+        let id = self.add(name, ColumnKind::Tag, None);
+        let column = self.columns.last_mut().expect("it was just added");
+        (column.declared, column.in_registry) = (Some(declared), true);
+        id
+    }
+
+    /// Takes a column away. Its id and its name in files are not used again.
+    pub fn remove(&mut self, id: ColumnId) {
+        self.columns.retain(|column| column.id != id);
+    }
+
+    /// Gives a column another name; in files it keeps its own.
+    pub fn rename_column(&mut self, id: ColumnId, name: &str) {
+        let taken = |n: &str| n == TIME_COLUMN || self.columns.iter().any(|c| c.id != id && c.sql_name == n);
+        let sql_name = unique_name(name, taken);
+        if let Some(column) = self.columns.iter_mut().find(|c| c.id == id) {
+            (column.name, column.sql_name) = (name.to_string(), sql_name);
+        }
     }
 
     /// Adds a tag unless there is one of this name.
@@ -236,6 +286,17 @@ impl TableSchema {
             column.field_type = Some(FieldType::Float);
         }
         is_integer
+    }
+
+    /// The tag that names a row's series, in a table whose series have names.
+    pub fn series_name_tag(&self) -> Option<&Column> {
+        let named = self.declaration.as_ref().is_some_and(|d| d.form == DeclaredForm::NamedSeries);
+        if named { self.find(SERIES_NAME_TAG, ColumnKind::Tag) } else { None }
+    }
+
+    /// Tags whose values are in the registry.
+    pub fn registered_tags(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|c| c.in_registry)
     }
 
     /// The column that clients call `name`.

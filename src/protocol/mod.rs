@@ -17,6 +17,7 @@ pub mod peer;
 pub mod request_id;
 pub mod routes;
 pub mod streaming;
+pub mod tdengine;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

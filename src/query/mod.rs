@@ -19,6 +19,7 @@ mod information_schema;
 pub mod limits;
 mod live;
 mod merge;
+mod named;
 mod names;
 pub mod opentsdb;
 pub mod parquet;
@@ -32,6 +33,7 @@ pub mod session;
 pub mod source;
 pub mod sql;
 mod statistics;
+pub mod tdsql;
 
 #[cfg(test)]
 mod tests;

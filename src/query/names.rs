@@ -30,7 +30,7 @@ pub enum Readable {
 }
 
 impl Readable {
-    pub(super) fn allows(&self, database: &str) -> bool {
+    pub fn allows(&self, database: &str) -> bool {
         match self {
             Readable::All => true,
             Readable::Only(names) => names.contains(database),

@@ -18,6 +18,7 @@ use crate::model::ColumnId;
 
 use super::columns::adapt_rows;
 use super::edges::{Edge, EdgeRows, SeriesStarts};
+use super::named;
 use super::scan::Scan;
 use super::source::{Snapshot, Tables, Unflushed};
 
@@ -107,20 +108,35 @@ impl TableProvider for TableRows {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let table = &self.table.schema;
+        let asked = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let to_read = named::columns_to_read(table, &asked);
+        // What rows do not carry cannot decide what is read of them.
+        let registered = named::registered_names(table);
+        let readable: Vec<Expr> = filters
+            .iter()
+            .filter(|filter| !filter.column_refs().iter().any(|column| registered.contains(column.name.as_str())))
+            .cloned()
+            .collect();
         let mut scan = Scan {
             session,
             readers: &self.sources.readers,
             snapshot: self.snapshot()?,
-            table: &self.table.schema,
+            table,
             schema: &self.schema,
-            filters,
-            projection: projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect()),
+            filters: &readable,
+            projection: to_read.clone().unwrap_or_else(|| asked.clone()),
             limit: limit.filter(|_| filters.is_empty()),
             edges: EdgeRows::default(),
         };
-        if let Some(edge) = self.edge {
+        // Edges are those of series as rows tell them; with tags from elsewhere nobody looks for them.
+        if let Some(edge) = self.edge.filter(|_| to_read.is_none()) {
             scan.edges = scan.edge_rows(edge, &self.sources.starts).await?;
         }
-        scan.plan()
+        let rows = scan.plan()?;
+        match to_read {
+            None => Ok(rows),
+            Some(columns) => named::with_registered_tags(rows, &self.table, table, &columns, asked.len()),
+        }
     }
 }

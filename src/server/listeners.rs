@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 use crate::config::{ConflictRule, Listener, Settings};
 use crate::protocol::opentsdb::telnet::TelnetLimits;
 use crate::protocol::routes::{RouteTable, Routes};
-use crate::protocol::{Gate, RequestLimits, cnosdb, elasticsearch, influxdb, opentsdb, request_id};
+use crate::protocol::{Gate, RequestLimits, cnosdb, elasticsearch, influxdb, opentsdb, request_id, tdengine};
 
 use super::guard::{self, Guard};
 use super::metrics::HttpMetrics;
@@ -66,11 +66,14 @@ pub(super) fn start(
     let elastic = Data::new(elastic_options(settings));
     let (limits, registry) = (Data::new(limits), Data::new(registry.clone()));
     let door = Data::new(opentsdb::Door::new(opentsdb_options(settings)));
+    let tdengine_options =
+        Data::new(tdengine::Options { http_code_server_error: settings.tdengine.http_code_server_error });
     let mut servers = Servers { handles: Vec::new(), shared_ports: Vec::new(), addresses: Vec::new() };
     for (listener, address) in settings.listen.on() {
         let (shared_gate, shared_door) = (gate.clone(), door.clone());
         let (gate, limits, registry, home) = (gate.clone(), limits.clone(), registry.clone(), Data::new(listener));
-        let (metrics, door, elastic) = (metrics.clone(), door.clone(), elastic.clone());
+        let (metrics, door, elastic, tdengine_options) =
+            (metrics.clone(), door.clone(), elastic.clone(), tdengine_options.clone());
         let guard = Data::new(Guard { is_on: settings.auth.enabled, table: table(listener) });
         let app = move || {
             App::new()
@@ -82,6 +85,7 @@ pub(super) fn start(
                 .app_data(metrics.clone())
                 .app_data(door.clone())
                 .app_data(guard.clone())
+                .app_data(tdengine_options.clone())
                 .wrap_fn(guard::guarded)
                 .wrap_fn(logged)
                 .configure(|app| {
@@ -158,6 +162,7 @@ fn routes(listener: Listener, app: &mut ServiceConfig) -> RouteTable {
     influxdb::routes(&mut routes);
     cnosdb::routes(&mut routes);
     elasticsearch::routes(&mut routes);
+    tdengine::routes(&mut routes);
     // Takes whatever is left of its own paths.
     opentsdb::routes(&mut routes);
     if listener == Listener::Elasticsearch {

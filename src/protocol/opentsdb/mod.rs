@@ -13,7 +13,6 @@ mod request;
 mod response;
 mod router;
 mod stats;
-mod taos;
 pub mod telnet;
 mod verb;
 mod write;
@@ -61,7 +60,6 @@ impl Door {
 
 /// Serves every path that is this protocol's wherever it is asked. Must come after the routes of all other protocols.
 pub fn routes(routes: &mut Routes<'_>) {
-    taos::routes(routes);
     let ours = guard::fn_guard(|context| Path::parse(context.head().uri.path()).is_ours_everywhere());
     let verbs = &[Method::GET, Method::POST, Method::PUT, Method::DELETE];
     routes.checked_where(ours, verbs, "/{opentsdb:.*}", Path::examples(), serve);

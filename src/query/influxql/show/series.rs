@@ -145,9 +145,11 @@ async fn parts_of(
         let part = Snapshot { table: Some(Arc::new(part)), live: Vec::new() };
         let deletes = table.tombstones_of(segment).iter().map(|tombstone| tombstone.ordinal).collect();
         let key = (segment.id, deletes);
+        let has_registry = table.schema.registered_tags().next().is_some();
         let is_whole = bounds.min_ns <= segment.time_min_ns && segment.time_max_ns <= bounds.max_ns;
         async move {
-            if !is_whole {
+            // Tags that are in the registry change without the segment.
+            if !is_whole || has_registry {
                 return distinct(state, sources, part, bounds).await;
             }
             if let Some(known) = cache.0.get(&key) {

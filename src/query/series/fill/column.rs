@@ -77,7 +77,15 @@ impl FilledColumn {
         let ended = !open.1 && self.before == Some(self.last);
         let filled = self.first.is_some() && begun && !ended;
         self.constant.push(filled && matches!(self.rule, FillRule::Value(_)));
-        self.rows.push(if filled && self.rule == FillRule::Previous { self.before } else { None });
+        self.rows.push(match self.rule {
+            FillRule::Previous if filled => self.before,
+            FillRule::Next if filled => {
+                let from = self.after.map_or(row, |after| after.max(row));
+                self.after = (from..=self.last).find(|row| column.is_valid(*row as usize)).or(self.after);
+                self.after.filter(|after| *after >= row)
+            }
+            _ => None,
+        });
         if self.rule == FillRule::Linear
             && let Some(before) = self.before
             && before != self.last

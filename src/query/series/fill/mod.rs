@@ -25,6 +25,8 @@ pub enum FillRule {
     Value(ScalarValue),
     /// The value of the row before it in order of output that has one.
     Previous,
+    /// The value of the row after it in order of output that has one.
+    Next,
     /// On the line between the values before and after, if there are both and they are numbers. Integers are cut.
     Linear,
 }
@@ -49,6 +51,7 @@ impl fmt::Display for FillRule {
             FillRule::Null => f.write_str("null"),
             FillRule::Value(value) => value.fmt(f),
             FillRule::Previous => f.write_str("previous"),
+            FillRule::Next => f.write_str("next"),
             FillRule::Linear => f.write_str("linear"),
         }
     }

@@ -288,6 +288,7 @@ fn plainly(values: &[Option<i64>], rule: &FillRule, descending: bool) -> Vec<Opt
         values[window].or_else(|| match rule {
             FillRule::Value(ScalarValue::Int64(value)) if has => *value,
             FillRule::Previous => values[*before?],
+            FillRule::Next => values[*after?],
             FillRule::Linear => {
                 let (from, to) = (values[*before?]? as f64, values[*after?]? as f64);
                 let slope = (to - from) / (*after? as f64 - *before? as f64);
@@ -306,10 +307,12 @@ proptest! {
         series in proptest::collection::vec(proptest::collection::vec(proptest::option::of(-9i64..9), 6), 1..3),
         descending: bool,
         batch_rows in 1usize..9,
-        kind in 0usize..4,
+        kind in 0usize..5,
         rows_max in proptest::option::of(0usize..8),
     ) {
-        let kind = [FillRule::Null, FillRule::number(7.0, &DataType::Int64), FillRule::Previous, FillRule::Linear][kind].clone();
+        let number = FillRule::number(7.0, &DataType::Int64);
+        let kinds = [FillRule::Null, number, FillRule::Previous, FillRule::Linear, FillRule::Next];
+        let kind = kinds[kind].clone();
         let mut rows: Vec<Row> = Vec::new();
         let mut expected: Vec<Row> = Vec::new();
         let mut names = vec!["a", "b"];

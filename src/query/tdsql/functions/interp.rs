@@ -1,0 +1,252 @@
+//! INTERP: values at given times, between or beside those that are there.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, StructArray, TimestampNanosecondArray};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
+use datafusion::common::utils::SingleRowListArrayBuilder;
+use datafusion::common::{Result, ScalarValue, internal_err};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, Volatility};
+
+/// What a time gets that has no row.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in crate::query::tdsql) enum Gap {
+    Null,
+    /// One of the value's type.
+    Value(ScalarValue),
+    Previous,
+    Next,
+    Linear,
+    /// The nearer of both neighbours.
+    Near,
+}
+
+/// `first`, `first + step`, … up to `last`, nanoseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in crate::query::tdsql) struct Interpolation {
+    pub first: i64,
+    pub last: i64,
+    pub step: i64,
+    pub gap: Gap,
+    /// Times without a value are points too.
+    pub whole: bool,
+}
+
+/// Fields of the points that [`Interpolation::call`] lists.
+pub(in crate::query::tdsql) const TIME: &str = "time";
+pub(in crate::query::tdsql) const FILLED: &str = "filled";
+pub(in crate::query::tdsql) const VALUE: &str = "value";
+
+impl Interpolation {
+    /// A list of points: `time`, `filled`, `value` (of the type `kind`).
+    pub(in crate::query::tdsql) fn call(self, value: Expr, time: Expr, kind: DataType) -> Expr {
+        let signature = Signature::any(2, Volatility::Immutable);
+        let name = format!("td_interp_{}_{}_{}_{:?}_{}", self.first, self.last, self.step, self.gap, self.whole);
+        AggregateUDF::from(Interp { name, interpolation: self, kind, signature }).call(vec![value, time])
+    }
+
+    fn points(&self, rows: &[(i64, ScalarValue)]) -> Result<Vec<(i64, bool, ScalarValue)>> {
+        let mut made = Vec::new();
+        let mut after = 0;
+        let mut time = self.first;
+        while time <= self.last {
+            while after < rows.len() && rows[after].0 < time {
+                after += 1;
+            }
+            let before = after.checked_sub(1).map(|at| &rows[at]);
+            let next = rows.get(after);
+            match next {
+                Some((at, value)) if *at == time => made.push((time, false, value.clone())),
+                _ => {
+                    let value = self.value(time, before, next)?;
+                    let value = value.or(self.whole.then_some(ScalarValue::Null));
+                    made.extend(value.map(|value| (time, true, value)));
+                }
+            }
+            match time.checked_add(self.step) {
+                Some(next) if self.step > 0 => time = next,
+                _ => break,
+            }
+        }
+        Ok(made)
+    }
+
+    fn value(
+        &self,
+        time: i64,
+        before: Option<&(i64, ScalarValue)>,
+        next: Option<&(i64, ScalarValue)>,
+    ) -> Result<Option<ScalarValue>> {
+        let of = |row: Option<&(i64, ScalarValue)>| row.map(|(_, value)| value.clone());
+        Ok(match (&self.gap, before, next) {
+            (Gap::Null, _, _) => {
+                let kind = before.or(next).map_or(DataType::Null, |(_, value)| value.data_type());
+                Some(ScalarValue::try_new_null(&kind)?)
+            }
+            (Gap::Value(value), _, _) => Some(value.clone()),
+            (Gap::Previous, before, _) => of(before),
+            (Gap::Next, _, next) => of(next),
+            (Gap::Near, Some(before), Some(next)) => {
+                Some(if time - before.0 <= next.0 - time { before.1.clone() } else { next.1.clone() })
+            }
+            (Gap::Near, before, next) => of(before.or(next)),
+            (Gap::Linear, Some(before), Some(next)) => {
+                let number = |value: &ScalarValue| value.cast_to(&DataType::Float64);
+                let (ScalarValue::Float64(Some(low)), ScalarValue::Float64(Some(high))) =
+                    (number(&before.1)?, number(&next.1)?)
+                else {
+                    return Ok(None);
+                };
+                let part = (time - before.0) as f64 / (next.0 - before.0) as f64;
+                Some(ScalarValue::Float64(Some(low + (high - low) * part)).cast_to(&before.1.data_type())?)
+            }
+            (Gap::Linear, _, _) => None,
+        })
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Interp {
+    name: String,
+    interpolation: Interpolation,
+    kind: DataType,
+    signature: Signature,
+}
+
+fn point_fields(kind: &DataType) -> Fields {
+    let time = DataType::Timestamp(TimeUnit::Nanosecond, None);
+    Fields::from(vec![
+        Field::new(TIME, time, true),
+        Field::new(FILLED, DataType::Boolean, true),
+        Field::new(VALUE, kind.clone(), true),
+    ])
+}
+
+impl AggregateUDFImpl for Interp {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        let item = DataType::Struct(point_fields(&self.kind));
+        Ok(DataType::List(Arc::new(Field::new_list_field(item, true))))
+    }
+
+    fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(Rows { interpolation: self.interpolation.clone(), kind: self.kind.clone(), rows: Vec::new() }))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        let list = |name: &str, item: DataType| {
+            let item = Arc::new(Field::new_list_field(item, true));
+            Arc::new(Field::new(format!("{}[{name}]", args.name), DataType::List(item), true))
+        };
+        let time = DataType::Timestamp(TimeUnit::Nanosecond, None);
+        Ok(vec![list("times", time), list("values", self.kind.clone())])
+    }
+}
+
+#[derive(Debug)]
+struct Rows {
+    interpolation: Interpolation,
+    kind: DataType,
+    rows: Vec<(i64, ScalarValue)>,
+}
+
+impl Rows {
+    fn take(&mut self, values: &ArrayRef, times: &ArrayRef) -> Result<()> {
+        for row in 0..values.len() {
+            if let ScalarValue::TimestampNanosecond(Some(time), _) = ScalarValue::try_from_array(times, row)?
+                && values.is_valid(row)
+            {
+                self.rows.push((time, ScalarValue::try_from_array(values, row)?));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn array_of(values: impl IntoIterator<Item = ScalarValue>, kind: &DataType) -> Result<ArrayRef> {
+    let mut values = values.into_iter().peekable();
+    if values.peek().is_none() {
+        return Ok(datafusion::arrow::array::new_empty_array(kind));
+    }
+    let values =
+        values.map(|value| if value.is_null() { ScalarValue::try_new_null(kind) } else { value.cast_to(kind) });
+    ScalarValue::iter_to_array(values.collect::<Result<Vec<_>>>()?)
+}
+
+impl Accumulator for Rows {
+    fn update_batch(&mut self, columns: &[ArrayRef]) -> Result<()> {
+        let [values, times] = columns else { return internal_err!("a value and its time") };
+        self.take(values, times)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let mut rows = self.rows.clone();
+        rows.sort_by_key(|(time, _)| *time);
+        rows.dedup_by_key(|(time, _)| *time);
+        let points = self.interpolation.points(&rows)?;
+        let times: TimestampNanosecondArray = points.iter().map(|(time, _, _)| Some(*time)).collect();
+        let filled: BooleanArray = points.iter().map(|(_, filled, _)| Some(*filled)).collect();
+        let values = array_of(points.into_iter().map(|(_, _, value)| value), &self.kind)?;
+        let columns: Vec<ArrayRef> = vec![Arc::new(times), Arc::new(filled), values];
+        let points = StructArray::try_new(point_fields(&self.kind), columns, None)?;
+        Ok(ScalarValue::List(Arc::new(SingleRowListArrayBuilder::new(Arc::new(points)).build_list_array())))
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.rows.capacity() * size_of::<(i64, ScalarValue)>()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let times: TimestampNanosecondArray = self.rows.iter().map(|(time, _)| Some(*time)).collect();
+        let values = array_of(self.rows.iter().map(|(_, value)| value.clone()), &self.kind)?;
+        let list =
+            |array: ArrayRef| ScalarValue::List(Arc::new(SingleRowListArrayBuilder::new(array).build_list_array()));
+        Ok(vec![list(Arc::new(times)), list(values)])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        use datafusion::arrow::array::AsArray;
+        let [times, values] = states else { return internal_err!("times and values") };
+        for row in 0..times.len() {
+            if times.is_valid(row) && values.is_valid(row) {
+                let (times, values) = (times.as_list::<i32>().value(row), values.as_list::<i32>().value(row));
+                self.take(&values, &times)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(gap: Gap, expected: &[(i64, Option<i32>)]) {
+        let rows = [(5, ScalarValue::Int32(Some(5))), (10, ScalarValue::Int32(Some(10)))];
+        let interpolation = Interpolation { first: 3, last: 12, step: 3, gap, whole: false };
+        let points = interpolation.points(&rows).unwrap();
+        let found: Vec<(i64, Option<i32>)> = points
+            .into_iter()
+            .map(|(time, _, value)| (time, if let ScalarValue::Int32(value) = value { value } else { None }))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn gaps_are_filled_from_the_side_that_is_asked_for() {
+        check(Gap::Null, &[(3, None), (6, None), (9, None), (12, None)]);
+        check(Gap::Previous, &[(6, Some(5)), (9, Some(5)), (12, Some(10))]);
+        check(Gap::Next, &[(3, Some(5)), (6, Some(10)), (9, Some(10))]);
+        check(Gap::Linear, &[(6, Some(6)), (9, Some(9))]);
+        check(Gap::Near, &[(3, Some(5)), (6, Some(5)), (9, Some(10)), (12, Some(10))]);
+    }
+}

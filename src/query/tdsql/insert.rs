@@ -1,0 +1,414 @@
+//! INSERT: values checked against what was declared, made into batches for the log and series for the registry.
+//!
+//! Everything is looked at before anything is written: one bad value refuses the statement.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ahash::AHashMap;
+use chrono_tz::Tz;
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array,
+};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, TimestampNanosecondType};
+
+use crate::catalog::Table;
+use crate::model::{ColumnId, DeclaredType, FieldType, NamedSeries, SeriesKeys, TableBatch, TableId};
+
+use super::ast::{InsertPart, InsertRows, InsertValue, MomentBase, TableName, Using};
+use super::error::TdError;
+use super::plan::OutputColumn;
+use super::tables::{Databases, View, ViewColumn};
+use super::values::{Moment, Stored};
+
+/// What an INSERT comes to.
+#[derive(Debug)]
+pub struct Insertion {
+    /// Series that are not there yet, by table.
+    pub series: Vec<(TableId, Vec<NamedSeries>)>,
+    pub batches: Vec<TableBatch>,
+    /// Rows that were sent, which is what clients are told.
+    pub rows: usize,
+}
+
+/// Plans the parts of an INSERT; rows of queries are values by now.
+pub fn insertion(databases: &Databases<'_>, parts: &[InsertPart], now_ns: i64, zone: Tz) -> Result<Insertion, TdError> {
+    let mut writer = Writer { databases, now_ns, zone, tables: Vec::new(), by_id: AHashMap::new(), rows: 0 };
+    for part in parts {
+        writer.part(part)?;
+    }
+    let mut insertion = Insertion { series: Vec::new(), batches: Vec::new(), rows: writer.rows };
+    for table in writer.tables {
+        if !table.new_series.is_empty() {
+            insertion.series.push((table.id, table.new_series.into_values().collect()));
+        }
+        insertion.batches.push(table.rows.into_batch(table.id));
+    }
+    Ok(insertion)
+}
+
+struct Writer<'a> {
+    databases: &'a Databases<'a>,
+    now_ns: i64,
+    zone: Tz,
+    tables: Vec<TableRows>,
+    by_id: AHashMap<TableId, usize>,
+    rows: usize,
+}
+
+struct TableRows {
+    id: TableId,
+    new_series: BTreeMap<String, NamedSeries>,
+    rows: Rows,
+}
+
+/// Where a value of a row goes.
+enum Slot<'a> {
+    Time,
+    SeriesName,
+    Column(ViewColumn<'a>),
+    Tag(ViewColumn<'a>),
+}
+
+impl<'a> Writer<'a> {
+    fn part(&mut self, part: &InsertPart) -> Result<(), TdError> {
+        let InsertRows::Values(rows) = &part.rows else {
+            return Err(TdError::NotSupported("INSERT of rows that were not read".to_string()));
+        };
+        match &part.using {
+            Some(using) => {
+                let view = self.super_table(&using.table, part.table.database.as_deref())?;
+                let name = &part.table.table;
+                let existing = self.databases.table_in(view.database, name);
+                match existing {
+                    Some(found) if found.series.is_some() && found.table.id == view.table.id => {}
+                    Some(_) => return Err(TdError::TableExists),
+                    None => {
+                        let series = new_series(&view, name, using, &self.moment(&view), self.now_ns)?;
+                        self.table(view.table).new_series.entry(name.clone()).or_insert(series);
+                    }
+                }
+                self.rows_of_series(view, Some(name), &part.columns, rows)
+            }
+            None => {
+                let view = self.databases.table(&part.table)?;
+                if !view.is_declared() {
+                    return Err(TdError::Target);
+                }
+                if view.is_super() {
+                    return self.rows_of_super(view, &part.columns, rows);
+                }
+                let name = view.series.map(|series| series.name.clone());
+                self.rows_of_series(view, name.as_deref(), &part.columns, rows)
+            }
+        }
+    }
+
+    fn super_table(&self, name: &TableName, database: Option<&str>) -> Result<View<'a>, TdError> {
+        let database = name.database.as_deref().or(database);
+        let name = TableName { database: database.map(str::to_string), table: name.table.clone() };
+        let view = self.databases.table(&name)?;
+        if view.is_super() && view.is_declared() { Ok(view) } else { Err(TdError::Super) }
+    }
+
+    fn moment(&self, view: &View<'_>) -> Moment {
+        Moment { now_ns: self.now_ns, zone: self.zone, precision: view.database.precision }
+    }
+
+    fn table(&mut self, table: &Arc<Table>) -> &mut TableRows {
+        let next = self.tables.len();
+        let at = *self.by_id.entry(table.id).or_insert(next);
+        if at == next {
+            self.tables.push(TableRows { id: table.id, new_series: BTreeMap::new(), rows: Rows::default() });
+        }
+        &mut self.tables[at]
+    }
+
+    /// Rows of one series or of a table without series.
+    fn rows_of_series(
+        &mut self,
+        view: View<'a>,
+        series: Option<&str>,
+        columns: &Option<Vec<String>>,
+        rows: &[Vec<InsertValue>],
+    ) -> Result<(), TdError> {
+        let slots = match columns {
+            None => std::iter::once(Slot::Time).chain(view.columns().map(Slot::Column)).collect(),
+            Some(names) => slots(&view, names, false)?,
+        };
+        let moment = self.moment(&view);
+        let oldest = oldest(&view, self.now_ns);
+        let name = view.table.schema.series_name_tag().map(|tag| tag.id);
+        let target = &mut self.table(view.table).rows;
+        let key = target.series(name.zip(series));
+        for row in rows {
+            if row.len() != slots.len() {
+                return Err(TdError::Syntax(format!("{}", row.len())));
+            }
+            let time = time_of(&slots, row, &moment, oldest)?;
+            target.begin(key, time);
+            for (slot, value) in slots.iter().zip(row) {
+                if let Slot::Column(column) = slot {
+                    target.put(column, moment.stored(&column.column.name, column.kind, value)?);
+                }
+            }
+        }
+        self.rows += rows.len();
+        Ok(())
+    }
+
+    /// Rows that say themselves which series they are of.
+    fn rows_of_super(
+        &mut self,
+        view: View<'a>,
+        columns: &Option<Vec<String>>,
+        rows: &[Vec<InsertValue>],
+    ) -> Result<(), TdError> {
+        let Some(names) = columns else { return Err(TdError::Column("tbname".to_string())) };
+        let slots = slots(&view, names, true)?;
+        let Some(name_at) = slots.iter().position(|slot| matches!(slot, Slot::SeriesName)) else {
+            return Err(TdError::Column("tbname".to_string()));
+        };
+        let (moment, now_ns) = (self.moment(&view), self.now_ns);
+        let oldest = oldest(&view, now_ns);
+        let databases = self.databases;
+        let name_tag = view.table.schema.series_name_tag().map(|tag| tag.id);
+        let target = self.table(view.table);
+        for row in rows {
+            if row.len() != slots.len() {
+                return Err(TdError::Syntax(format!("{}", row.len())));
+            }
+            let InsertValue::Text(name) = &row[name_at] else { return Err(TdError::ValueType("tbname".to_string())) };
+            check_table_name(name)?;
+            if !view.table.series.contains_key(name.as_str()) && !target.new_series.contains_key(name) {
+                if databases.table_in(view.database, name).is_some() {
+                    return Err(TdError::TableExists);
+                }
+                let mut series = fresh(name, now_ns);
+                for (slot, value) in slots.iter().zip(row) {
+                    if let Slot::Tag(tag) = slot {
+                        put_tag(&mut series, tag, value, &moment)?;
+                    }
+                }
+                target.new_series.insert(name.clone(), series);
+            }
+            let time = time_of(&slots, row, &moment, oldest)?;
+            let key = target.rows.series(name_tag.map(|id| (id, name.as_str())));
+            target.rows.begin(key, time);
+            for (slot, value) in slots.iter().zip(row) {
+                if let Slot::Column(column) = slot {
+                    target.rows.put(column, moment.stored(&column.column.name, column.kind, value)?);
+                }
+            }
+        }
+        self.rows += rows.len();
+        Ok(())
+    }
+}
+
+fn slots<'a>(view: &View<'a>, names: &[String], with_tags: bool) -> Result<Vec<Slot<'a>>, TdError> {
+    let mut slots = Vec::with_capacity(names.len());
+    for (at, name) in names.iter().enumerate() {
+        if names[..at].contains(name) {
+            return Err(TdError::Duplicated(name.clone()));
+        }
+        slots.push(if name == view.time_name() {
+            Slot::Time
+        } else if let Some(column) = view.column(name) {
+            Slot::Column(column)
+        } else if with_tags && name == "tbname" {
+            Slot::SeriesName
+        } else if let Some(tag) = view.tag(name).filter(|_| with_tags) {
+            Slot::Tag(tag)
+        } else {
+            return Err(TdError::Column(name.clone()));
+        });
+    }
+    if !slots.iter().any(|slot| matches!(slot, Slot::Time)) {
+        return Err(TdError::Syntax("primary timestamp column can not be null".to_string()));
+    }
+    Ok(slots)
+}
+
+/// The first time that the database keeps.
+fn oldest(view: &View<'_>, now_ns: i64) -> Option<i64> {
+    let policy = view.database.policy(&view.database.default_policy)?;
+    (policy.duration_ns > 0).then(|| now_ns.saturating_sub(policy.duration_ns))
+}
+
+fn time_of(slots: &[Slot<'_>], row: &[InsertValue], moment: &Moment, oldest: Option<i64>) -> Result<i64, TdError> {
+    let at = slots.iter().position(|slot| matches!(slot, Slot::Time)).unwrap_or(0);
+    let time = moment.time(&row[at])?;
+    let time = time.ok_or(TdError::Syntax("primary timestamp column can not be null".to_string()))?;
+    if oldest.is_some_and(|oldest| time < oldest) {
+        return Err(TdError::TimeRange);
+    }
+    Ok(time)
+}
+
+fn fresh(name: &str, now_ns: i64) -> NamedSeries {
+    NamedSeries { name: name.to_string(), tags: BTreeMap::new(), created_ns: now_ns, comment: None, ttl_days: 0 }
+}
+
+/// The name of a table: at most 192 bytes, and something that a tag may hold.
+pub(super) fn check_table_name(name: &str) -> Result<(), TdError> {
+    if name.is_empty() || name.len() > 192 || name.contains('.') {
+        return Err(TdError::Syntax(name.to_string()));
+    }
+    Ok(())
+}
+
+/// A series that does not exist yet, with the tags that `using` gives it.
+pub(super) fn new_series(
+    view: &View<'_>,
+    name: &str,
+    using: &Using,
+    moment: &Moment,
+    now_ns: i64,
+) -> Result<NamedSeries, TdError> {
+    check_table_name(name)?;
+    let tags: Vec<ViewColumn<'_>> = match &using.tag_names {
+        None => view.tags().collect(),
+        Some(names) => {
+            let tag = |name: &String| view.tag(name).ok_or_else(|| TdError::TagName(name.clone()));
+            names.iter().map(tag).collect::<Result<_, _>>()?
+        }
+    };
+    if tags.len() != using.tags.len() {
+        return Err(TdError::TagCount);
+    }
+    let mut series = fresh(name, now_ns);
+    for (tag, value) in tags.iter().zip(&using.tags) {
+        put_tag(&mut series, tag, value, moment)?;
+    }
+    Ok(series)
+}
+
+/// Sets one tag of a series, or takes it away.
+pub(super) fn put_tag(
+    series: &mut NamedSeries,
+    tag: &ViewColumn<'_>,
+    value: &InsertValue,
+    moment: &Moment,
+) -> Result<(), TdError> {
+    let text = match moment.stored(&tag.column.name, tag.kind, value)? {
+        Stored::Null => None,
+        Stored::Bool(value) => Some(value.to_string()),
+        Stored::Integer(value) => Some(value.to_string()),
+        Stored::Unsigned(value) => Some(value.to_string()),
+        Stored::Float(value) => Some(value.to_string()),
+        Stored::Text(text) if text.is_empty() && tag.kind == DeclaredType::Json => None,
+        Stored::Text(text) => Some(text),
+    };
+    match text {
+        Some(text) => series.tags.insert(tag.column.id.0, text),
+        None => series.tags.remove(&tag.column.id.0),
+    };
+    Ok(())
+}
+
+/// Rows of one table in the making.
+#[derive(Default)]
+struct Rows {
+    keys: SeriesKeys,
+    key_of: AHashMap<String, u32>,
+    plain_key: Option<u32>,
+    row_series: Vec<u32>,
+    times: Vec<i64>,
+    columns: BTreeMap<ColumnId, (FieldType, Vec<Stored>)>,
+}
+
+impl Rows {
+    /// The number of the series with this name under the tag of this id; of the only one when there is none.
+    fn series(&mut self, name: Option<(ColumnId, &str)>) -> u32 {
+        let Some((id, name)) = name else {
+            return *self.plain_key.get_or_insert_with(|| self.keys.push([]));
+        };
+        if let Some(&key) = self.key_of.get(name) {
+            return key;
+        }
+        let key = self.keys.push([(id.0, name)]);
+        self.key_of.insert(name.to_string(), key);
+        key
+    }
+
+    fn begin(&mut self, series: u32, time: i64) {
+        self.row_series.push(series);
+        self.times.push(time);
+    }
+
+    fn put(&mut self, column: &ViewColumn<'_>, value: Stored) {
+        let row = self.times.len() - 1;
+        let stored = column.column.field_type.unwrap_or_else(|| column.kind.stored());
+        let (_, values) = self.columns.entry(column.column.id).or_insert_with(|| (stored, Vec::new()));
+        values.resize(row, Stored::Null);
+        values.push(value);
+    }
+
+    fn into_batch(self, table: TableId) -> TableBatch {
+        let rows = self.times.len();
+        let fields = self.columns.into_iter().map(|(id, (stored, mut values))| {
+            values.resize(rows, Stored::Null);
+            (id, array(stored, values))
+        });
+        let fields = fields.collect();
+        TableBatch { table, series: self.keys, row_series: self.row_series, times: self.times, fields }
+    }
+}
+
+fn array(stored: FieldType, values: Vec<Stored>) -> ArrayRef {
+    match stored {
+        FieldType::Boolean => {
+            let one = |value| if let Stored::Bool(value) = value { Some(value) } else { None };
+            Arc::new(values.into_iter().map(one).collect::<BooleanArray>())
+        }
+        FieldType::Integer => {
+            let one = |value| if let Stored::Integer(value) = value { Some(value) } else { None };
+            Arc::new(values.into_iter().map(one).collect::<Int64Array>())
+        }
+        FieldType::Unsigned => {
+            let one = |value| if let Stored::Unsigned(value) = value { Some(value) } else { None };
+            Arc::new(values.into_iter().map(one).collect::<UInt64Array>())
+        }
+        FieldType::Float => {
+            let one = |value| if let Stored::Float(value) = value { Some(value) } else { None };
+            Arc::new(values.into_iter().map(one).collect::<Float64Array>())
+        }
+        FieldType::String => {
+            let one = |value| if let Stored::Text(value) = value { Some(value) } else { None };
+            Arc::new(values.into_iter().map(one).collect::<StringArray>())
+        }
+    }
+}
+
+/// The rows of a query as values of an INSERT.
+pub fn query_rows(columns: &[OutputColumn], rows: &RecordBatch) -> Result<Vec<Vec<InsertValue>>, TdError> {
+    let mut all: Vec<Vec<InsertValue>> = (0..rows.num_rows()).map(|_| Vec::with_capacity(columns.len())).collect();
+    for (at, column) in columns.iter().enumerate() {
+        let array = rows.column(at);
+        if column.kind == Some(DeclaredType::Timestamp) {
+            let times = array.as_primitive::<TimestampNanosecondType>();
+            for (row, time) in all.iter_mut().zip(times) {
+                // A time says its unit itself.
+                let text = |time| MomentBase::Text(super::time::rfc3339(time, crate::model::Precision::Ns, Tz::UTC));
+                row.push(time.map_or(InsertValue::Null, |t| InsertValue::Moment { base: text(t), shifts: Vec::new() }));
+            }
+            continue;
+        }
+        let texts = cast(array, &DataType::Utf8)
+            .map_err(|error| TdError::Query(datafusion::common::DataFusionError::from(error).into()))?;
+        let hex = matches!(column.kind, Some(DeclaredType::Varbinary(_)));
+        for (row, text) in all.iter_mut().zip(texts.as_string::<i32>()) {
+            row.push(match text {
+                None => InsertValue::Null,
+                Some(text) if hex => InsertValue::Text(format!("\\x{text}")),
+                Some(text) => InsertValue::Text(text.to_string()),
+            });
+        }
+    }
+    debug_assert!(
+        all.iter().all(|row| row.len() == columns.len()) && rows.columns().iter().all(|c| c.len() == all.len())
+    );
+    Ok(all)
+}
