@@ -236,6 +236,7 @@ mod tests {
             flushed: BTreeMap::new(),
             tombstones: Vec::new(),
             folder_with_id: false,
+            series: Arc::default(),
         }
     }
 
