@@ -68,6 +68,25 @@ fn series_are_found_again_by_the_ids_they_are_shown_with() {
 }
 
 #[test]
+fn annotations_come_with_the_groups_they_are_about() {
+    let gate = Gate::start();
+    write(&gate, &["a", "b"], 3);
+    let shown = get(&gate, &format!("{}&show_tsuids", query("sum:m{host=*}", 10))).send().expect(200).json();
+    let note = json!({"startTime": START + 1, "tsuid": shown[1]["tsuids"][0], "description": "restarted"});
+    post(&gate, "/api/annotation", &note).expect(200);
+    post(&gate, "/api/annotation", &json!({"startTime": START + 2, "description": "deployed"})).expect(200);
+    let path = format!("{}&global_annotations", query("sum:m{host=*}", 10));
+    let groups = get(&gate, &path).send().expect(200).json();
+    assert_eq!(groups[0].get("annotations"), None);
+    assert_eq!(groups[1]["annotations"][0]["description"], "restarted");
+    for group in 0..2 {
+        assert_eq!(groups[group]["globalAnnotations"][0]["description"], "deployed");
+    }
+    let without = get(&gate, &format!("{path}&no_annotations")).send().expect(200).json();
+    assert!(without[1].get("annotations").is_none() && without[1].get("globalAnnotations").is_none());
+}
+
+#[test]
 fn what_grafana_sends_is_answered() {
     let gate = Gate::start();
     write(&gate, &["a", "b"], 120);

@@ -86,7 +86,8 @@ fn number(name: &str, value: Option<&Value>) -> Result<Option<i64>, WireError> {
     }
 }
 
-fn shown(note: &Annotation) -> Value {
+/// As every answer shows it.
+pub(in crate::protocol::opentsdb) fn shown(note: &Annotation) -> Value {
     let mut shown = json!({
         "tsuid": note.tsuid, "description": note.description, "notes": note.notes,
         "startTime": note.start_time, "endTime": note.end_time,

@@ -17,7 +17,7 @@ mod uid;
 
 use super::query::asker;
 
-pub(super) use annotation::{annotation, annotations};
+pub(super) use annotation::{annotation, annotations, shown as shown_annotation};
 pub(super) use search::search;
 pub(super) use service::{
     aggregators, aggregators_of_old, config, drop_caches, status, version, version_of_old, version_text,

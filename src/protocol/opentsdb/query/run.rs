@@ -8,6 +8,7 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::header::{self, HeaderValue};
 use bytes::Bytes;
 use futures::StreamExt;
+use serde_json::Value as Json;
 
 use crate::catalog::Delete;
 use crate::model::SeriesFilter;
@@ -16,6 +17,7 @@ use crate::protocol::Core;
 use crate::protocol::auth::Principal;
 use crate::protocol::encoding::{Compressor, Encoding};
 use crate::protocol::opentsdb::error::WireError;
+use crate::protocol::opentsdb::metadata::shown_annotation;
 use crate::protocol::opentsdb::request::Call;
 use crate::protocol::opentsdb::response::{JSON, jsonp};
 use crate::protocol::streaming::{self, Gone, Pieces};
@@ -26,7 +28,7 @@ use crate::query::running::Ticket;
 
 use super::ascii::AsciiWriter;
 use super::asked::{Asked, Presentation};
-use super::targets::{targets, tsuids_of};
+use super::targets::{known_tsuids, targets, tsuids_of};
 use super::writer::{AnswerWriter, Extras};
 use super::{asker, now_ms};
 
@@ -138,11 +140,28 @@ async fn run(request: Request, mut sink: Sink) -> Result<Bytes, WireError> {
 
 /// What belongs to some groups, looked up for all of them at once.
 async fn extras(request: &Request, heads: &[&GroupHead]) -> Result<Vec<Extras>, WireError> {
-    if !request.presentation.tsuids {
-        return Ok(vec![Extras::default(); heads.len()]);
+    let (core, presentation) = (&request.core, request.presentation);
+    let mut extras = vec![Extras::default(); heads.len()];
+    if presentation.tsuids {
+        for (extras, tsuids) in extras.iter_mut().zip(tsuids_of(&core.uids, heads).await?) {
+            extras.tsuids = tsuids;
+        }
     }
-    let of = |tsuids| Extras { tsuids, ..Extras::default() };
-    Ok(tsuids_of(&request.core.uids, heads).await?.into_iter().map(of).collect())
+    if !presentation.annotations {
+        return Ok(extras);
+    }
+    let state = core.catalog.state();
+    let notes = |tsuid: &str| -> Vec<Json> {
+        let found = state.annotations(tsuid, request.query.start_ms, request.query.end_ms);
+        found.iter().map(shown_annotation).collect()
+    };
+    // Every group shows the global ones.
+    let global = if presentation.global_annotations && !heads.is_empty() { notes("") } else { Vec::new() };
+    for (extras, head) in extras.iter_mut().zip(heads) {
+        extras.global_annotations.clone_from(&global);
+        extras.annotations = known_tsuids(&core.uids, head).iter().flat_map(|tsuid| notes(tsuid)).collect();
+    }
+    Ok(extras)
 }
 
 /// Deletes all rows of the windows of the series that were read. Deletes are recorded for rows in segments, so what is not

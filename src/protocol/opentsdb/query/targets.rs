@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{Tsuid, Uids};
+use crate::catalog::{Tsuid, UidKind, Uids};
 use crate::protocol::opentsdb::error::WireError;
 use crate::query::opentsdb::answer::{GroupHead, TagSet};
 use crate::query::opentsdb::execute::Target;
@@ -54,6 +54,18 @@ pub(super) async fn tsuids_of(uids: &Uids, heads: &[&GroupHead]) -> Result<Vec<V
         tsuids
     };
     Ok(heads.iter().map(|head| head.members.len()).map(of_group).collect())
+}
+
+/// The ids of those of a group's series whose names all have a number: no other can have been noted anywhere.
+pub(super) fn known_tsuids(uids: &Uids, head: &GroupHead) -> Vec<String> {
+    let Some(metric) = uids.find(UidKind::Metric, &head.metric) else { return Vec::new() };
+    let tsuid = |member: &TagSet| {
+        let pair = |(key, value): &(Arc<str>, Arc<str>)| {
+            Some((uids.find(UidKind::Tagk, key)?, uids.find(UidKind::Tagv, value)?))
+        };
+        Some(Tsuid::new(metric, member.iter().map(pair).collect::<Option<_>>()?).to_string())
+    };
+    head.members.iter().filter_map(tsuid).collect()
 }
 
 /// The ids of series. Names that have no number yet get one.
