@@ -38,8 +38,8 @@ pub enum CatalogError {
     SubscriptionExists,
     #[error("subscription not found")]
     SubscriptionNotFound,
-    #[error("{max} of {collection} are kept already, which is as many as there may be; remove some")]
-    TooManyDocuments { collection: String, max: usize },
+    #[error("{collection} holds as much as it may; remove something")]
+    TooManyDocuments { collection: String },
     #[error("table not found: {table}")]
     TableNotFound { table: TableName },
     /// Someone else changed what the change was planned on; plan again.

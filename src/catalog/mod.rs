@@ -43,5 +43,6 @@ pub use handle::Catalog;
 pub use metrics::CatalogMetrics;
 pub use options::CatalogOptions;
 pub use policies::PolicyChange;
+pub use remembered::Room;
 pub use state::{CatalogState, Database, RetentionPolicy, Table, Writer};
 pub use uids::{Tsuid, Uid, UidKind, Uids};

@@ -9,23 +9,34 @@ use super::error::CatalogError;
 use super::handle::Catalog;
 use super::state::CatalogState;
 
+/// How much a collection may hold: all of it is in memory, and in every snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    pub documents: usize,
+    /// Of all documents as text.
+    pub bytes: usize,
+}
+
 impl Catalog {
-    /// Keeps `value` under `key`, in place of what was there; durable on `Ok`. A collection holds `max` at most.
+    /// Keeps `value` under `key`, in place of what was there; durable on `Ok`. What does not fit into `room` is refused.
     pub async fn remember(
         &self,
         collection: &str,
         key: &str,
         value: Json,
-        max: usize,
+        room: Room,
     ) -> Result<Arc<CatalogState>, CatalogError> {
+        let bytes = value.to_string().len();
         let (collection, key) = (collection.to_string(), key.to_string());
         self.update(move |state| {
             let known = state.document(&collection, &key);
             if known.is_some_and(|known| **known == value) {
                 return Ok(Vec::new());
             }
-            if known.is_none() && state.documents(&collection).count() >= max {
-                return Err(CatalogError::TooManyDocuments { collection: collection.clone(), max });
+            let others = || state.documents(&collection).filter(|(other, _)| *other != key);
+            let held: usize = others().map(|(_, document)| document.to_string().len()).sum();
+            if others().count() >= room.documents || held + bytes > room.bytes {
+                return Err(CatalogError::TooManyDocuments { collection: collection.clone() });
             }
             Ok(vec![Change::PutDocument { collection: collection.clone(), key: key.clone(), value: value.clone() }])
         })

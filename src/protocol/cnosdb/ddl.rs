@@ -3,7 +3,7 @@
 use datafusion::common::TableReference;
 
 use crate::catalog::databases::{IfExists, NewDatabase, policy};
-use crate::catalog::{CatalogError, PolicyChange, Table};
+use crate::catalog::{CatalogError, PolicyChange, Room, Table};
 use crate::model::{ColumnKind, Kind, Precision, TableSchema};
 use crate::protocol::Core;
 use crate::protocol::auth::Principal;
@@ -14,7 +14,7 @@ use super::error::{Code, WireError};
 use super::{authorization, changes, users};
 
 /// Databases whose options are kept: more are refused, as each is a document of the catalog.
-const KEPT_OPTIONS_MAX: usize = 10_000;
+const OPTIONS_ROOM: Room = Room { documents: 10_000, bytes: 4 * 1024 * 1024 };
 
 /// Carries out a statement for a tenant; a table's name without a database is of `database`. Durable on `Ok`.
 pub(super) async fn execute(
@@ -135,7 +135,7 @@ async fn alter_database(core: &Core, tenant: &str, name: &str, option: &str, val
 
 async fn keep(core: &Core, tenant: &str, name: &str, value: serde_json::Value) -> Result<(), WireError> {
     let key = options::key(tenant, name);
-    core.catalog.remember(options::COLLECTION, &key, value, KEPT_OPTIONS_MAX).await.map_err(refusal)?;
+    core.catalog.remember(options::COLLECTION, &key, value, OPTIONS_ROOM).await.map_err(refusal)?;
     Ok(())
 }
 

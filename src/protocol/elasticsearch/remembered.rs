@@ -8,7 +8,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value as Json, json};
 
-use crate::catalog::CatalogState;
+use crate::catalog::{CatalogState, Room};
 use crate::protocol::body::{self, BodyLimits};
 use crate::protocol::{Core, Gate, RequestLimits};
 
@@ -21,7 +21,7 @@ use super::respond::{acknowledged, answer, bare, ok};
 /// Bytes of one thing; the largest templates of Beats have about one MiB.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Things of one kind.
-const COUNT_MAX: usize = 500;
+const ROOM: Room = Room { documents: 500, bytes: 16 * 1024 * 1024 };
 
 /// A kind of thing that is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +172,7 @@ async fn put(
     if !value.is_object() {
         return Err(WireError::named(StatusCode::BAD_REQUEST, "x_content_parse_exception", "expected an object"));
     }
-    core.catalog.remember(kind.collection(), name, value, COUNT_MAX).await?;
+    core.catalog.remember(kind.collection(), name, value, ROOM).await?;
     Ok(())
 }
 
