@@ -121,6 +121,7 @@ pyclients: build $(VENV)/ready $(PYTHON_SUITE)/ready ## the Python clients and t
 	$(PYTHON) -B tests/clients/python_taospy.py
 	influxd=$$($(DEBIAN) influxdb influxd)
 	INFLUXD=$$influxd $(PYTHON) -B tests/clients/grafana_differential.py
+	INFLUXD=$$influxd $(PYTHON) -B tests/clients/continuous_differential.py
 	INFLUXD=$$influxd $(PYTHON) -B tests/clients/influxd_differential.py
 
 $(PYTHON_SUITE)/ready: $(VENV)/ready
