@@ -69,7 +69,7 @@ pub struct Query {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum QueryBody {
-    Select(Select),
+    Select(Box<Select>),
     Union { left: Box<QueryBody>, right: Box<QueryBody>, all: bool },
 }
 

@@ -51,7 +51,7 @@ pub fn deletion(
         None => SeriesFilter::All,
     };
     let select = |expr: Expr, condition: Option<Expr>, tags: bool| Query {
-        body: QueryBody::Select(Select {
+        body: QueryBody::Select(Box::new(Select {
             distinct: false,
             tags,
             items: vec![SelectItem { expr, alias: None, text: String::new() }],
@@ -64,7 +64,7 @@ pub fn deletion(
             fill: None,
             group: Vec::new(),
             having: None,
-        }),
+        })),
         order: Vec::new(),
         series_limit: None,
         limit: None,

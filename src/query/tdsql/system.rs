@@ -149,8 +149,7 @@ pub(super) fn show(databases: &Databases<'_>, show: &Show) -> Result<Listing, Td
             if *stable != view.is_super() {
                 return Err(if *stable { TdError::Super } else { TdError::Table(table.table.clone()) });
             }
-            let name = if *stable { ("Table", "Create Table") } else { ("Table", "Create Table") };
-            let mut list = List::new(&[(name.0, NAME), (name.1, T::Varchar(65_517))]);
+            let mut list = List::new(&[("Table", NAME), ("Create Table", T::Varchar(65_517))]);
             list.row(vec![text(view.name()), text(create_statement(&view))]);
             Ok(list.done())
         }

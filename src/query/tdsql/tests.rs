@@ -174,7 +174,7 @@ proptest! {
             group: Vec::new(),
             having: None,
         };
-        let query = Query { body: QueryBody::Select(select), order: Vec::new(), series_limit: None, limit: None };
+        let query = Query { body: QueryBody::Select(Box::new(select)), order: Vec::new(), series_limit: None, limit: None };
         let statement = Statement::Query(Box::new(query));
         let printed = statement.to_string();
         let mut read = parse(&printed).map_err(|error| TestCaseError::fail(format!("{printed}: {error}")))?;

@@ -15,7 +15,7 @@ use super::call;
 pub(in crate::query::tdsql) fn to_double(text: Expr) -> Expr {
     call("td_text_to_double".to_string(), DataType::Float64, vec![text], |args| {
         let texts = args[0].as_string::<i32>();
-        let numbers: Float64Array = texts.iter().map(|text| text.map(|text| leading_number(text))).collect();
+        let numbers: Float64Array = texts.iter().map(|text| text.map(leading_number)).collect();
         Ok(Arc::new(numbers) as ArrayRef)
     })
 }

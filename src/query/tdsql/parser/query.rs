@@ -53,9 +53,9 @@ impl Parser<'_> {
             let star = Expr::Star { table: None };
             let items = vec![SelectItem { expr: star, alias: None, text: "*".to_string() }];
             let from = Some(Source::Query { query: Box::new(inner), alias: None });
-            return Ok(QueryBody::Select(Select { items, from, ..empty() }));
+            return Ok(QueryBody::Select(Box::new(Select { items, from, ..empty() })));
         }
-        Ok(QueryBody::Select(self.select()?))
+        Ok(QueryBody::Select(Box::new(self.select()?)))
     }
 
     fn select(&mut self) -> Parsed<Select> {

@@ -419,7 +419,7 @@ fn written_out(name: &str, args: &[Expr]) -> Result<Option<Expr>, TdError> {
                 Expr::Binary { op: BinaryOp::Equal, left: Box::new(value.clone()), right: Box::new(other.clone()) };
             case(vec![(equal, Expr::Null)], Some(value))
         }
-        ("coalesce", [first @ .., last]) if first.is_empty() => last.clone(),
+        ("coalesce", [only]) => only.clone(),
         ("coalesce", [first @ .., last]) => {
             case(first.iter().map(|value| (is_null(value, true), value.clone())).collect(), Some(last))
         }
