@@ -55,6 +55,13 @@ fn refused(answer: &Answer, status: u16, start: &str) {
 #[test]
 fn tdengines_adapter_takes_lines_and_documents() {
     let gate = Gate::start();
+    refused(
+        &taos(&gate, "json/td", r#"{"metric":"m","timestamp":1709251200,"value":1,"tags":{}}"#).send(),
+        500,
+        "Database not exist",
+    );
+    let make = gate.post("/rest/sql", "create database td precision 'ns'").at(Listener::Tdengine);
+    make.header("Authorization", ROOT).send().expect(200);
     let document = r#"{"metric":"sys.cpu","timestamp":1709251200,"value":18,"tags":{"host":"a"}}"#;
     taos(&gate, "json/td", document).send().expect(204);
     taos(&gate, "telnet/td", "put sys.cpu 1709251201500 1.5 host=a\nsys.cpu 1709251202 2 host=b \n").send().expect(204);
