@@ -15,7 +15,7 @@ Fails when a file or suite passes fewer cases than its floor, when a case of ope
 not exist (so that the lists stay true), and with --strict also when a failing case is in neither list.
 The suites are looked for in `../shared/conformance` beside the checkout; $TIDEGATE_SHARED names another `shared` folder.
 """
-import argparse, contextlib, json, os, re, subprocess, sys, tempfile, tomllib
+import argparse, base64, contextlib, json, os, re, subprocess, sys, tempfile, tomllib, urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,6 +124,8 @@ def replay_group(suite, group, files, there, arguments):
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tidegate-conformance-"))
         gate = stack.enter_context(Gate(listeners=(home,), settings=settings_of(group, files)))
         auth = stack.enter_context(Gate(listeners=(home,), settings=AUTH[suite])) if wants_auth else None
+        for document in files.values():
+            create_databases(gate.url(home), document.get("config", {}))
         for file in files:
             (Path(folder) / f"{file}.json").symlink_to(there[file])
         summary = Path(folder) / "summary"
@@ -155,6 +157,18 @@ def selected(suite, file, case, only):
     if suite == "opentsdb":
         return not only or only in case
     return not only or bool(re.search(only, f"{file}.json:{case}" if suite == "tdengine" else case))
+
+
+def create_databases(url, config):
+    """What a file says must exist beforehand: a database of TDengine's adapter, named by the first word of `taos_db`, that keeps
+    points of long ago."""
+    for name in config.get("taos_db", "").split()[:1]:
+        login = base64.b64encode(f"{config['taos_user']}:{config['taos_password']}".encode()).decode()
+        statement = f"create database if not exists {name} keep 36500".encode()
+        request = urllib.request.Request(f"{url}/rest/sql", statement, {"Authorization": f"Basic {login}"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            if json.load(answer)["code"] != 0:
+                raise GateError(f"{name} was not created")
 
 
 def settings_of(group, files):
