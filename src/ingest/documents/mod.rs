@@ -1,6 +1,6 @@
 //! Accepting documents: rows whose values find their columns here, each document on its own.
 //!
-//! Owns: what a value does to a column of another type ([`plan`]), the schema changes that follow. The rest of the way
+//! Owns: what a value does to a column of another type (`plan`), the schema changes that follow. The rest of the way
 //! (log, buffer, acknowledgement) is that of all points.
 
 mod fit;

@@ -1,5 +1,5 @@
 //! The only place this protocol turns our errors into its words: a status and `{"error":{"code","message","details"?,"trace"?}}`.
-//! Paths of the 1.x forms say the same message in a page or in `{"err":…}`, see [`super::legacy`].
+//! Paths of the 1.x forms say the same message in a page or in `{"err":…}`, see `legacy`.
 //!
 //! Spec: OpenTSDB HTTP API, errors.
 
