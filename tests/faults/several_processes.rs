@@ -91,7 +91,9 @@ fn check_rounds(place: fn() -> Place) {
     let median = seen_after[seen_after.len() / 2];
     let worst = seen_after.last().unwrap();
     eprintln!("{} flushes were seen after {median:?} (median), {worst:?} (at worst)", seen_after.len());
-    assert!(median < SEEN_WITHIN, "the reader shows flushed rows after {median:?}");
+    // The short form runs beside other tests.
+    let within = if minutes > 0 { SEEN_WITHIN } else { 5 * SEEN_WITHIN };
+    assert!(median < within, "the reader shows flushed rows after {median:?}");
 }
 
 /// Where the processes of a round keep things.
