@@ -89,7 +89,11 @@ async fn put(
     let body = body::read(payload, request.headers(), limits).await.map_err(|error| failed(&error.to_string()))?;
     let busy = |text: &str| refusal(StatusCode::SERVICE_UNAVAILABLE, text);
     let core = gate.core().ok_or_else(|| busy("starting"))?;
-    let principal = credentials.principal(core).await.map_err(|error| refusal(error.status, &error.text))?;
+    // The adapter logs in for each request; what TDengine says to that is an error of the engine.
+    let principal = credentials.principal(core).await.map_err(|error| match error.status {
+        StatusCode::UNAUTHORIZED => failed(&error.text),
+        status => refusal(status, &error.text),
+    })?;
     let mut lines = parse(&body, (core.ingest.clock)()).map_err(|error| failed(&error))?;
     if lines.is_empty() {
         return Ok(());
