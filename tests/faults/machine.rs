@@ -61,6 +61,8 @@ pub fn settings(folder: &Path, temp: &Path, background: Background) -> Settings 
             settings.buffer.flush_age_ms = HOUR.as_millis() as u64;
             settings.buffer.flush_small_age_ms = HOUR.as_millis() as u64;
             settings.compaction.enabled = false;
+            settings.retention.enabled = false;
+            settings.continuous_queries.enabled = false;
         }
     }
     settings
