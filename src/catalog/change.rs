@@ -8,6 +8,10 @@ use crate::storage::segment::Segment;
 
 use super::state::RetentionPolicy;
 
+/// Lists and objects that a value in a change may nest. The parser that reads commits gives up at 128, of which the commit around
+/// a change takes four.
+const NESTING_MAX: usize = 120;
+
 /// One step. Applying a step twice is the same as applying it once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
@@ -122,4 +126,25 @@ pub enum Change {
         collection: String,
         key: String,
     },
+}
+
+impl Change {
+    /// Whether no process could read a commit with it.
+    pub(super) fn nests_too_deep(&self) -> bool {
+        let nesting = match self {
+            Change::PutDocument { value, .. } => nesting(value),
+            Change::AddTombstone { tombstone, .. } => tombstone.series.nesting(),
+            // The others are records of fixed shape.
+            _ => 0,
+        };
+        nesting > NESTING_MAX
+    }
+}
+
+fn nesting(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::Array(items) => 1 + items.iter().map(nesting).max().unwrap_or(0),
+        serde_json::Value::Object(members) => 1 + members.values().map(nesting).max().unwrap_or(0),
+        _ => 0,
+    }
 }

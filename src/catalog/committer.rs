@@ -248,6 +248,9 @@ fn plan_group(base: &CatalogState, group: &mut Vec<Planned>) -> (Vec<Change>, Ca
     let mut planned = Vec::with_capacity(group.len());
     for mut request in group.drain(..) {
         match (request.plan)(&next) {
+            Ok(wanted) if wanted.iter().any(Change::nests_too_deep) => {
+                let _ = request.done.send(Err(CatalogError::TooDeep));
+            }
             Ok(wanted) => {
                 for change in wanted {
                     next.apply(&change);

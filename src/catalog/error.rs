@@ -40,6 +40,8 @@ pub enum CatalogError {
     SubscriptionNotFound,
     #[error("{collection} holds as much as it may; remove something")]
     TooManyDocuments { collection: String },
+    #[error("it nests too deeply to be kept")]
+    TooDeep,
     #[error("table not found: {table}")]
     TableNotFound { table: TableName },
     /// Someone else changed what the change was planned on; plan again.
@@ -92,6 +94,7 @@ impl Classify for CatalogError {
             CatalogError::UidsUsedUp | CatalogError::TooManyAnnotations { .. } => Kind::TooLarge,
             CatalogError::InvalidName { .. }
             | CatalogError::TooManyDocuments { .. }
+            | CatalogError::TooDeep
             | CatalogError::PolicyDuration
             | CatalogError::ShardDuration
             | CatalogError::UsernameRequired => Kind::Invalid,

@@ -24,6 +24,7 @@ use crate::model::{
     ColumnKind, Declaration, DeclaredForm, DeclaredType, FieldType, NamedSeries, Precision, RowIdentity,
     SERIES_NAME_TAG, TableId, TableSchema,
 };
+use crate::model::{SeriesFilter, Tombstone};
 use crate::storage::layout;
 use crate::storage::segment::{Bound, ColumnStatistics, Segment, SequenceRange};
 
@@ -402,4 +403,40 @@ async fn creating_again_compares_the_policy_if_asked_to() {
     catalog.create_database(database("d"), IfExists::Compare).await.unwrap();
     let conflict = catalog.create_database(with(3), IfExists::Compare).await;
     assert!(matches!(conflict, Err(CatalogError::PolicyConflict)));
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_again_is_not_committed() {
+    let store = memory();
+    let catalog = open(&store, 1).await;
+    let nested = |depth: usize| (1..depth).fold(serde_json::json!([]), |inner, _| serde_json::json!([inner]));
+    let filter = |depth: usize| {
+        let equal = SeriesFilter::Equal { tag: "a".into(), value: "1".into() };
+        (0..depth).fold(equal, |inner, i| match i % 2 {
+            0 => SeriesFilter::Every(vec![SeriesFilter::All, inner]),
+            _ => SeriesFilter::Any(vec![inner]),
+        })
+    };
+    let (mut kept, mut refused) = (0, 0);
+    for depth in [1, 50, 100, 119, 120, 121, 125, 126, 127, 200] {
+        let tombstone = |id: u128| {
+            let series = filter(depth / 2);
+            let (time_min_ns, time_max_ns) = (0, 1);
+            Tombstone { id: Uuid::from_u128(id), ordinal: 1, time_min_ns, time_max_ns, series }
+        };
+        let changes = [
+            Change::PutDocument { collection: "c".into(), key: depth.to_string(), value: nested(depth) },
+            Change::AddTombstone { table: TableId(77), tombstone: tombstone(depth as u128) },
+        ];
+        for change in changes {
+            match catalog.update(move |_| Ok(vec![change.clone()])).await {
+                Ok(_) => kept += 1,
+                Err(CatalogError::TooDeep) => refused += 1,
+                Err(error) => panic!("{depth}: {error}"),
+            }
+        }
+        let state = Catalog::read(store.clone(), options()).await.unwrap().state();
+        assert_eq!(state.version, catalog.state().version, "{depth}");
+    }
+    assert!(kept >= 8 && refused >= 4, "{kept} kept, {refused} refused");
 }

@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 
 use object_store::{ObjectStore, ObjectStoreExt};
 use tracing::{debug, warn};
+use uuid::Uuid;
 
 use crate::catalog::{Catalog, CatalogError, CatalogState, Change, Table};
-use crate::model::{DeletedRows, TableId};
+use crate::model::{DeletedRows, TableId, Tombstone};
 use crate::storage::checked_read::{ReadError, SegmentObject};
 use crate::storage::damage::{Damage, DamagedSegments};
 use crate::storage::rows::{Chunk, SeriesSet, decode_segment};
@@ -181,6 +182,8 @@ impl Compactor {
     }
 
     async fn publish(&self, table: &Table, inputs: &[Arc<Segment>], outputs: Vec<Segment>) -> Result<bool, FlushError> {
+        let known: HashSet<Uuid> = table.tombstones.iter().map(|tombstone| tombstone.id).collect();
+        let applied = table.last_tombstone();
         let (table, ids): (_, Vec<_>) = (table.id, inputs.iter().map(|s| s.id).collect());
         let new: Vec<_> = outputs.iter().map(|s| s.id).collect();
         let published = self
@@ -192,6 +195,11 @@ impl Compactor {
                 }
                 if !ids.iter().all(|id| live(*id)) {
                     return Err(CatalogError::Stale { what: "segments to be merged are gone".to_string() });
+                }
+                // The number of a delete that is spent by now may have been given to another one, which the merge does not know.
+                let is_unknown = |t: &Arc<Tombstone>| t.ordinal <= applied && !known.contains(&t.id);
+                if state.table(table).is_some_and(|table| table.tombstones.iter().any(is_unknown)) {
+                    return Err(CatalogError::Stale { what: "rows were deleted meanwhile".to_string() });
                 }
                 check_uploads(state, &outputs)?;
                 Ok(vec![

@@ -42,6 +42,31 @@ pub enum SeriesFilter {
     Any(Vec<SeriesFilter>),
 }
 
+impl SeriesFilter {
+    /// Series of both.
+    pub fn and(self, other: SeriesFilter) -> SeriesFilter {
+        let parts = |filter| if let SeriesFilter::Every(parts) = filter { parts } else { vec![filter] };
+        SeriesFilter::Every(parts(self).into_iter().chain(parts(other)).collect())
+    }
+
+    /// Series of either.
+    pub fn or(self, other: SeriesFilter) -> SeriesFilter {
+        let parts = |filter| if let SeriesFilter::Any(parts) = filter { parts } else { vec![filter] };
+        SeriesFilter::Any(parts(self).into_iter().chain(parts(other)).collect())
+    }
+
+    /// Lists and objects that its JSON nests.
+    pub fn nesting(&self) -> usize {
+        let deepest = |parts: &[SeriesFilter]| parts.iter().map(SeriesFilter::nesting).max().unwrap_or(0);
+        match self {
+            SeriesFilter::All => 0,
+            SeriesFilter::Equal { .. } | SeriesFilter::Matches { .. } => 2,
+            SeriesFilter::Not(inner) => 1 + inner.nesting(),
+            SeriesFilter::Every(parts) | SeriesFilter::Any(parts) => 2 + deepest(parts),
+        }
+    }
+}
+
 /// Tombstones that hold for the same rows, ready to be asked. Equal when made of equal tombstones.
 #[derive(Debug, Clone, Default)]
 pub struct DeletedRows {

@@ -356,3 +356,12 @@ fn credentials_are_ignored_while_authentication_is_off() {
     gate.post("/write?db=d", "m v=1").header("Authorization", "Bearer x").send().expect(204);
     gate.get("/metrics").send().expect(200);
 }
+
+#[test]
+fn a_password_in_a_path_is_in_no_log() {
+    let gate = Gate::with(&[("auth.enabled", "true"), ("log.level", "debug")]);
+    gate.get("/rest/login/root/unheard-of").at(Listener::Tdengine).send();
+    gate.get("/health").send().expect(200);
+    let log = gate.log();
+    assert!(log.contains("/rest/login/") && !log.contains("unheard-of"), "{log}");
+}

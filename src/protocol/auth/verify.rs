@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use moka::sync::Cache;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::catalog::CatalogState;
 use crate::model::{Classify, Kind};
@@ -53,9 +53,9 @@ pub struct Authenticator {
     remembered: Cache<Vec<u8>, ()>,
     /// Of what is remembered.
     key: [u8; 32],
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
     /// Those who hash and those who wait for it.
-    places: Semaphore,
+    places: Arc<Semaphore>,
     /// The last answer of [`Authenticator::has_administrator`]: twice the catalog's version, and one if there is one.
     administered: AtomicU64,
 }
@@ -68,8 +68,8 @@ impl Authenticator {
             token_secret: token_secret.map(|secret| secret.as_bytes().to_vec()),
             remembered: Cache::new(REMEMBERED_MAX),
             key,
-            hashing: Semaphore::new(HASHED_AT_ONCE),
-            places: Semaphore::new(HASHED_AT_ONCE + WAITING_MAX),
+            hashing: Arc::new(Semaphore::new(HASHED_AT_ONCE)),
+            places: Arc::new(Semaphore::new(HASHED_AT_ONCE + WAITING_MAX)),
             administered: AtomicU64::new(u64::MAX),
         }
     }
@@ -114,13 +114,12 @@ impl Authenticator {
         if self.remembered.contains_key(&key) {
             return Ok(true);
         }
-        let _place = self.places.try_acquire().map_err(|_| AuthError::Busy)?;
-        let _turn = self.hashing.acquire().await.map_err(|_| AuthError::Busy)?;
+        let held = self.turn().await.ok_or(AuthError::Busy)?;
         // Many connections with the same password come at once: the first one hashed it.
         if self.remembered.contains_key(&key) {
             return Ok(true);
         }
-        let right = passwords::verify_password(hash, password).await;
+        let right = passwords::verify_password(hash, password, held).await;
         if right {
             self.remembered.insert(key, ());
         }
@@ -129,9 +128,15 @@ impl Authenticator {
 
     /// The hash that is kept of a new password.
     pub async fn hash(&self, password: &str) -> Result<String, HashError> {
-        let _place = self.places.try_acquire().map_err(|_| HashError)?;
-        let _turn = self.hashing.acquire().await.map_err(|_| HashError)?;
-        passwords::hash_password(password).await
+        let held = self.turn().await.ok_or(HashError)?;
+        passwords::hash_password(password, held).await
+    }
+
+    /// Waits for a turn to hash. The work takes it along: it goes on when its client hangs up. `None`: too many wait.
+    async fn turn(&self) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
+        let place = self.places.clone().try_acquire_owned().ok()?;
+        let turn = self.hashing.clone().acquire_owned().await.ok()?;
+        Some((place, turn))
     }
 }
 
@@ -192,6 +197,25 @@ mod tests {
         assert_eq!(authenticator.is_right(&hash, "right").await, Ok(true));
         assert_eq!(authenticator.is_right(&hash, "wrong").await, Err(AuthError::Busy));
         assert_eq!(AuthError::Busy.kind(), Kind::Overloaded);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_hangs_up_leaves_its_hashing_counted() {
+        let authenticator = Authenticator::new(true, None, [7; 32]);
+        let hash = authenticator.hash("right").await.unwrap();
+        let all = || authenticator.hashing.available_permits() == HASHED_AT_ONCE;
+        assert!(all());
+        {
+            let asked = std::pin::pin!(authenticator.is_right(&hash, "wrong"));
+            assert!(futures::poll!(asked).is_pending());
+        }
+        assert!(!all(), "the work goes on");
+        let ended = async {
+            while !all() {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), ended).await.expect("it ends");
     }
 
     #[test]

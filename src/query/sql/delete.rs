@@ -44,7 +44,7 @@ fn meant(
             Ok(Meant {
                 min_ns: left.min_ns.max(right.min_ns),
                 max_ns: left.max_ns.min(right.max_ns),
-                series: SeriesFilter::Every(vec![left.series, right.series]),
+                series: left.series.and(right.series),
             })
         }
         Expr::BinaryOp { left, op, right } if is_time(table, left)? => bounds(op, instant(right)?, condition),
@@ -110,13 +110,12 @@ fn bounds(op: &BinaryOperator, at_ns: i64, condition: &Expr) -> Result<Meant, Qu
 
 fn filter(table: &Table, condition: &Expr) -> Result<SeriesFilter, QueryError> {
     let not = |filter| SeriesFilter::Not(Box::new(filter));
-    let two = |left: &Expr, right: &Expr| Ok::<_, QueryError>(vec![filter(table, left)?, filter(table, right)?]);
     match condition {
         Expr::Nested(inner) => filter(table, inner),
         Expr::Value(value) if value.value == Value::Boolean(true) => Ok(SeriesFilter::All),
         Expr::Value(value) if value.value == Value::Boolean(false) => Ok(not(SeriesFilter::All)),
-        Expr::BinaryOp { left, op: BinaryOperator::And, right } => Ok(SeriesFilter::Every(two(left, right)?)),
-        Expr::BinaryOp { left, op: BinaryOperator::Or, right } => Ok(SeriesFilter::Any(two(left, right)?)),
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => Ok(filter(table, left)?.and(filter(table, right)?)),
+        Expr::BinaryOp { left, op: BinaryOperator::Or, right } => Ok(filter(table, left)?.or(filter(table, right)?)),
         Expr::BinaryOp { left, op, right } => {
             let (tag, value) = match (tag(table, left)?, tag(table, right)?) {
                 (Some(tag), None) => (tag, text(right)),

@@ -52,8 +52,34 @@ fn secret(setting: &'static str, given: Option<&Secret>, file: Option<&Path>) ->
         (None, Some(path)) => {
             let text = std::fs::read_to_string(path);
             let text = text.map_err(|source| StartError::Secret { setting, path: path.to_path_buf(), source })?;
-            Ok(Some(text.trim().to_string()))
+            match text.trim() {
+                // Anybody could sign with an empty secret.
+                "" => {
+                    let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "the file is empty");
+                    Err(StartError::Secret { setting, path: path.to_path_buf(), source })
+                }
+                text => Ok(Some(text.to_string())),
+            }
         }
         (None, None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_a_secret_in_it_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let read = || secret("auth.jwt_secret_file", None, Some(&path));
+        for (text, expected) in [(" s\n", Some("s")), ("", None), (" \n", None)] {
+            std::fs::write(&path, text).unwrap();
+            match (read(), expected) {
+                (Ok(found), Some(expected)) => assert_eq!(found.as_deref(), Some(expected)),
+                (found, expected) => assert!(found.is_err() && expected.is_none(), "{text:?}"),
+            }
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! Several gateways on one store.
 
 use super::*;
+use crate::catalog::{CatalogState, Change, Delete};
 use crate::ingest::IngestError;
-use crate::model::{Classify, Kind};
+use crate::model::{Classify, Kind, SeriesFilter};
 
 /// A writer beside the gateway under test, and what it collects.
 async fn other_collector(store: &Arc<dyn ObjectStore>) -> OrphanCollector {
@@ -177,4 +178,39 @@ async fn of_values_that_several_writers_gave_one_key_the_one_flushed_last_wins_f
             assert_eq!(only_value(gateway, version).await, expected, "flush {at}, merged");
         }
     }
+}
+
+/// The number of a delete that no segment needs any more is given again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_merge_brings_back_nothing_that_was_deleted_under_a_number_it_knew_before() {
+    let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let store = HeldStore::over(&inner);
+    let house = House::over(store.clone()).await;
+    // Windows are 100 s long: two segments in the first, one in the third.
+    for lines in ["m,host=x a=1 1", "m,host=x a=2 2", "m,host=x a=3 200000000000"] {
+        house.write(lines).await;
+        house.gateway.flush().await.unwrap();
+    }
+    let catalog = &house.gateway.core.catalog;
+    let table = catalog.state().tables().next().unwrap().id;
+    let delete = |time_min_ns, time_max_ns| Delete { table, time_min_ns, time_max_ns, series: SeriesFilter::All };
+    let state = catalog.delete_rows(vec![delete(200_000_000_000, i64::MAX)]).await.unwrap();
+    let third = state.table(table).unwrap().segments.iter().max_by_key(|s| s.time_min_ns).unwrap().id;
+    store.hold(Holding::Puts("data/"));
+    let others = async {
+        store.someone_waits().await;
+        let options = crate::catalog::CatalogOptions::new(Arc::new(|| NOW_NS));
+        let other = Catalog::open(inner.clone(), Uuid::from_u128(2), options).await.unwrap();
+        let emptied = move |state: &CatalogState| {
+            let ids = state.table(table).unwrap().tombstones.iter().map(|t| t.id).collect();
+            Ok(vec![Change::RemoveSegments { table, ids: vec![third] }, Change::DropTombstones { table, ids }])
+        };
+        other.update(emptied).await.unwrap();
+        other.delete_rows(vec![delete(i64::MIN, 100)]).await.unwrap();
+        store.hold(Holding::Nothing);
+    };
+    let (merged, ()) = tokio::join!(house.compactor.round(), others);
+    merged.unwrap();
+    house.compactor.round().await.unwrap();
+    assert_eq!(house.count("select count(*) from m").await, 0);
 }
