@@ -61,6 +61,7 @@ lint: ## format, clippy, documentation links, licences and advisories, the check
 	python3 tools/check_dependencies.py
 	python3 -B -m unittest discover -s tools
 	python3 -B -m unittest discover -s tests/conformance
+	python3 -B -m unittest discover -s benches
 
 # Installed before the tests that ask for them, which would say nothing for minutes.
 .PHONY: servers
@@ -154,6 +155,7 @@ bench: $(VENV)/ready ## side by side with InfluxDB and VictoriaMetrics (ARGS='â€
 	cargo build --locked --profile dist
 	influxd=$$($(DEBIAN) influxdb influxd)
 	victoria=$$($(DEBIAN) victoria-metrics victoria-metrics)
+	export MINIO=$$(tools/object_store.sh minio)
 	TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate INFLUXD=$$influxd VICTORIA_METRICS=$$victoria $(PYTHON) -B benches/compare.py $(ARGS)
 	if [ -z "$(ARGS)" ]; then $(MAKE) querybench tsdbbench; fi
 

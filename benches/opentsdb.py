@@ -9,13 +9,12 @@ with the table in memory, Tidegate's with the last byte of its JSON.
 
 Binaries are found as compare.py finds them; DuckDB is the Python package `duckdb`.
 """
-import argparse, http.client, json, math, os, random, shutil, statistics, sys, tempfile, time, urllib.parse
+import argparse, json, math, os, random, shutil, statistics, sys, tempfile, urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 import compare, load, report, servers
+from duckdb_peer import DuckDb
 
 DATABASE, METRIC = "opentsdb", "cpu"
 START_SECONDS, STEP_SECONDS = 1_700_006_400, 10  # a full hour
@@ -111,25 +110,28 @@ def measured(options):
     rows = options.hosts * options.hours * 3600 // STEP_SECONDS
     end_seconds = START_SECONDS + options.hours * 3600 - 1
     try:
-        with load.Bodies(bodies(options), options.folder) as made, servers.Tidegate(binary, folder / "tidegate") as server:
-            server.settings = dict(options.settings)
+        gate = servers.Tidegate(binary, folder / "tidegate")
+        gate.settings = dict(options.settings)
+        with load.Bodies(bodies(options), options.folder) as made, gate as server:
             compare.say(f"loading {rows:,} points")
             server.request("POST", "/query?" + urllib.parse.urlencode({"q": f"CREATE DATABASE {DATABASE}"}))
             sent = load.send_all(server.port, f"/write?db={DATABASE}", made, CONNECTIONS, ["Content-Type: text/plain"])
             if sent.errors:
                 raise servers.ServerError("; ".join(sent.errors))
             server.stop()
-            peer = linked(server, folder / "parquet")
+            peer = DuckDb(server, folder / "parquet")
+            if (stored := peer.count_rows()) != rows:
+                raise servers.ServerError(f"the store holds {stored:,} points, not {rows:,}")
             server.memory_bytes = 0
             server.start()
             result = compare.described(options) | {
                 "hosts": options.hosts, "hours": options.hours, "rows": rows, "runs": options.runs, "seed": options.seed,
-                "load_average": os.getloadavg()[0], "segments": peer["segments"],
-                "versions": {"tidegate": server.version(), "duckdb": duckdb.__version__}, "questions": [],
+                "load_average": os.getloadavg()[0], "segments": peer.segments,
+                "versions": {"tidegate": server.version(), "duckdb": peer.version()}, "questions": [],
             }
             for question in QUESTIONS:
                 compare.say(question.name)
-                result["questions"].append(timed(server, peer["connection"], question, end_seconds, options.runs))
+                result["questions"].append(timed(server, peer, question, end_seconds, options.runs))
             server.stop()
             result["memory_bytes"] = server.memory_bytes
         return result
@@ -137,51 +139,25 @@ def measured(options):
         shutil.rmtree(folder)
 
 
-def linked(server, folder):
-    """DuckDB over links to the segments that there are now: later merges do not matter to it."""
-    folder.mkdir()
-    segments = sorted((server.data / "store" / "data").rglob("*.parquet"))
-    for at, segment in enumerate(segments):
-        os.link(segment, folder / f"{at}.parquet")
-    connection = duckdb.connect()
-    connection.execute(f"create view cpu as select * from read_parquet('{folder}/*.parquet')")
-    return {"connection": connection, "segments": len(segments)}
-
-
-def timed(server, connection, question, end_seconds, runs):
+def timed(server, peer, question, end_seconds, runs):
     ours, theirs, size = [], [], 0
     if question.sql:
         groups = json.loads(asked(server, question, end_seconds)[1])
-        if difference := differ(connection.execute(question.sql).fetchall(), groups):
+        if difference := differ(peer.rows(question), groups):
             raise servers.ServerError(f"`{question.m}` and DuckDB differ: {difference}")
     for _ in range(runs):
         seconds, body = asked(server, question, end_seconds)
         ours.append(seconds)
         size = len(body)
         if question.sql:
-            start = time.perf_counter()
-            connection.execute(question.sql).to_arrow_table()
-            theirs.append(time.perf_counter() - start)
+            theirs.append(peer.seconds(question))
     median = {"tidegate": statistics.median(ours)} | ({"duckdb": statistics.median(theirs)} if theirs else {})
     return {"name": question.name, "m": question.m, "answer_bytes": size, "tidegate": ours, "duckdb": theirs, "median": median}
 
 
 def asked(server, question, end_seconds):
     """(seconds until the last byte, the bytes)"""
-    parameters = urllib.parse.urlencode({"start": START_SECONDS, "end": end_seconds, "m": question.m})
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=servers.REQUEST_SECONDS)
-    try:
-        connection.connect()
-        start = time.perf_counter()
-        connection.request("GET", "/api/query?" + parameters)
-        response = connection.getresponse()
-        body = response.read()
-        seconds = time.perf_counter() - start
-    finally:
-        connection.close()
-    if response.status != 200:
-        raise servers.ServerError(f"answered {response.status}: {body[:300]!r}")
-    return seconds, body
+    return server.timed_get("/api/query", {"start": START_SECONDS, "end": end_seconds, "m": question.m})
 
 
 def differ(rows, groups):

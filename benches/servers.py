@@ -127,6 +127,22 @@ class Server:
         if found := re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE):
             self.memory_bytes = max(self.memory_bytes, int(found[1]) * 1024)
 
+    def timed_get(self, path, parameters):
+        """(seconds until the last byte of the answer, its bytes), over a connection of its own that is open before."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=REQUEST_SECONDS)
+        try:
+            connection.connect()
+            start = time.perf_counter()
+            connection.request("GET", f"{path}?{urllib.parse.urlencode(parameters)}")
+            response = connection.getresponse()
+            body = response.read()
+            seconds = time.perf_counter() - start
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise ServerError(f"{self.name} answered {response.status}: {body[:300]!r}")
+        return seconds, body
+
     def kill(self):
         process, self.process = self.process, None
         if process:
