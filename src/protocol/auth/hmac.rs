@@ -1,53 +1,33 @@
-//! Keyed hashes (HMAC, RFC 2104) over the hash functions of the TLS library.
+//! Keyed hashes (HMAC, RFC 2104).
 
 use argon2::password_hash::Output;
-use rustls::crypto::hash::Hash;
-use rustls::crypto::ring::cipher_suite::{TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384};
+use ring::hmac;
 
 /// The functions that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Function {
     Sha256,
     Sha384,
+    Sha512,
 }
 
 impl Function {
-    fn hash(self) -> &'static dyn Hash {
-        let suite = match self {
-            Function::Sha256 => TLS13_AES_128_GCM_SHA256,
-            Function::Sha384 => TLS13_AES_256_GCM_SHA384,
-        };
-        suite.tls13().expect("both are suites of TLS 1.3").common.hash_provider
-    }
-
-    fn block_bytes(self) -> usize {
+    fn algorithm(self) -> hmac::Algorithm {
         match self {
-            Function::Sha256 => 64,
-            Function::Sha384 => 128,
+            Function::Sha256 => hmac::HMAC_SHA256,
+            Function::Sha384 => hmac::HMAC_SHA384,
+            Function::Sha512 => hmac::HMAC_SHA512,
         }
     }
 }
 
 /// The tag of `parts`, one after the other.
 pub(super) fn tag(function: Function, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-    let hash = function.hash();
-    let mut block = vec![0; function.block_bytes()];
-    if key.len() > block.len() {
-        let short = hash.hash(key);
-        block[..short.as_ref().len()].copy_from_slice(short.as_ref());
-    } else {
-        block[..key.len()].copy_from_slice(key);
-    }
-    let padded = |pad: u8| block.iter().map(|byte| byte ^ pad).collect::<Vec<u8>>();
-    let mut inner = hash.start();
-    inner.update(&padded(0x36));
+    let mut context = hmac::Context::with_key(&hmac::Key::new(function.algorithm(), key));
     for part in parts {
-        inner.update(part);
+        context.update(part);
     }
-    let mut outer = hash.start();
-    outer.update(&padded(0x5c));
-    outer.update(inner.finish().as_ref());
-    outer.finish().as_ref().to_vec()
+    context.sign().as_ref().to_vec()
 }
 
 /// Whether `sent` is that tag, in a time that does not tell how much of it is right.
@@ -91,6 +71,12 @@ mod tests {
                 &long,
                 [text, b""],
                 "4ece084485813e9088d2c63a041bc5b44f9ef1012a2b588f3cd11f05033ac4c60c2ef6ab4030fe8296248df163f44952",
+            ),
+            (
+                Function::Sha512,
+                b"Jefe",
+                [b"what do ya want ", b"for nothing?"],
+                "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737",
             ),
         ] {
             let expected = hex(expected);

@@ -1,4 +1,4 @@
-//! Bearer tokens: JSON Web Tokens that somebody who shares our secret signed with it (RFC 7519; HMAC with SHA-256 or SHA-384).
+//! Bearer tokens: JSON Web Tokens that somebody who shares our secret signed with it (RFC 7519; HMAC with SHA-256, SHA-384 or SHA-512).
 //!
 //! Complaints are those of the library that InfluxDB reads them with, because clients see them.
 
@@ -47,6 +47,7 @@ pub(super) fn user_name(token: &str, secret: &[u8], now_secs: i64) -> Result<Str
     let function = match header["alg"].as_str().unwrap_or_default() {
         "HS256" => Function::Sha256,
         "HS384" => Function::Sha384,
+        "HS512" => Function::Sha512,
         other => return Err(TokenError::Method(other.to_string())),
     };
     let signature = bytes(signature)?;
