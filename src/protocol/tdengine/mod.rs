@@ -6,7 +6,6 @@
 
 mod answer;
 mod auth;
-mod des;
 pub mod error;
 mod execute;
 mod line_protocol;
