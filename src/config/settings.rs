@@ -413,6 +413,9 @@ pub struct BufferSettings {
     pub flush_small_bytes: usize,
     /// Age of a small table's oldest point at which its points are flushed, in milliseconds. Default 60 000.
     pub flush_small_age_ms: u64,
+    /// Small tables that are flushed within `flush_small_age_ms`, those first that waited longest; with more of them each waits
+    /// longer than its age, unless buffer or log are half full. Default 1 000.
+    pub flush_small_tables: usize,
     /// Tables whose points are sorted and encoded at the same time. Default 2.
     pub flush_concurrency: usize,
     /// Length of the time windows that segments are cut at, in seconds; windows are counted from 1970. Default 86 400.
@@ -427,6 +430,7 @@ impl Default for BufferSettings {
             flush_age_ms: 10_000,
             flush_small_bytes: MIB,
             flush_small_age_ms: 60_000,
+            flush_small_tables: 1_000,
             flush_concurrency: 2,
             window_secs: 86_400,
         }

@@ -24,6 +24,7 @@ pub(super) const RANGES: &[(&str, RangeInclusive<u64>)] = &[
     ("buffer.flush_concurrency", 1..=256),
     ("buffer.flush_small_age_ms", 10..=24 * HOUR_MS),
     ("buffer.flush_small_bytes", 0..=16 * GIB),
+    ("buffer.flush_small_tables", 1..=1_000_000),
     ("buffer.window_secs", 60..=3_660 * DAY_SECS),
     ("cache.metadata_bytes", 0..=TIB),
     ("catalog.orphan_grace_secs", 1..=366 * DAY_SECS),

@@ -1,7 +1,7 @@
 //! Flush: turns buffered rows into segments and publishes them.
 //!
-//! Owns: choosing what to flush, the order *upload, commit, release, trim the log*, trying again. Does not own: sorting
-//! and encoding (`storage`), accepting points.
+//! Owns: the order *upload, commit, release, trim the log*, trying again. Does not own: choosing
+//! tables (`due`), sorting and encoding (`storage`), accepting points.
 //!
 //! All tables of a round share one commit, which also says through which sequence number each of them is flushed: after
 //! a crash the log's rows up to there are skipped, so that none is stored twice.
@@ -24,7 +24,8 @@ use crate::storage::rows::{Chunk, sort_into_windows};
 use crate::storage::segment::{EncodedSegment, Segment, SegmentLabel, encode_segment};
 use crate::storage::upload::fresh_upload_id;
 
-use super::buffer::{Buffer, Frozen, TableLoad};
+use super::buffer::{Buffer, Frozen};
+use super::due::{Due, DueOptions, Held};
 use super::metrics::IngestMetrics;
 use super::wal::WalHandle;
 
@@ -41,16 +42,7 @@ const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration:
 /// When tables are flushed, and into what.
 #[derive(Debug, Clone)]
 pub struct FlushOptions {
-    /// A table is due with so many bytes of rows.
-    pub table_bytes: u64,
-    /// A table is due when its oldest row waited so long.
-    pub age: Duration,
-    /// A table with fewer bytes waits for `small_age` instead: ten thousand small tables must not make ten thousand
-    /// objects every few seconds.
-    pub small_bytes: u64,
-    pub small_age: Duration,
-    /// The buffer's budget; above half of it the largest tables are due whatever their age.
-    pub buffer_bytes_max: u64,
+    pub due: DueOptions,
     /// Width of a time window, nanoseconds.
     pub window_ns: i64,
     /// Tables encoded at a time. More are uploaded, as long as their rows are not more than so many full tables have.
@@ -118,6 +110,7 @@ impl Flusher {
         let mut pause = RETRY_PAUSE.0;
         // A round takes a part of what a table has: it may be due again at once.
         let mut is_behind = false;
+        let mut tables = Due::new(self.options.due.clone());
         loop {
             if !is_behind {
                 tokio::select! {
@@ -125,7 +118,9 @@ impl Flusher {
                     () = self.signal.0.notified() => {}
                 }
             }
-            let due = self.due(Instant::now());
+            let held = Held { buffer_bytes: self.buffer.bytes(), log_bytes: self.wal.bytes() };
+            self.metrics.buffer_bytes.set(held.buffer_bytes as i64);
+            let due = tables.tables(self.buffer.loads(), held, Instant::now());
             is_behind = false;
             if due.is_empty() {
                 self.trim_log();
@@ -157,33 +152,11 @@ impl Flusher {
         Ok(())
     }
 
-    fn due(&self, now: Instant) -> Vec<crate::model::TableId> {
-        let mut loads = self.buffer.loads();
-        loads.sort_by_key(|load| std::cmp::Reverse(load.bytes));
-        let mut held = self.buffer.bytes();
-        self.metrics.buffer_bytes.set(held as i64);
-        let mut due = Vec::new();
-        for load in loads {
-            let pressed = held > self.options.buffer_bytes_max / 2;
-            if pressed || self.is_due(&load, now) {
-                held = held.saturating_sub(load.bytes);
-                due.push(load.table);
-            }
-        }
-        due
-    }
-
-    fn is_due(&self, load: &TableLoad, now: Instant) -> bool {
-        let waited = now.saturating_duration_since(load.since);
-        let age = if load.bytes < self.options.small_bytes { self.options.small_age } else { self.options.age };
-        load.frozen || load.bytes >= self.options.table_bytes || waited >= age
-    }
-
     async fn flush(&self, tables: &[crate::model::TableId]) -> Result<(), FlushError> {
         let _one_at_a_time = self.round.lock().await;
         let started = Instant::now();
         let frozen: Vec<Arc<Frozen>> =
-            tables.iter().filter_map(|table| self.buffer.freeze(*table, self.options.table_bytes)).collect();
+            tables.iter().filter_map(|table| self.buffer.freeze(*table, self.options.due.table_bytes)).collect();
         if frozen.is_empty() {
             return Ok(());
         }
@@ -293,7 +266,7 @@ struct Room {
 impl Room {
     fn of(options: &FlushOptions) -> Room {
         let tables = options.concurrency.max(1);
-        let kib_max = u32::try_from(options.table_bytes / 1024).unwrap_or(u32::MAX).max(1);
+        let kib_max = u32::try_from(options.due.table_bytes / 1024).unwrap_or(u32::MAX).max(1);
         let kib_max = kib_max.saturating_mul(u32::try_from(tables).unwrap_or(u32::MAX)).min(KIB_MAX);
         Room { encoding: Semaphore::new(tables), kib: Semaphore::new(kib_max as usize), kib_max }
     }

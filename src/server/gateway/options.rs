@@ -9,6 +9,7 @@ use crate::catalog::{CatalogMetrics, CatalogOptions};
 use crate::config::Settings;
 use crate::ingest::IngestLimits;
 use crate::ingest::compaction::CompactionOptions;
+use crate::ingest::due::DueOptions;
 use crate::ingest::flush::FlushOptions;
 use crate::model::Clock;
 use crate::protocol::influxdb::debug::Limits;
@@ -43,11 +44,15 @@ pub(super) fn store_options(settings: &Settings, wire: WireMetrics) -> StoreOpti
 pub(super) fn flush_options(settings: &Settings) -> FlushOptions {
     let buffer = &settings.buffer;
     FlushOptions {
-        table_bytes: buffer.flush_bytes as u64,
-        age: Duration::from_millis(buffer.flush_age_ms),
-        small_bytes: buffer.flush_small_bytes as u64,
-        small_age: Duration::from_millis(buffer.flush_small_age_ms),
-        buffer_bytes_max: buffer.budget_bytes as u64,
+        due: DueOptions {
+            table_bytes: buffer.flush_bytes as u64,
+            age: Duration::from_millis(buffer.flush_age_ms),
+            small_bytes: buffer.flush_small_bytes as u64,
+            small_age: Duration::from_millis(buffer.flush_small_age_ms),
+            small_tables_max: buffer.flush_small_tables,
+            buffer_bytes_max: buffer.budget_bytes as u64,
+            log_bytes_max: settings.wal.budget_bytes,
+        },
         window_ns: window_ns(settings),
         concurrency: buffer.flush_concurrency,
     }
