@@ -166,9 +166,11 @@ querybench: $(VENV)/ready ## queries side by side with InfluxDB and DuckDB (ARGS
 	TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate INFLUXD=$$influxd $(PYTHON) -B benches/queries.py $(ARGS)
 
 .PHONY: tsdbbench
-tsdbbench: $(VENV)/ready ## OpenTSDB's queries side by side with DuckDB (ARGS='…')
+tsdbbench: $(VENV)/ready ## OpenTSDB's queries side by side with DuckDB, its points with VictoriaMetrics (ARGS='…')
 	cargo build --locked --profile dist
-	TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate $(PYTHON) -B benches/opentsdb.py $(ARGS)
+	export VICTORIA_METRICS=$$($(DEBIAN) victoria-metrics victoria-metrics) TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate
+	$(PYTHON) -B benches/opentsdb.py $(ARGS)
+	$(PYTHON) -B benches/puts.py $(ARGS)
 
 # The fuzzed build locks the versions that the gateway locks.
 .PHONY: fuzz
