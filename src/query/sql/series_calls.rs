@@ -8,6 +8,7 @@
 //! | `state_at(state_agg(time, s), t)` | the last point not later than `t`, before the last of all |
 //! | `time_window(time, width, …)` | a struct of `date_bin`, or an unnested list of them |
 
+use std::fmt::{self, Write};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -25,7 +26,45 @@ use super::refusal::Refusal;
 /// Windows that a row may be in.
 const WINDOWS_A_ROW_MAX: i64 = 1_000;
 
-/// Rewrites all calls in a statement. Columns without an alias keep the name that the call was written with.
+/// Bytes of text that all rewritten calls of a statement may come to. A call repeats its arguments, and those may be such calls.
+const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// No less than the bytes that a call's form adds to one copy of its arguments.
+const FORM_BYTES: usize = 192;
+
+/// Most copies of an argument that a call becomes; those of `time_window` are counted.
+const COPIES_MAX: usize = 4;
+
+/// What is left of [`TEXT_BYTES_MAX`].
+struct Room {
+    bytes: usize,
+}
+
+impl Room {
+    /// Takes what `copies` copies of a call may need, before anything of it is built.
+    fn take(&mut self, call: &Expr, copies: usize) -> Result<(), QueryError> {
+        let mut written = Written { left: self.bytes };
+        let refuse =
+            || QueryError::Plan(format!("the statement's calls come to more than {TEXT_BYTES_MAX} bytes of SQL"));
+        write!(written, "{call}").map_err(|_| refuse())?;
+        let once = self.bytes - written.left + FORM_BYTES;
+        self.bytes = self.bytes.checked_sub(once.saturating_mul(copies)).ok_or_else(refuse)?;
+        Ok(())
+    }
+}
+
+/// Counts what is written to it, and fails beyond `left`.
+struct Written {
+    left: usize,
+}
+
+impl Write for Written {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.left = self.left.checked_sub(text.len()).ok_or(fmt::Error)?;
+        Ok(())
+    }
+}
+
+/// Rewrites all calls in a statement, which may come to [`TEXT_BYTES_MAX`]. Columns without an alias keep the name that the call was written with.
 pub(super) fn rewrite<S: VisitMut>(statement: &mut S) -> Result<(), QueryError> {
     struct Named;
     impl VisitorMut for Named {
@@ -43,7 +82,8 @@ pub(super) fn rewrite<S: VisitMut>(statement: &mut S) -> Result<(), QueryError> 
         }
     }
     let _ = statement.visit(&mut Named);
-    let failed = visit_expressions_mut(statement, |expr: &mut Expr| match rewritten(expr) {
+    let mut room = Room { bytes: TEXT_BYTES_MAX };
+    let failed = visit_expressions_mut(statement, |expr: &mut Expr| match rewritten(expr, &mut room) {
         Ok(Some(new)) => {
             *expr = new;
             ControlFlow::Continue(())
@@ -80,8 +120,12 @@ pub(super) fn call(expr: &Expr) -> Option<(String, Vec<&Expr>)> {
     Some((part.as_ident()?.value.to_lowercase(), args.collect()))
 }
 
-fn rewritten(expr: &Expr) -> Result<Option<Expr>, QueryError> {
+fn rewritten(expr: &Expr, room: &mut Room) -> Result<Option<Expr>, QueryError> {
     let Some((name, args)) = call(expr) else { return Ok(None) };
+    if !calls_ours(expr) {
+        return Ok(None);
+    }
+    room.take(expr, COPIES_MAX)?;
     let filter = match expr {
         Expr::Function(Function { filter: Some(filter), .. }) => format!(" FILTER (WHERE {filter})"),
         _ => String::new(),
@@ -103,7 +147,9 @@ fn rewritten(expr: &Expr) -> Result<Option<Expr>, QueryError> {
             }
             _ => return Err(Refusal::Update(format!("Expected StateAggData, got {states}")).into()),
         },
-        ("time_window", [time, rest @ ..]) if matches!(rest.len(), 1..=3) => time_window(time, rest)?,
+        ("time_window", [time, rest @ ..]) if matches!(rest.len(), 1..=3) => {
+            time_window(time, rest, |copies| room.take(expr, copies))?
+        }
         (name, [gauge]) => match gauge_part(name) {
             Some(part) => match call(gauge) {
                 Some((name, parts)) if name == "gauge_agg" && parts.len() == 2 => gauge_text(part, parts[0], parts[1]),
@@ -173,7 +219,12 @@ fn gauge_text(part: GaugePart, time: &Expr, x: &Expr) -> String {
 }
 
 /// The windows that a time is in: from a multiple of the slide after the start (the epoch, unless given), as wide as said.
-fn time_window(time: &Expr, rest: &[&Expr]) -> Result<String, QueryError> {
+/// `take_room` is asked for so many copies of the arguments.
+fn time_window(
+    time: &Expr,
+    rest: &[&Expr],
+    take_room: impl FnOnce(usize) -> Result<(), QueryError>,
+) -> Result<String, QueryError> {
     let refuse = |what: &str| QueryError::Plan(format!("time_window: {what}"));
     let width = length_ns(rest[0]).ok_or_else(|| refuse("the width is no constant length of time"))?;
     let slide = rest.get(1).map_or(Some(width), |slide| length_ns(slide));
@@ -181,6 +232,12 @@ fn time_window(time: &Expr, rest: &[&Expr]) -> Result<String, QueryError> {
     if slide > width {
         return Err(refuse("the slide is longer than the window"));
     }
+    let count = (width - 1) / slide + 1;
+    if count > WINDOWS_A_ROW_MAX {
+        return Err(refuse(&format!("a row would be in {count} windows, {WINDOWS_A_ROW_MAX} at most")));
+    }
+    // Two a window, in one list or in two, and what tells which list.
+    take_room(4 * count as usize + 1)?;
     let interval = |ns: i64| format!("INTERVAL '{ns} nanoseconds'");
     let start = rest.get(2).map_or(String::new(), |start| format!(", {start}"));
     let bin = format!("date_bin({}, CAST({time} AS TIMESTAMP){start})", interval(slide));
@@ -190,10 +247,6 @@ fn time_window(time: &Expr, rest: &[&Expr]) -> Result<String, QueryError> {
     };
     if slide == width {
         return Ok(window(0));
-    }
-    let count = (width + slide - 1) / slide;
-    if count > WINDOWS_A_ROW_MAX {
-        return Err(refuse(&format!("a row would be in {count} windows, {WINDOWS_A_ROW_MAX} at most")));
     }
     let list = |count: i64| {
         let windows: Vec<String> = (0..count).rev().map(window).collect();
@@ -290,5 +343,21 @@ mod tests {
             Err("time_window: the slide is longer than the window"),
         );
         check("SELECT time_window(time, f) AS w FROM t", Err("time_window: the width is no constant length of time"));
+        // Lengths that are together longer than there is time.
+        let long = rewritten("SELECT time_window(time, '290y', '200y') AS w FROM t").unwrap();
+        assert!(long.starts_with("SELECT unnest(CASE WHEN time <"), "{long}");
+    }
+
+    #[test]
+    fn calls_come_to_a_bounded_text() {
+        let refused = Err("the statement's calls come to more than 4194304 bytes of SQL".to_string());
+        let windows = |time: &str| format!("time_window({time}, '1000s', '1s')");
+        assert!(rewritten(&format!("SELECT {} AS w FROM t", windows("time"))).is_ok());
+        let nested = format!("SELECT {} AS w FROM t", windows(&windows("time")));
+        assert_eq!(rewritten(&nested), refused);
+        let many = vec![windows("time"); 20].join(", ");
+        assert_eq!(rewritten(&format!("SELECT {many} FROM t")), refused);
+        let many = vec!["rate(gauge_agg(time, f))"; 6_000].join(", ");
+        assert_eq!(rewritten(&format!("SELECT {many} FROM t")), refused);
     }
 }

@@ -113,7 +113,8 @@ impl ShowTags {
                 };
                 let tags = schema.tags().map(|c| tag(&c.name, &quoted(&c.sql_name)));
                 let parts: Vec<String> = std::iter::once(literal(table)).chain(tags).collect();
-                format!("SELECT DISTINCT {} AS key FROM {from} WHERE {condition}", parts.join(" || "))
+                // One call, not a chain: a table may have thousands of tags, and chains are trees as deep as they are long.
+                format!("SELECT DISTINCT concat({}) AS key FROM {from} WHERE {condition}", parts.join(", "))
             }
             What::Values { keys, keep } => {
                 let wanted = schema.tags().filter(|c| keys.iter().any(|k| c.name.eq_ignore_ascii_case(k)) == *keep);
@@ -124,7 +125,7 @@ impl ShowTags {
                 let parts: Vec<String> = wanted.map(|c| values(&c.name, &quoted(&c.sql_name))).collect();
                 match parts.is_empty() {
                     true => "SELECT '' AS key, '' AS value WHERE false".to_string(),
-                    false => parts.join(" UNION ALL "),
+                    false => united(parts),
                 }
             }
         };
@@ -154,6 +155,18 @@ impl ShowTags {
         }
         Ok(())
     }
+}
+
+/// Questions put together, in their order, as a tree that is only as deep as it must be.
+fn united(mut parts: Vec<String>) -> String {
+    while parts.len() > 1 {
+        let pair = |pair: &[String]| match pair {
+            [a, b] => format!("({a} UNION ALL {b})"),
+            one => one.concat(),
+        };
+        parts = parts.chunks(2).map(pair).collect();
+    }
+    parts.concat()
 }
 
 /// Names of columns in an expression, as they are written.
@@ -207,7 +220,7 @@ mod tests {
 
     #[test]
     fn series_are_texts_of_the_tags_they_have() {
-        let tags = r#"'t' || CASE WHEN "a" IS NULL THEN '' ELSE ',a=' || "a" END || CASE WHEN "it's" IS NULL THEN '' ELSE ',it''s=' || "it's" END"#;
+        let tags = r#"concat('t', CASE WHEN "a" IS NULL THEN '' ELSE ',a=' || "a" END, CASE WHEN "it's" IS NULL THEN '' ELSE ',it''s=' || "it's" END)"#;
         let all = format!("SELECT key FROM (SELECT DISTINCT {tags} AS key FROM t WHERE true) AS shown");
         check("show series from t", Ok(&all));
         let some = format!(
@@ -231,5 +244,18 @@ mod tests {
             Ok("SELECT key, value FROM (SELECT '' AS key, '' AS value WHERE false) AS shown"),
         );
         check("show tag values from t", Err("Expected: WITH, found: EOF"));
+    }
+
+    #[test]
+    fn of_very_many_tags_a_question_is_not_deep() {
+        let mut schema = TableSchema::new(RowIdentity::Series);
+        (0..3_000).for_each(|tag| schema.add_missing_tag(&format!("t{tag}")));
+        for text in ["show series from t", "show tag values from t with key != x"] {
+            let Ok(Statement::ShowTags(show)) = parse(text) else { panic!("{text}") };
+            let question = show.question("t", "t", &schema).unwrap();
+            assert!(super::super::statement::parse_text(&question).is_ok(), "{text}");
+        }
+        let parts = ["a", "b", "c", "d", "e"].map(str::to_string).to_vec();
+        assert_eq!(united(parts), "(((a UNION ALL b) UNION ALL (c UNION ALL d)) UNION ALL e)");
     }
 }

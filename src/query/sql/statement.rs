@@ -43,15 +43,10 @@ pub(super) enum Statement {
 }
 
 /// Parses exactly one statement; one `;` after it is fine.
-///
-/// Nothing is built of a text that would come out too deep: even dropping such a tree takes more stack than there is.
 pub(super) fn parse(text: &str) -> Result<Statement, QueryError> {
     let tokens = Tokenizer::new(&GenericDialect {}, text)
         .tokenize_with_location()
         .map_err(|error| QueryError::Syntax(error.to_string()))?;
-    if depth(&tokens) > DEPTH_MAX {
-        return Err(QueryError::Syntax(TOO_DEEP.to_string()));
-    }
     let mut statements: Vec<Vec<TokenWithSpan>> = Vec::new();
     for part in tokens.split(|t| t.token == Token::SemiColon) {
         if part.iter().any(|t| is_solid(&t.token)) {
@@ -211,7 +206,12 @@ fn change(tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
     }
 }
 
+/// The only way to the engine's parser. Nothing is built of a text that would come out too deep: even dropping such a tree takes
+/// more stack than there is.
 fn one_statement(tokens: Vec<TokenWithSpan>) -> Result<EngineStatement, QueryError> {
+    if depth(&tokens) > DEPTH_MAX {
+        return Err(QueryError::Syntax(TOO_DEEP.to_string()));
+    }
     let mut parser = DFParserBuilder::new(tokens).with_recursion_limit(NESTING_MAX).build()?;
     let mut statements = parser.parse_statements()?;
     match (statements.pop_front(), statements.len()) {
@@ -246,18 +246,13 @@ pub(super) fn words_of(tokens: &[TokenWithSpan]) -> Vec<&Token> {
 
 fn question(mut tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
     name_functions(&mut tokens);
-    let mut parser = DFParserBuilder::new(tokens).with_recursion_limit(NESTING_MAX).build()?;
-    let mut statements = parser.parse_statements()?;
-    match (statements.pop_front(), statements.is_empty()) {
-        (Some(statement), true) if is_question(&statement) => Ok(Statement::Question(Box::new(statement))),
-        (Some(statement), true) => {
-            let text = statement.to_string();
-            let verb = text.split_whitespace().next().unwrap_or("the statement").to_uppercase();
-            Err(QueryError::NotSupported(verb))
-        }
-        (Some(_), false) => Err(QueryError::MultipleStatements { found: statements.len() + 1 }),
-        (None, _) => Err(QueryError::Empty),
+    let statement = one_statement(tokens)?;
+    if is_question(&statement) {
+        return Ok(Statement::Question(Box::new(statement)));
     }
+    let text = statement.to_string();
+    let verb = text.split_whitespace().next().unwrap_or("the statement").to_uppercase();
+    Err(QueryError::NotSupported(verb))
 }
 
 /// Makes a name of `current_user` where parentheses follow: the parser knows the word only without any.
@@ -471,6 +466,20 @@ mod tests {
             (Err(seen), Err(expected)) => assert_eq!(seen.to_string(), expected, "{text}"),
             (seen, _) => panic!("{text}: {seen:?}"),
         }
+    }
+
+    #[test]
+    fn no_way_to_the_parser_builds_what_is_too_deep() {
+        let chain = |text: &str| format!("SELECT 1 WHERE {}", vec![text; 5_000].join(" OR "));
+        let too_deep = |error: QueryError| assert_eq!(error.to_string(), "the statement is nested too deeply");
+        too_deep(parse_text(&chain("a")).unwrap_err());
+        too_deep(parse_sql(words_of(&wrapped(&chain("a"))).into_iter().cloned().collect()).unwrap_err());
+        too_deep(change(wrapped(&format!("DELETE FROM t WHERE {}", vec!["a"; 5_000].join(" OR ")))).unwrap_err());
+        too_deep(question(wrapped(&chain("a"))).unwrap_err());
+    }
+
+    fn wrapped(text: &str) -> Vec<TokenWithSpan> {
+        Tokenizer::new(&GenericDialect {}, text).tokenize_with_location().unwrap()
     }
 
     #[test]
