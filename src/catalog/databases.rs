@@ -8,7 +8,7 @@ use crate::model::names::DEFAULT_POLICY;
 use super::change::Change;
 use super::error::CatalogError;
 use super::handle::Catalog;
-use super::state::{CatalogState, RetentionPolicy};
+use super::state::{CatalogState, Database, RetentionPolicy};
 use super::{continuous, roles, users};
 
 /// Longest name of a database, bytes (InfluxDB's limit, and what a folder may be called).
@@ -37,6 +37,19 @@ pub enum IfExists {
 
 /// The collection of documents that keeps what databases were made with beside what they are; they go with their database.
 pub const OPTIONS: &str = "database_options";
+
+/// What a database's options are kept under.
+pub fn options_key(tenant: &str, database: &str) -> String {
+    format!("{tenant}/{database}")
+}
+
+impl CatalogState {
+    /// Whether writes to a database find their tables and columns and make none.
+    pub fn writes_strictly(&self, database: &Database) -> bool {
+        let kept = self.document(OPTIONS, &options_key(&database.tenant, &database.name));
+        kept.and_then(|kept| kept.get("STRICT_WRITE")?.as_str()).is_some_and(|text| text.eq_ignore_ascii_case("true"))
+    }
+}
 
 impl Catalog {
     /// Creates a database; durable on `Ok`.

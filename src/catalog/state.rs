@@ -12,7 +12,7 @@ use crate::storage::segment::Segment;
 use crate::storage::upload::uploaded_ms;
 
 use super::change::Change;
-use super::databases::OPTIONS;
+use super::databases::{OPTIONS, options_key};
 
 /// How long a policy's rows live.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,7 +230,7 @@ impl CatalogState {
                     for id in dropped.tables.values() {
                         self.tables.remove(id);
                     }
-                    self.documents.remove(&(Arc::from(OPTIONS), Arc::from(format!("{tenant}/{database}"))));
+                    self.documents.remove(&(Arc::from(OPTIONS), Arc::from(options_key(tenant, database))));
                 }
             }
             Change::SetPolicies { tenant, database, policies, default_policy } => {

@@ -17,7 +17,7 @@ use super::wal::WalHandle;
 /// Most columns a table may have.
 const TABLE_COLUMNS_MAX: usize = 4096;
 /// Most tables that one request may write to.
-pub(super) const REQUEST_TABLES_MAX: usize = 10_000;
+pub const REQUEST_TABLES_MAX: usize = 10_000;
 /// Most cells (rows by columns, of all tables) that one request may make: rows of different fields make a large and empty matrix.
 const REQUEST_CELLS_MAX: usize = 64 * 1024 * 1024;
 /// Times that a request's points are checked anew because the schema changed under them.
@@ -194,12 +194,27 @@ impl Ingest {
             if needed.is_empty() {
                 return Ok((state, checked));
             }
+            if state.writes_strictly(database) {
+                let first = &needed[0];
+                let schema = state.table_named(database, policy, &first.table).map(|table| &*table.schema);
+                return Err(undeclared(first, schema));
+            }
             check_column_counts(&needed, |name| state.table_named(database, policy, name).map(|t| &*t.schema))?;
             let target = target.clone();
             let commit = self.catalog.update(move |state| schema_changes(state, &target, &needed));
             state = patiently(commit).await?;
         }
         Err(IngestError::SchemaRace)
+    }
+}
+
+/// The refusal of what a strict database lacks.
+fn undeclared(needed: &Needed, schema: Option<&TableSchema>) -> IngestError {
+    let table = needed.table.clone();
+    let missing = schema.and_then(|schema| needed.missing_from(schema));
+    match missing {
+        Some(column) => IngestError::ColumnUndeclared { table, column: column.to_string() },
+        None => IngestError::TableUndeclared { table },
     }
 }
 

@@ -21,6 +21,12 @@ pub enum IngestError {
     TooManyWindows { windows: usize, max: usize },
     #[error("table {table:?} would have {columns} columns, the limit is {max}")]
     TooManyColumns { table: String, columns: usize, max: usize },
+    #[error("table {table:?} not found, and its database is written to strictly: tables are made by statements only")]
+    TableUndeclared { table: String },
+    #[error(
+        "column {column:?} of table {table:?} not found, and its database is written to strictly: columns are made by statements only"
+    )]
+    ColumnUndeclared { table: String, column: String },
     #[error("the points are of {tables} tables, one request may write to {max}; send them in smaller parts")]
     TooManyTables { tables: usize, max: usize },
     #[error("the points make {cells} cells (rows by fields), one request may make {max}; send them in smaller parts")]
@@ -38,7 +44,9 @@ impl Classify for IngestError {
         match self {
             IngestError::Catalog(error) => error.kind(),
             IngestError::Wal(error) => error.kind(),
-            IngestError::Rejected { .. } => Kind::Conflict,
+            IngestError::Rejected { .. }
+            | IngestError::TableUndeclared { .. }
+            | IngestError::ColumnUndeclared { .. } => Kind::Conflict,
             IngestError::SchemaWaits => Kind::Unavailable,
             IngestError::BufferFull { .. } | IngestError::SchemaRace => Kind::Overloaded,
             IngestError::TooManyWindows { .. }

@@ -97,8 +97,15 @@ pub struct Needed {
 impl Needed {
     /// Whether `schema` has every column (a field's type is not compared: the next check sees it).
     pub fn is_met_by(&self, schema: &TableSchema) -> bool {
-        self.tags.iter().all(|t| schema.find(t, ColumnKind::Tag).is_some())
-            && self.fields.iter().all(|(f, _)| schema.find(f, ColumnKind::Field).is_some())
+        self.missing_from(schema).is_none()
+    }
+
+    /// The first column that `schema` lacks.
+    pub fn missing_from(&self, schema: &TableSchema) -> Option<&str> {
+        let tags = self.tags.iter().map(|tag| (tag, ColumnKind::Tag));
+        let fields = self.fields.iter().map(|(field, _)| (field, ColumnKind::Field));
+        let mut all = tags.chain(fields);
+        all.find(|(name, kind)| schema.find(name, *kind).is_none()).map(|(name, _)| name.as_str())
     }
 
     /// Adds what `schema` lacks.

@@ -3,6 +3,17 @@
 
 use ahash::AHashMap;
 
+/// Most distinct names that the documents of one table may have, also those that came to nothing: a name nested in long ones
+/// takes far more room than its bytes in the request.
+pub const NAMES_MAX: usize = 65_536;
+
+/// A document has a name beyond those that there is room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the documents have more than {max} distinct names")]
+pub struct TooManyNames {
+    pub max: usize,
+}
+
 /// A value as it was written.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value<'a> {
@@ -24,6 +35,8 @@ pub struct Documents {
     by_name: AHashMap<String, u32>,
     /// Of each name, the document (counted from 1) that had it last, and where its value is.
     latest: Vec<(u32, u32)>,
+    /// Most of `names`.
+    names_max: usize,
     values: Vec<(u32, Held)>,
     /// Where each document's values end.
     ends: Vec<u32>,
@@ -53,6 +66,7 @@ impl Documents {
             names: Vec::new(),
             by_name: AHashMap::new(),
             latest: Vec::new(),
+            names_max: NAMES_MAX,
             values: Vec::new(),
             ends: Vec::new(),
             times: Vec::new(),
@@ -74,15 +88,21 @@ impl Documents {
         &self.names
     }
 
+    /// Lets no more than `max` names in from here on, and never more than [`NAMES_MAX`].
+    pub fn limit_names(&mut self, max: usize) {
+        self.names_max = max.min(NAMES_MAX);
+    }
+
     /// The values of one document, names by their position in [`names`](Self::names).
     pub fn row(&self, row: usize) -> impl Iterator<Item = (u32, Value<'_>)> {
         let start = if row == 0 { 0 } else { self.ends[row - 1] as usize };
         self.values[start..self.ends[row] as usize].iter().filter_map(|(name, held)| Some((*name, self.value(*held)?)))
     }
 
-    /// Gives the document being written a value; of a name given twice the last value counts.
-    pub fn set(&mut self, name: &str, value: Value<'_>) {
-        let name = self.name_index(name);
+    /// Gives the document being written a value; of a name given twice the last value counts. `Err`: the name is new and
+    /// there is no room for it; known ones go on working.
+    pub fn set(&mut self, name: &str, value: Value<'_>) -> Result<(), TooManyNames> {
+        let name = self.name_index(name)?;
         let held = match value {
             Value::Boolean(value) => Held::Boolean(value),
             Value::Integer(value) => Held::Integer(value),
@@ -102,6 +122,7 @@ impl Documents {
                 self.values.push((name, held));
             }
         }
+        Ok(())
     }
 
     /// A value of the document being written.
@@ -148,15 +169,18 @@ impl Documents {
         (document == self.open_document()).then_some(at as usize)
     }
 
-    fn name_index(&mut self, name: &str) -> u32 {
+    fn name_index(&mut self, name: &str) -> Result<u32, TooManyNames> {
         if let Some(&index) = self.by_name.get(name) {
-            return index;
+            return Ok(index);
+        }
+        if self.names.len() >= self.names_max {
+            return Err(TooManyNames { max: self.names_max });
         }
         let index = offset(self.names.len());
         self.names.push(name.to_string());
         self.latest.push((0, 0));
         self.by_name.insert(name.to_string(), index);
-        index
+        Ok(index)
     }
 
     fn value(&self, held: Held) -> Option<Value<'_>> {
@@ -186,13 +210,13 @@ mod tests {
     #[test]
     fn the_last_value_of_a_name_counts_in_its_own_document_only() {
         let mut documents = Documents::new("t");
-        documents.set("a", Value::Integer(1));
-        documents.set("b", Value::Text("x"));
-        documents.set("a", Value::Text("later"));
+        documents.set("a", Value::Integer(1)).unwrap();
+        documents.set("b", Value::Text("x")).unwrap();
+        documents.set("a", Value::Text("later")).unwrap();
         assert_eq!(documents.get("a"), Some(Value::Text("later")));
         assert_eq!(documents.finish(7), 0);
         assert_eq!(documents.get("a"), None);
-        documents.set("a", Value::Boolean(true));
+        documents.set("a", Value::Boolean(true)).unwrap();
         assert_eq!(documents.finish(8), 1);
         assert_eq!(row(&documents, 0), [("a", Value::Text("later")), ("b", Value::Text("x"))]);
         assert_eq!(row(&documents, 1), [("a", Value::Boolean(true))]);
@@ -200,13 +224,29 @@ mod tests {
     }
 
     #[test]
+    fn names_are_limited_and_known_ones_go_on_working() {
+        let mut documents = Documents::new("t");
+        documents.limit_names(1);
+        documents.set("a", Value::Integer(1)).unwrap();
+        assert_eq!(documents.set("b", Value::Integer(1)), Err(TooManyNames { max: 1 }));
+        documents.abort();
+        assert_eq!(documents.set("b", Value::Integer(1)), Err(TooManyNames { max: 1 }));
+        documents.set("a", Value::Integer(2)).unwrap();
+        documents.limit_names(usize::MAX);
+        for name in 1..NAMES_MAX {
+            documents.set(&name.to_string(), Value::Integer(1)).unwrap();
+        }
+        assert_eq!(documents.set("b", Value::Integer(1)), Err(TooManyNames { max: NAMES_MAX }));
+    }
+
+    #[test]
     fn what_is_taken_back_is_not_there() {
         let mut documents = Documents::new("t");
-        documents.set("a", Value::Float(0.5));
+        documents.set("a", Value::Float(0.5)).unwrap();
         documents.abort();
         assert_eq!(documents.get("a"), None);
-        documents.set("t", Value::Unsigned(u64::MAX));
-        documents.set("a", Value::Integer(2));
+        documents.set("t", Value::Unsigned(u64::MAX)).unwrap();
+        documents.set("a", Value::Integer(2)).unwrap();
         documents.remove("t");
         assert_eq!(documents.open_values().collect::<Vec<_>>(), [("a", Value::Integer(2))]);
         documents.finish(0);

@@ -13,7 +13,7 @@ pub mod tombstone;
 
 pub use batch::{SeriesKey, SeriesKeys, TableBatch};
 pub use declared::{Declaration, DeclaredForm, DeclaredType, NamedSeries, SERIES_NAME_TAG};
-pub use documents::{Documents, Value};
+pub use documents::{Documents, TooManyNames, Value};
 pub use error::{Classify, Kind};
 pub use names::TableName;
 pub use points::{FieldColumn, FieldValues, Points, TablePoints};

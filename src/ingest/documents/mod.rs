@@ -117,9 +117,10 @@ impl Ingest {
             let (database, policy) = resolve(&state, target)?;
             let oldest_ns = oldest_kept(database, policy, now_ns);
             let schema_of = |documents: &Documents| state.table_named(database, policy, &documents.table);
+            let strictly = state.writes_strictly(database);
             let plans: Vec<Plan> = tables
                 .iter()
-                .map(|documents| plan(documents, schema_of(documents).map(|t| &*t.schema), rules, oldest_ns))
+                .map(|documents| plan(documents, schema_of(documents).map(|t| &*t.schema), rules, oldest_ns, strictly))
                 .collect();
             let refuses_all = rules.bad_documents == BadPoints::RefuseAll && plans.iter().any(Plan::refuses);
             let needed: Vec<Columns> =

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 
 use crate::model::schema::TIME_COLUMN;
 use crate::model::{Column, ColumnKind, Documents, FieldType, Points, RowIdentity, TablePoints, TableSchema, Value};
@@ -20,6 +20,10 @@ pub enum Unfit {
     Value { column: String, stored: FieldType, value: String },
     /// The table would have more columns than it may.
     TooManyColumns { adding: usize, max: usize },
+    /// There is no such table, and documents make none in its database.
+    NoTable { table: String },
+    /// There is no such column, and documents make none in their database.
+    NoColumn { column: String },
     /// Older than the retention policy keeps.
     BeyondRetention { time_ns: i64, oldest_ns: i64 },
     /// Rows of the table that are equal in tags and time become one: documents would be lost.
@@ -32,6 +36,12 @@ impl fmt::Display for Unfit {
             Unfit::Value { column, stored, value } => write!(f, "field {column:?} is {stored}, got {value:?}"),
             Unfit::TooManyColumns { adding, max } => {
                 write!(f, "{adding} more columns would make more than {max}")
+            }
+            Unfit::NoTable { table } => {
+                write!(f, "table {table:?} not found, and documents make none in this database")
+            }
+            Unfit::NoColumn { column } => {
+                write!(f, "column {column:?} not found, and documents make none in this database")
             }
             Unfit::BeyondRetention { time_ns, oldest_ns } => {
                 write!(f, "time {time_ns} is older than what is kept, which begins at {oldest_ns}")
@@ -72,23 +82,28 @@ pub(super) struct Plan {
     is_new_table: bool,
 }
 
-/// Plans `documents` on the table's `schema`, if it exists. `oldest_ns`: the first time that is kept.
+/// Plans `documents` on the table's `schema`, if it exists. `oldest_ns`: the first time that is kept. `strictly`: documents make
+/// no table and no column.
 pub(super) fn plan(
     documents: &Documents,
     schema: Option<&TableSchema>,
     rules: &DocumentRules,
     oldest_ns: Option<i64>,
+    strictly: bool,
 ) -> Plan {
     let merges = schema.is_some_and(|schema| schema.identity == RowIdentity::Series) && !rules.may_merge;
     let mut planner = Planner {
         documents,
         known: Known::of(schema),
         rules,
-        // A type that was declared with a table that merges stays.
-        may_widen: schema.is_none_or(|schema| schema.identity == RowIdentity::Append),
+        tags: rules.tags.iter().map(String::as_str).collect(),
+        // A type that was declared stays, as with a table that merges.
+        may_widen: !strictly && schema.is_none_or(|schema| schema.identity == RowIdentity::Append),
+        may_add: !strictly,
         slots: Vec::new(),
         by_name: vec![None; documents.names().len()],
         siblings: AHashMap::new(),
+        new_slots: AHashMap::new(),
         added: 0,
         places: Vec::new(),
     };
@@ -96,6 +111,7 @@ pub(super) fn plan(
     for row in 0..documents.rows() {
         let time_ns = documents.times()[row];
         let why = match oldest_ns {
+            _ if strictly && schema.is_none() => Some(Unfit::NoTable { table: documents.table.clone() }),
             _ if merges => Some(Unfit::Merges { table: documents.table.clone() }),
             Some(oldest_ns) if time_ns < oldest_ns => Some(Unfit::BeyondRetention { time_ns, oldest_ns }),
             _ => planner.row(row).err(),
@@ -136,13 +152,18 @@ struct Planner<'a> {
     documents: &'a Documents,
     known: Known<'a>,
     rules: &'a DocumentRules,
+    /// Those of the rules.
+    tags: AHashSet<&'a str>,
     may_widen: bool,
+    may_add: bool,
     slots: Vec<Slot>,
     /// The column of each of the documents' names.
     by_name: Vec<Option<u32>>,
     /// Columns beside that of a name, by name and type.
     siblings: AHashMap<(u32, FieldType), u32>,
-    /// New ones among `slots`.
+    /// New ones among `slots`, by name: a tag and a field may share one.
+    new_slots: AHashMap<String, Vec<u32>>,
+    /// How many of `slots` are new.
     added: usize,
     places: Vec<u32>,
 }
@@ -162,7 +183,8 @@ impl Planner<'_> {
         let mut undo = Undo::default();
         let documents = self.documents;
         let mut outcome = Ok(());
-        for (name, value) in documents.row(row) {
+        let mut values = documents.row(row);
+        while let Some((name, value)) = values.next() {
             match self.place(name, value, &mut undo) {
                 Ok(slot) => self.places.push(slot),
                 Err(why) => {
@@ -170,9 +192,17 @@ impl Planner<'_> {
                     break;
                 }
             }
-        }
-        if outcome.is_ok() && self.added > added && self.known.count() + self.added > self.rules.columns_max {
-            outcome = Err(Unfit::TooManyColumns { adding: self.added - added, max: self.rules.columns_max });
+            if self.added > added && !self.may_add {
+                let column = self.slots.last().map_or_else(String::new, |slot| slot.name.clone());
+                outcome = Err(Unfit::NoColumn { column });
+                break;
+            }
+            if self.added > added && self.known.count() + self.added > self.rules.columns_max {
+                // Those behind are counted, not planned: a document may have very many.
+                let adding = self.added - added + values.filter(|(name, _)| self.is_unknown(*name)).count();
+                outcome = Err(Unfit::TooManyColumns { adding, max: self.rules.columns_max });
+                break;
+            }
         }
         if outcome.is_err() {
             for (slot, field_type) in undo.widened {
@@ -183,11 +213,23 @@ impl Planner<'_> {
             for key in &undo.siblings {
                 self.siblings.remove(key);
             }
-            self.slots.truncate(slots);
+            for slot in self.slots.drain(slots..).filter(|slot| slot.is_new) {
+                if let Some(places) = self.new_slots.get_mut(&slot.name) {
+                    places.retain(|at| (*at as usize) < slots);
+                }
+            }
             self.places.truncate(places);
             self.added = added;
         }
         outcome
+    }
+
+    /// Whether neither the table nor a document so far has a column called so.
+    fn is_unknown(&self, name: u32) -> bool {
+        let written = self.documents.names()[name as usize].as_str();
+        self.by_name[name as usize].is_none()
+            && !self.known.tags.contains_key(written)
+            && !self.known.fields.contains_key(written)
     }
 
     fn place(&mut self, name: u32, value: Value<'_>, undo: &mut Undo) -> Result<u32, Unfit> {
@@ -195,7 +237,7 @@ impl Planner<'_> {
             Some(slot) => slot,
             None => {
                 let written = self.documents.names()[name as usize].clone();
-                let is_tag = self.rules.tags.contains(&written);
+                let is_tag = self.tags.contains(written.as_str());
                 let slot = self.slot(written, is_tag, self.new_type(value));
                 self.by_name[name as usize] = Some(slot);
                 undo.named.push(name);
@@ -274,12 +316,14 @@ impl Planner<'_> {
             (None, None) => (SlotKind::Field(field_type), true),
         };
         // Two of the documents' names may mean one column: a sibling's, and the name itself.
-        if is_new
-            && let Some(at) = self.slots.iter().position(|slot| slot.is_new && slot.name == name && slot.kind == kind)
-        {
-            return at as u32;
+        if is_new {
+            let made = self.new_slots.get(&name).into_iter().flatten();
+            if let Some(at) = made.copied().find(|at| self.slots[*at as usize].kind == kind) {
+                return at;
+            }
+            self.new_slots.entry(name.clone()).or_default().push(self.slots.len() as u32);
+            self.added += 1;
         }
-        self.added += usize::from(is_new);
         self.slots.push(Slot { name, kind, is_new, widened: false });
         self.slots.len() as u32 - 1
     }

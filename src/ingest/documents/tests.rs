@@ -17,7 +17,7 @@ fn rules() -> DocumentRules {
 fn documents(rows: &[&[(&str, Value<'_>)]]) -> Documents {
     let mut documents = Documents::new("t");
     for (time, row) in rows.iter().enumerate() {
-        row.iter().for_each(|(name, value)| documents.set(name, *value));
+        row.iter().for_each(|(name, value)| documents.set(name, *value).unwrap());
         documents.finish(time as i64);
     }
     documents
@@ -40,13 +40,17 @@ fn check(
     points: &str,
 ) {
     let documents = documents(rows);
-    let plan = plan(&documents, schema, rules, None);
+    check_plan(&documents, &plan(&documents, schema, rules, None, false), refused, needed, points);
+}
+
+#[track_caller]
+fn check_plan(documents: &Documents, plan: &Plan, refused: &[(usize, &str)], needed: &str, points: &str) {
     let seen: Vec<(usize, String)> = plan.refused(0).map(|r| (r.row, r.why.to_string())).collect();
     let seen: Vec<(usize, &str)> = seen.iter().map(|(row, why)| (*row, why.as_str())).collect();
     assert_eq!(seen, refused);
     let seen = plan.needed("t").map_or("-".to_string(), |c| format!("{:?} {:?} {:?}", c.tags, c.fields, c.widened));
     assert_eq!(seen, needed);
-    assert_eq!(columns(plan.points(&documents)), points);
+    assert_eq!(columns(plan.points(documents)), points);
 }
 
 fn columns(points: TablePoints) -> String {
@@ -144,7 +148,7 @@ fn named_columns_are_tags_and_hold_text() {
     let rules = DocumentRules { tags: vec!["host".to_string(), "n".to_string()], numbers_are_floats: true, ..rules() };
     let documents =
         documents(&[&[("host", Value::Text("a")), ("n", Value::Integer(4)), ("v", Value::Integer(1))], &[]]);
-    let plan = plan(&documents, None, &rules, None);
+    let plan = plan(&documents, None, &rules, None, false);
     let needed = plan.needed("t").unwrap();
     assert_eq!((needed.tags.len(), needed.fields.clone()), (2, vec![("v".to_string(), FieldType::Float)]));
     let points = plan.points(&documents);
@@ -177,11 +181,46 @@ fn a_table_that_merges_rows_takes_documents_only_where_that_is_wanted() {
 #[test]
 fn documents_without_values_are_rows_too_and_old_ones_are_refused() {
     let documents = documents(&[&[], &[]]);
-    let plan = plan(&documents, None, &rules(), Some(1));
+    let plan = plan(&documents, None, &rules(), Some(1), false);
     assert_eq!(
         plan.refused(3).collect::<Vec<_>>(),
         [RefusedDocument { table: 3, row: 0, why: Unfit::BeyondRetention { time_ns: 0, oldest_ns: 1 } }]
     );
     assert!(plan.needed("t").is_some());
     assert_eq!(plan.points(&documents).times, [1]);
+}
+
+#[test]
+fn a_document_beyond_the_limit_is_planned_no_further() {
+    // Its last value would be refused for its type; the limit comes first and still counts all that is new.
+    let known = schema(&[("b", FieldType::Boolean)]);
+    let rules = DocumentRules { columns_max: 2, ..rules() };
+    let one = |name| (name, Value::Integer(1));
+    check(
+        &[&[one("c"), one("d"), one("e"), one("b"), ("b", Value::Text("maybe"))], &[one("d")]],
+        Some(&known),
+        &rules,
+        &[(0, "3 more columns would make more than 2")],
+        r#"[] [("d", Integer)] []"#,
+        "d=[1]",
+    );
+}
+
+#[test]
+fn written_to_strictly_nothing_is_made() {
+    let rows: &[&[(&str, Value<'_>)]] = &[
+        &[("a", Value::Integer(1))],
+        &[("a", Value::Integer(2)), ("b", Value::Integer(2))],
+        &[("a", Value::Float(0.5))],
+    ];
+    let documents = documents(rows);
+    let known = schema(&[("a", FieldType::Integer)]);
+    let missing = r#"table "t" not found, and documents make none in this database"#;
+    let strict = |schema| plan(&documents, schema, &rules(), None, true);
+    check_plan(&documents, &strict(None), &[(0, missing), (1, missing), (2, missing)], "-", "");
+    let refused = [
+        (1, r#"column "b" not found, and documents make none in this database"#),
+        (2, r#"field "a" is integer, got "0.5""#),
+    ];
+    check_plan(&documents, &strict(Some(&known)), &refused, "-", "a=[1]");
 }

@@ -43,7 +43,7 @@ fn target_of(rows: &RowsToWrite) -> Target {
 
 async fn accept(core: &Core, target: &Target, points: Points) -> Result<(), WireError> {
     let accepted = core.ingest.accept(target, points, RULES).await;
-    accepted.map(|_| ()).map_err(|error| write_refusal(error, &target.database))
+    accepted.map(|_| ()).map_err(|error| write_refusal(error, target))
 }
 
 /// Gives rows other tags: they are stored under them, and then the series that they were of are deleted. A crash in between

@@ -249,6 +249,11 @@ impl WireError {
         WireError::coded(Code::TableNotFound, format_args!("Table not found: {name:?}"))
     }
 
+    /// A column is written to that is not there and that no write may make.
+    pub fn column_not_found(column: &str) -> Self {
+        WireError::coded(Code::ColumnType, format_args!("Column '{column}' not found"))
+    }
+
     pub fn table_exists(table: &str) -> Self {
         WireError::coded(Code::TableExists, format_args!("Table {table} already exists."))
     }

@@ -200,13 +200,15 @@ async fn store(core: &Core, params: &Params, form: &Form, documents: Documents) 
     };
     let tables = if documents.rows() > 0 { vec![documents] } else { Vec::new() };
     let accepted = core.ingest.accept_documents(&target, tables, &rules).await;
-    let receipt = accepted.map_err(|error| refusal(error, params.database()))?;
+    let receipt = accepted.map_err(|error| refusal(error, &target))?;
     match receipt.refused.into_iter().next() {
         None => Ok(()),
         Some(refused) => Err(match refused.why {
             Unfit::Value { column, stored, value } => {
                 WireError::column_type(&column, format_args!("{value:?}"), type_name(stored))
             }
+            Unfit::NoTable { table } => WireError::table_not_found(params.tenant(), params.database(), &table),
+            Unfit::NoColumn { column } => WireError::column_not_found(&column),
             Unfit::BeyondRetention { time_ns, oldest_ns } => WireError::expired(time_ns, oldest_ns, params.database()),
             why => log_error(why),
         }),

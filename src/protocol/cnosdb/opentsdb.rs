@@ -12,7 +12,7 @@ use crate::protocol::{Gate, RequestLimits, body};
 use super::authorization;
 use super::error::{Code, WireError};
 use super::params::Params;
-use super::write::{RULES, check_strict, refusal};
+use super::write::{RULES, refusal};
 
 /// `POST /api/v1/opentsdb/write`: lines `metric time value key=value …`, without `put`.
 ///
@@ -61,9 +61,8 @@ async fn write(
         core.ingest.metrics.points_rejected.inc();
         WireError::coded(code, error)
     })?;
-    check_strict(core, &params, &points)?;
     let target = Target { tenant: params.tenant().to_string(), database: params.database().to_string(), policy: None };
     let accepted = core.ingest.accept(&target, points, RULES).await;
-    accepted.map_err(|error| refusal(error, params.database()))?;
+    accepted.map_err(|error| refusal(error, &target))?;
     Ok(HttpResponse::Ok().finish())
 }

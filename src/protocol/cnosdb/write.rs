@@ -5,11 +5,10 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::catalog::CatalogError;
 use crate::ingest::{BadPoints, IngestError, Rejection, Rules, Target};
-use crate::model::{Classify, FieldType, Kind, Points, TablePoints};
+use crate::model::{Classify, FieldType, Kind};
 use crate::protocol::body;
 use crate::protocol::format::line_protocol::{Dialect, Options, parse};
-use crate::protocol::{Core, Gate, RequestLimits};
-use crate::query::sql::options;
+use crate::protocol::{Gate, RequestLimits};
 
 use super::authorization;
 use super::error::{Code, WireError};
@@ -45,29 +44,16 @@ pub(super) async fn write(
         return Err(WireError::coded(Code::LineProtocol, bad.cnosdb()));
     }
     let target = Target { tenant: params.tenant().to_string(), database: params.database().to_string(), policy: None };
-    check_strict(core, &params, &parsed.points)?;
     let accepted = core.ingest.accept(&target, parsed.points, RULES).await;
-    accepted.map_err(|error| refusal(error, params.database()))?;
+    accepted.map_err(|error| refusal(error, &target))?;
     Ok(HttpResponse::Ok().finish())
 }
 
-/// In a database that wants it so, tables are made by statements only.
-pub(super) fn check_strict(core: &Core, params: &Params, points: &Points) -> Result<(), WireError> {
-    let state = core.catalog.state();
-    if !options::writes_strictly(&state, params.tenant(), params.database()) {
-        return Ok(());
-    }
-    let Some(owner) = state.database(params.tenant(), params.database()) else { return Ok(()) };
-    let missing = |table: &&TablePoints| state.table_named(owner, &owner.default_policy, &table.name).is_none();
-    match points.tables().find(missing) {
-        None => Ok(()),
-        Some(table) => Err(WireError::table_not_found(params.tenant(), params.database(), &table.name)),
-    }
-}
-
-pub(super) fn refusal(error: IngestError, database: &str) -> WireError {
+pub(super) fn refusal(error: IngestError, target: &Target) -> WireError {
     match error {
         IngestError::Catalog(CatalogError::DatabaseNotFound { database }) => WireError::database_not_found(&database),
+        IngestError::TableUndeclared { table } => WireError::table_not_found(&target.tenant, &target.database, &table),
+        IngestError::ColumnUndeclared { column, .. } => WireError::column_not_found(&column),
         IngestError::Rejected { rejection, .. } => match rejection {
             Rejection::FieldType { field, stored, got, .. } => {
                 WireError::column_type(&field, type_name(got), type_name(stored))
@@ -78,7 +64,9 @@ pub(super) fn refusal(error: IngestError, database: &str) -> WireError {
             }
             Rejection::FieldNamedTime { .. } => WireError::column_type("time", "FIELD", "TIME"),
             Rejection::TagNamedTime { .. } => WireError::column_type("time", "TAG", "TIME"),
-            Rejection::BeyondRetention { time_ns, oldest_ns } => WireError::expired(time_ns, oldest_ns, database),
+            Rejection::BeyondRetention { time_ns, oldest_ns } => {
+                WireError::expired(time_ns, oldest_ns, &target.database)
+            }
         },
         error => WireError::new(error.kind(), error.to_string()),
     }

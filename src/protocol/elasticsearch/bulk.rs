@@ -16,7 +16,7 @@ use super::indices::database_name;
 use super::items::BulkAnswer;
 use super::respond::ok;
 use super::take::{Destination, take};
-use super::{Options, media_type};
+use super::{Options, media_type, names};
 
 /// `POST|PUT /_bulk`, `/{index}/_bulk`, `/{index}/{type}/_bulk`: NDJSON of actions and documents.
 ///
@@ -37,8 +37,14 @@ pub(super) async fn bulk(
     let core = gate.core().ok_or_else(WireError::starting)?;
     caller.may_write(database_name(&params, &options))?;
     media_type::check(request.headers().get(header::CONTENT_TYPE))?;
-    let body = body::read(payload, request.headers(), limits.body_of(options.body_bytes_max)).await?;
     let default_index = request.match_info().get("index").or_else(|| params.get("table").filter(|t| !t.is_empty()));
+    if let Some(index) = default_index
+        && let Some(why) = names::refusal(index)
+    {
+        // It would be said again with each item.
+        return Err(WireError::index_name(index, why));
+    }
+    let body = body::read(payload, request.headers(), limits.body_of(options.body_bytes_max)).await?;
     let actions = bulk::parse(&body, default_index)?;
     let items = take(core, actions, &Destination::of(&params, &options)).await?;
     let errors = items.iter().any(|item| item.outcome.is_err());

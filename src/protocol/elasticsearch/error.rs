@@ -55,6 +55,12 @@ impl WireError {
         WireError { status, kind, reason: reason.into(), retry_after_secs: None }
     }
 
+    /// A name that no index can have, and why.
+    pub(super) fn index_name(index: &str, why: &str) -> Self {
+        let reason = format!("Invalid index name [{index}], {why}");
+        WireError::named(StatusCode::BAD_REQUEST, "invalid_index_name_exception", reason)
+    }
+
     pub(super) fn no_such_index(index: &str) -> Self {
         WireError::named(StatusCode::NOT_FOUND, "index_not_found_exception", format!("no such index [{index}]"))
     }
@@ -125,6 +131,7 @@ impl From<BulkError> for WireError {
             BulkError::NoActions | BulkError::IndexMissing { .. } => "action_request_validation_exception",
             BulkError::Malformed { .. } | BulkError::UnknownParameter { .. } => "illegal_argument_exception",
             BulkError::Json { .. } => "x_content_parse_exception",
+            BulkError::TooManyActions { .. } => return WireError::new(Kind::TooLarge, error.to_string()),
         };
         WireError::named(StatusCode::BAD_REQUEST, kind, error.to_string())
     }
@@ -187,6 +194,7 @@ mod tests {
     fn a_client_that_must_send_in_smaller_parts_is_told_413() {
         let error = IngestError::TooManyCells { cells: 2, max: 1 };
         assert_eq!(WireError::from(error).status_code(), 413);
+        assert_eq!(WireError::from(BulkError::TooManyActions { max: 1 }).status_code(), 413);
         assert_eq!(WireError::from(BulkError::Empty).kind, "parse_exception");
     }
 }

@@ -53,8 +53,7 @@ pub(super) async fn index(
         }
         Method::PUT => {
             if let Some(why) = names::refusal(name) {
-                let reason = format!("Invalid index name [{name}], {why}");
-                return Err(WireError::named(StatusCode::BAD_REQUEST, "invalid_index_name_exception", reason));
+                return Err(WireError::index_name(name, why));
             }
             let schema = TableSchema::new(RowIdentity::Append);
             if !core.catalog.create_table(DEFAULT_TENANT, database_name, name, schema).await? {
@@ -91,7 +90,11 @@ pub(super) fn resolve<'a>(
     names::resolve(state, database(state, database_name)?, name).map_err(|missing| WireError::no_such_index(&missing))
 }
 
-/// Columns as Elasticsearch nests them. Where a column's name leads through another column, it stays dotted.
+/// Dots that are taken as nesting: other protocols write names of thousands, and nesting goes by recursion.
+const NESTED_DOTS_MAX: usize = 20;
+
+/// Columns as Elasticsearch nests them. Where a column's name leads through another column, or deeper than
+/// [`NESTED_DOTS_MAX`], it stays dotted.
 fn mapping(schema: &TableSchema) -> Json {
     let mut properties = Map::new();
     properties.insert("@timestamp".to_string(), json!({"type": "date"}));
@@ -99,7 +102,8 @@ fn mapping(schema: &TableSchema) -> Json {
     columns.sort_by(|a, b| a.name.cmp(&b.name));
     for column in columns {
         let kind = json!({"type": column.field_type.map_or("keyword", type_name)});
-        if !nest(&mut properties, &column.name, &kind) {
+        let is_shallow = column.name.split('.').nth(NESTED_DOTS_MAX + 1).is_none();
+        if !(is_shallow && nest(&mut properties, &column.name, &kind)) {
             properties.insert(column.name.clone(), kind);
         }
     }
@@ -224,5 +228,16 @@ mod tests {
             "n.m": {"type": "boolean"},
         }});
         assert_eq!(mapping(&schema), expected);
+    }
+
+    #[test]
+    fn names_of_very_many_dots_are_not_nested() {
+        let mut schema = TableSchema::new(RowIdentity::Append);
+        let (deepest, deeper) = (vec!["a"; NESTED_DOTS_MAX + 1].join("."), vec!["b"; NESTED_DOTS_MAX + 2].join("."));
+        schema.add_missing_field(&deepest, FieldType::Float);
+        schema.add_missing_field(&deeper, FieldType::Float);
+        let mapping = mapping(&schema);
+        assert_eq!(mapping["properties"][&deeper], json!({"type": "double"}));
+        assert!(mapping["properties"].get(&deepest).is_none() && mapping["properties"]["a"].is_object());
     }
 }

@@ -92,6 +92,8 @@ impl Failure {
                 ARGUMENT,
                 format!("Limit of total fields [{max}] has been exceeded while adding new fields [{adding}]"),
             ),
+            Unfit::NoTable { .. } => Failure::new("index_not_found_exception", why.to_string()),
+            Unfit::NoColumn { .. } => Failure::new("strict_dynamic_mapping_exception", why.to_string()),
             Unfit::BeyondRetention { .. } | Unfit::Merges { .. } => Failure::new(ARGUMENT, why.to_string()),
         }
     }

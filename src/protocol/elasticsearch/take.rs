@@ -6,9 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
+use crate::ingest::accept::REQUEST_TABLES_MAX;
 use crate::ingest::documents::{DocumentRules, OnConflict};
 use crate::ingest::{BadPoints, IngestError, Target};
 use crate::model::Documents;
+use crate::model::documents::NAMES_MAX;
 use crate::model::names::DEFAULT_TENANT;
 use crate::protocol::Core;
 use crate::protocol::format::documents::bulk::{self, Action};
@@ -22,6 +24,8 @@ use super::{Options, names};
 /// Elasticsearch's own limit.
 const DEPTH_MAX: usize = 20;
 const SHAPE: Shape = Shape { arrays: Arrays::Text, depth_max: DEPTH_MAX };
+/// Most distinct names that the documents of a request may have, those of all its tables together.
+const REQUEST_NAMES_MAX: usize = 4 * NAMES_MAX;
 /// Where a document's time must be readable if it is there.
 const TIME: &str = "@timestamp";
 /// Where else it is likely to be.
@@ -63,7 +67,7 @@ pub(super) async fn take(
     actions: Vec<bulk::Item<'_>>,
     to: &Destination,
 ) -> Result<Vec<Item>, IngestError> {
-    let (mut items, tables, places) = read(actions, to, (core.ingest.clock)());
+    let (mut items, tables, places) = read(actions, to, (core.ingest.clock)())?;
     let receipt = core.ingest.accept_documents(&to.target, tables, &to.rules).await?;
     for refused in &receipt.refused {
         let item = &mut items[places[refused.table][refused.row]];
@@ -73,7 +77,12 @@ pub(super) async fn take(
 }
 
 /// Items as if everything readable were stored, the documents by table, and of each document the position of its item.
-fn read(actions: Vec<bulk::Item<'_>>, to: &Destination, now_ns: i64) -> (Vec<Item>, Vec<Documents>, Vec<Vec<usize>>) {
+type Read = (Vec<Item>, Vec<Documents>, Vec<Vec<usize>>);
+
+/// `Err`: the actions are of more tables than a request may write to.
+fn read(actions: Vec<bulk::Item<'_>>, to: &Destination, now_ns: i64) -> Result<Read, IngestError> {
+    // Distinct names of all tables.
+    let mut names = 0;
     let mut tables: Vec<Documents> = Vec::new();
     let mut places: Vec<Vec<usize>> = Vec::new();
     let mut by_index: HashMap<String, Result<usize, Failure>> = HashMap::new();
@@ -92,6 +101,10 @@ fn read(actions: Vec<bulk::Item<'_>>, to: &Destination, now_ns: i64) -> (Vec<Ite
                         let table = match names::refusal(&action.index) {
                             Some(why) => Err(Failure::index_name(&action.index, why)),
                             None => {
+                                if tables.len() == REQUEST_TABLES_MAX {
+                                    let (tables, max) = (tables.len() + 1, REQUEST_TABLES_MAX);
+                                    return Err(IngestError::TooManyTables { tables, max });
+                                }
                                 tables.push(Documents::new(&action.index));
                                 places.push(Vec::new());
                                 Ok(tables.len() - 1)
@@ -102,7 +115,12 @@ fn read(actions: Vec<bulk::Item<'_>>, to: &Destination, now_ns: i64) -> (Vec<Ite
                     }
                 };
                 table.and_then(|table| {
-                    document(source, &times, now_ns, &id, &mut tables[table])?;
+                    let documents = &mut tables[table];
+                    let before = documents.names().len();
+                    documents.limit_names(before + (REQUEST_NAMES_MAX - names));
+                    let read = document(source, &times, now_ns, &id, documents);
+                    names += documents.names().len() - before;
+                    read?;
                     places[table].push(number);
                     Ok(Stored { number })
                 })
@@ -110,7 +128,7 @@ fn read(actions: Vec<bulk::Item<'_>>, to: &Destination, now_ns: i64) -> (Vec<Ite
         };
         items.push(Item { action: action.action, index: action.index, id, outcome });
     }
-    (items, tables, places)
+    Ok((items, tables, places))
 }
 
 /// Adds one document to those of its table. `times`: names under which its time must be readable.
@@ -165,7 +183,7 @@ mod tests {
         let body = b"{\"index\":{\"_index\":\"a\"}}\n{\"@timestamp\":1,\"x\":1}\n{\"delete\":{\"_index\":\"a\",\"_id\":\"1\"}}\n\
             {\"create\":{\"_index\":\"b\"}}\n{bad\n{\"index\":{\"_index\":\"b/c\"}}\n{}\n{\"create\":{\"_index\":\"b\",\"_id\":\"7\"}}\n{}\n";
         let actions = bulk::parse(body, None).unwrap();
-        let (items, tables, places) = read(actions, &destination(""), 99);
+        let (items, tables, places) = read(actions, &destination(""), 99).unwrap();
         let kinds: Vec<_> =
             items.iter().map(|item| item.outcome.as_ref().map(|s| s.number).map_err(|f| f.kind)).collect();
         let parsing = "document_parsing_exception";
@@ -177,6 +195,25 @@ mod tests {
         assert_eq!((tables[0].times(), tables[1].times()), (&[1_000_000_000][..], &[99][..]));
         assert_eq!(items[4].id, "7");
         assert!(items[0].id.len() == 20 && items[0].id != items[2].id);
+    }
+
+    #[test]
+    fn a_request_is_of_a_bounded_number_of_tables_and_names() {
+        let tables = |count: usize| {
+            let line = |n| format!("{{\"index\":{{\"_index\":\"t{n}\"}}}}\n{{}}\n");
+            let body: String = (0..count).map(line).collect();
+            let actions = bulk::parse(body.as_bytes(), None).unwrap();
+            read(actions, &destination(""), 99).map(|(_, tables, _)| tables.len())
+        };
+        assert_eq!(tables(REQUEST_TABLES_MAX).unwrap(), REQUEST_TABLES_MAX);
+        let refused = tables(REQUEST_TABLES_MAX + 5).unwrap_err();
+        assert!(matches!(refused, IngestError::TooManyTables { tables, .. } if tables == REQUEST_TABLES_MAX + 1));
+
+        let names: String = (1..NAMES_MAX).map(|n| format!("\"{n}\":1,")).collect();
+        let line = |n| format!("{{\"index\":{{\"_index\":\"t{n}\"}}}}\n{{{names}\"n\":1}}\n");
+        let body: String = (0..5).map(line).collect();
+        let (items, ..) = read(bulk::parse(body.as_bytes(), None).unwrap(), &destination(""), 99).unwrap();
+        assert_eq!(items.iter().map(|item| item.outcome.is_ok()).collect::<Vec<_>>(), [true, true, true, true, false]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::model::Precision;
 use super::duration::Lasting;
 
 /// The collection of the catalog that keeps options: of a database, by `tenant/name`.
-pub const COLLECTION: &str = crate::catalog::databases::OPTIONS;
+pub use crate::catalog::databases::{OPTIONS as COLLECTION, options_key as key};
 
 /// A database's options as they are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,17 +64,6 @@ impl DatabaseView {
     pub(crate) fn cells(self) -> Vec<String> {
         self.cells
     }
-}
-
-/// What a database's options are kept under.
-pub fn key(tenant: &str, database: &str) -> String {
-    format!("{tenant}/{database}")
-}
-
-/// Whether tables and columns of a database must be made before they are written to.
-pub fn writes_strictly(state: &CatalogState, tenant: &str, database: &str) -> bool {
-    let kept = state.document(COLLECTION, &key(tenant, database));
-    kept.and_then(|kept| kept.get("STRICT_WRITE")?.as_str()).is_some_and(|text| text.eq_ignore_ascii_case("true"))
 }
 
 /// Options, by name in upper case, as they are kept.

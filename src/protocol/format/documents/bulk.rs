@@ -56,7 +56,12 @@ pub enum BulkError {
     UnknownParameter { line: usize, name: String },
     #[error("Malformed action/metadata line [{line}]: {what}")]
     Json { line: usize, what: String },
+    #[error("the request has more than {max} actions; send them in smaller parts")]
+    TooManyActions { max: usize },
 }
+
+/// Most actions a body: each is held with its names until it is answered.
+const ACTIONS_MAX: usize = 1_000_000;
 
 /// What an action's line may hold beside `_index` and `_id`; none of it changes anything here.
 const IGNORED: [&str; 16] = [
@@ -99,6 +104,9 @@ pub fn parse<'a>(body: &'a [u8], default_index: Option<&str>) -> Result<Vec<Item
             Some((bytes, head)) if *bytes == line => head.clone(),
             _ => parse_head(line, lines.number)?,
         };
+        if items.len() == ACTIONS_MAX {
+            return Err(BulkError::TooManyActions { max: ACTIONS_MAX });
+        }
         let source = if head.action == Action::Delete { None } else { lines.next() };
         if head.action != Action::Delete && source.is_none() && items.is_empty() {
             return Err(BulkError::NoActions);
@@ -257,6 +265,14 @@ mod tests {
     fn metadata_that_changes_nothing_is_accepted() {
         let body = "{\"index\":{\"_id\":null,\"_index\":\"a\",\"_type\":\"_doc\",\"routing\":null,\"if_seq_no\":3,\"dynamic_templates\":{}}}\n{}\n";
         check(body, None, Ok(&["index a - {}"]));
+    }
+
+    #[test]
+    fn a_body_has_a_bounded_number_of_actions() {
+        let most = "{\"delete\":{}}\n".repeat(ACTIONS_MAX);
+        assert_eq!(parse(most.as_bytes(), Some("d")).map(|items| items.len()), Ok(ACTIONS_MAX));
+        let more = most + "{\"delete\":{}}";
+        assert_eq!(parse(more.as_bytes(), Some("d")), Err(BulkError::TooManyActions { max: ACTIONS_MAX }));
     }
 
     #[test]

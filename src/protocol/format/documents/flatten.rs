@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::model::{Documents, Value};
+use crate::model::{Documents, TooManyNames, Value};
 
 use super::json_text::JsonText;
 
@@ -40,6 +40,8 @@ pub enum DocumentError {
     EmptyName,
     #[error("field name is longer than {NAME_BYTES_MAX} bytes: {start}…")]
     LongName { start: String },
+    #[error(transparent)]
+    TooManyNames(TooManyNames),
 }
 
 /// Sets the values of the document in `source` in `into`, where it is then being written: the caller finishes it or, also
@@ -108,8 +110,7 @@ impl Walk<'_> {
 
     fn set<E: serde::de::Error>(&mut self, value: Value<'_>) -> Result<(), E> {
         self.check_name()?;
-        self.into.set(&self.path, value);
-        Ok(())
+        self.into.set(&self.path, value).map_err(|error| self.refuse(DocumentError::TooManyNames(error)))
     }
 }
 
@@ -242,6 +243,7 @@ impl<'de> Visitor<'de> for Key<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::documents::NAMES_MAX;
 
     const SHAPE: Shape = Shape { arrays: Arrays::Text, depth_max: 3 };
 
@@ -301,6 +303,18 @@ mod tests {
         check(&long, Err(&format!("field name is longer than 512 bytes: {}…", "n".repeat(40))));
         let deep = format!("{}1{}", r#"{"a":"#.repeat(200), "}".repeat(200));
         check(&deep, Err("recursion limit exceeded at line 1 column 636"));
+    }
+
+    #[test]
+    fn a_list_by_position_makes_a_bounded_number_of_names() {
+        let mut documents = Documents::new("t");
+        let json = format!(r#"{{"a":[{}1]}}"#, "1,".repeat(NAMES_MAX));
+        let shape = Shape { arrays: Arrays::ByPosition, ..SHAPE };
+        let refused = flatten(json.as_bytes(), shape, &mut documents);
+        assert_eq!(refused, Err(DocumentError::TooManyNames(TooManyNames { max: NAMES_MAX })));
+        documents.abort();
+        assert_eq!(flatten(br#"{"a":[1,2]}"#, shape, &mut documents), Ok(()));
+        assert!(flatten(br#"{"b":1}"#, shape, &mut documents).is_err());
     }
 
     #[test]

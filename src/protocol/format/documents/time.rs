@@ -273,7 +273,7 @@ mod tests {
 
     fn document(values: &[(&str, Value<'_>)]) -> Documents {
         let mut documents = Documents::new("t");
-        values.iter().for_each(|(name, value)| documents.set(name, *value));
+        values.iter().for_each(|(name, value)| documents.set(name, *value).unwrap());
         documents
     }
 
