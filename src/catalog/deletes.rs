@@ -31,27 +31,27 @@ impl Catalog {
     /// Rows that are in no segment yet are untouched: who wants them gone as well flushes first. Of tables that are gone
     /// there is nothing to delete.
     pub async fn delete_rows(&self, deletes: Vec<Delete>) -> Result<Arc<CatalogState>, CatalogError> {
-        let ids: Vec<Uuid> = deletes.iter().map(|_| Uuid::now_v7()).collect();
+        let deletes: Vec<(Delete, Uuid)> = deletes.into_iter().map(|delete| (delete, Uuid::now_v7())).collect();
         self.update(move |state| {
-            let mut changes = Vec::new();
-            for (delete, id) in deletes.iter().zip(&ids) {
-                let Some(table) = state.table(delete.table) else { continue };
-                if table.tombstones.iter().any(|known| known.id == *id) {
-                    continue; // an answer was lost: the commit is there already
-                }
-                if table.segments.is_empty() {
-                    continue;
-                }
-                if table.tombstones.len() >= TOMBSTONES_MAX {
-                    return Err(CatalogError::TooManyDeletes { table: table.name.clone(), max: TOMBSTONES_MAX });
-                }
-                let ordinal = table.last_tombstone() + 1;
-                let Delete { time_min_ns, time_max_ns, ref series, .. } = *delete;
-                let series = series.clone();
-                let tombstone = Tombstone { id: *id, ordinal, time_min_ns, time_max_ns, series };
-                changes.push(Change::AddTombstone { table: delete.table, tombstone });
+            let recorded = deletes.iter().map(|(delete, id)| recorded(state, delete, *id));
+            Ok(recorded.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+        })
+        .await
+    }
+
+    /// Records a delete whose series were found by reading `seen` or a later state of its table.
+    ///
+    /// Errors: as [`delete_rows`](Self::delete_rows)'s, and [`CatalogError::Stale`], with nothing recorded, where rows came into
+    /// segments after `seen`, from whichever writer, or the table's columns are others.
+    pub async fn delete_seen_rows(&self, delete: Delete, seen: Arc<Table>) -> Result<Arc<CatalogState>, CatalogError> {
+        let id = Uuid::now_v7();
+        self.update(move |state| {
+            let change = recorded(state, &delete, id)?;
+            let is_other = |table: &&Arc<Table>| table.flushed != seen.flushed || table.schema != seen.schema;
+            match state.table(delete.table).filter(is_other) {
+                Some(_) if change.is_some() => Err(CatalogError::Stale { what: "the table's rows".to_string() }),
+                _ => Ok(change.into_iter().collect()),
             }
-            Ok(changes)
         })
         .await
     }
@@ -98,6 +98,22 @@ impl Table {
         let is_spent = |tombstone: &&Arc<Tombstone>| !self.segments.iter().any(|segment| holds(tombstone, segment));
         self.tombstones.iter().filter(is_spent).map(|tombstone| tombstone.id).collect()
     }
+}
+
+/// The step that records a delete. `None`: there is nothing to delete, or it is recorded already.
+fn recorded(state: &CatalogState, delete: &Delete, id: Uuid) -> Result<Option<Change>, CatalogError> {
+    let Some(table) = state.table(delete.table) else { return Ok(None) };
+    // With an answer lost the commit may be there already.
+    if table.segments.is_empty() || table.tombstones.iter().any(|known| known.id == id) {
+        return Ok(None);
+    }
+    if table.tombstones.len() >= TOMBSTONES_MAX {
+        return Err(CatalogError::TooManyDeletes { table: table.name.clone(), max: TOMBSTONES_MAX });
+    }
+    let Delete { time_min_ns, time_max_ns, ref series, .. } = *delete;
+    let tombstone =
+        Tombstone { id, ordinal: table.last_tombstone() + 1, time_min_ns, time_max_ns, series: series.clone() };
+    Ok(Some(Change::AddTombstone { table: delete.table, tombstone }))
 }
 
 fn holds(tombstone: &Tombstone, segment: &Segment) -> bool {

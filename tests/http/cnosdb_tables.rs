@@ -1,5 +1,7 @@
 //! Tables made, filled, changed and emptied with SQL, over flushes and restarts.
 
+use tidegate::config::Listener;
+
 use crate::http_gate::Gate;
 
 /// Statements that answer with nothing.
@@ -69,6 +71,10 @@ fn updates_write_newer_values_and_move_series() {
     refused(&gate, "UPDATE t SET t1 = 'x' WHERE time = 1", "010010");
     refused(&gate, "UPDATE t SET t1 = 'x', f0 = 1 WHERE t0 = 'b'", "010010");
     refused(&gate, "UPDATE t SET f0 = 1", "010010");
+    refused(&gate, "UPDATE t SET t1 = 'y' WHERE t0 = 'b' AND random() < 2", "010010");
+    let deeper = "UPDATE t SET t1 = 'y' WHERE t0 IN (SELECT t0 FROM t WHERE random() < 2)";
+    refused(&gate, deeper, "010010");
+    check(&gate, "UPDATE t SET f0 = 7 WHERE t0 = 'b' AND random() < 2", "rows\n1\n");
     // A series cannot become one that moves as well.
     assert_eq!(gate.sql_error("d", "UPDATE t SET t0 = 'b' WHERE t1 = 'x'").0, 422);
     check(&gate, "SELECT t0, t1, f0, f1 FROM t ORDER BY time", expected);
@@ -125,11 +131,36 @@ fn options_of_databases_are_kept_shown_and_go_with_them() {
     gate.kill_and_restart();
     let head = "ttl,shard,vnode_duration,replica,precision,max_memcache_size,memcache_partitions,wal_max_file_size,wal_sync,strict_write,max_cache_readers\n";
     check(&gate, "DESCRIBE DATABASE o", &format!("{head}10days,6,1year,1,US,128 MiB,16,128 MiB,false,true,32\n"));
-    gate.post("/api/v1/write?db=o", "new v=1").at(tidegate::config::Listener::Cnosdb).send().expect(422);
+    gate.post("/api/v1/write?db=o", "new v=1").at(Listener::Cnosdb).send().expect(422);
     done(&gate, &["DROP DATABASE o", "CREATE DATABASE o"]);
     check(&gate, "DESCRIBE DATABASE o", &format!("{head}INF,1,1year,1,NS,128 MiB,16,128 MiB,false,false,32\n"));
     let (_, code, _) = gate.sql_error("d", "DROP DATABASE usage_schema");
     assert_eq!(code, "010065");
+}
+
+#[test]
+fn a_strict_database_takes_points_of_known_tables_and_columns_at_every_door() {
+    let gate = gate();
+    done(&gate, &["CREATE DATABASE o WITH STRICT_WRITE 'true'", "CREATE TABLE o.t (f DOUBLE, n BIGINT, TAGS(g))"]);
+    let (ours, theirs) = (Listener::Cnosdb, Listener::Influxdb);
+    let put = |metric: &str| format!(r#"[{{"metric":"{metric}","timestamp":1,"value":1,"tags":{{"g":"a"}}}}]"#);
+    let bulk = |document: &str| format!("{{\"index\":{{}}}}\n{document}\n");
+    for (listener, path, body, status) in [
+        (ours, "/api/v1/write?db=o", "t,g=a f=1 1".to_string(), 200),
+        (ours, "/api/v1/write?db=o", "t,g=a f=1,x=1 2".to_string(), 422),
+        (ours, "/api/v1/write?db=o", "t,h=a f=1 2".to_string(), 422),
+        (ours, "/api/v1/write?db=o", "u,g=a f=1 2".to_string(), 422),
+        (ours, "/api/v1/opentsdb/put?db=o", put("u"), 422),
+        (ours, "/api/v1/es/write?db=o&table=u", bulk(r#"{"f":1}"#), 422),
+        (ours, "/api/v1/es/write?db=o&table=t", bulk(r#"{"x":1}"#), 422),
+        (theirs, "/write?db=o", "t,g=a f=2 3".to_string(), 204),
+        (theirs, "/write?db=o", "u,g=a f=2 4".to_string(), 400),
+    ] {
+        gate.post(path, body.clone()).at(listener).send().expect(status);
+    }
+    check(&gate, "SELECT f FROM o.t ORDER BY time", "f\n1.0\n2.0\n");
+    check(&gate, "SHOW TABLES ON o", "table_name\nt\n");
+    assert_eq!(gate.sql("o", "DESCRIBE TABLE t").lines().count(), 5);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod logs;
 mod opentsdb;
 mod params;
 mod ping;
+mod retag;
 mod shippers;
 mod sql;
 mod users;

@@ -19,7 +19,7 @@ use crate::query::sql::{SqlAnswer, SqlRequest};
 
 use super::error::{Code, WireError};
 use super::params::Params;
-use super::{accept, authorization, changes, ddl};
+use super::{accept, authorization, changes, ddl, retag};
 
 /// Rows a piece.
 const PIECE_ROWS: usize = 1024;
@@ -105,7 +105,7 @@ async fn run(
 ) -> Result<Bytes, WireError> {
     let text = question.text.clone();
     let (tenant, database) = (question.tenant.clone(), question.database.clone());
-    let answer = core.queries.run(question).await.map_err(|error| refusal(error, &text))?;
+    let answer = core.queries.run(question.clone()).await.map_err(|error| refusal(error, &text))?;
     let mut out = Vec::new();
     let mut rows = match answer {
         SqlAnswer::Rows(rows) => rows,
@@ -125,7 +125,7 @@ async fn run(
         }
         SqlAnswer::Move { rows, tags } => {
             authorization::may_write(&principal, &rows.tenant, &rows.database)?;
-            let written = changes::counted(changes::retag(&core, rows, tags, &text).await?);
+            let written = changes::counted(retag::retag(&core, &question, rows, &tags).await?);
             return writer.whole(&written);
         }
     };

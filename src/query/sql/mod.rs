@@ -23,8 +23,9 @@ use std::ops::ControlFlow;
 
 use datafusion::common::{ParamValues, ScalarValue, TableReference};
 use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as EngineStatement;
-use datafusion::sql::sqlparser::ast::{FromTable, Statement as SqlStatement, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Statement as SqlStatement, TableFactor, Visit, Visitor};
 
 use crate::catalog::Delete;
 use crate::model::schema::TIME_COLUMN;
@@ -183,10 +184,22 @@ impl QueryEngine {
 
     async fn ask(
         &self,
+        session: QuerySession,
+        scope: &QueryScope,
+        question: EngineStatement,
+        params: Vec<(String, Param)>,
+    ) -> Result<RowStream, QueryError> {
+        self.ask_verified(session, scope, question, params, |_| Ok(())).await
+    }
+
+    /// Answers a question whose plan `verify` has nothing against.
+    async fn ask_verified(
+        &self,
         mut session: QuerySession,
         scope: &QueryScope,
         mut question: EngineStatement,
         params: Vec<(String, Param)>,
+        verify: fn(&LogicalPlan) -> Result<(), QueryError>,
     ) -> Result<RowStream, QueryError> {
         let prepared = check_tables(&session, scope, &question).and_then(|known| {
             fold_names(&mut question, &known)?;
@@ -208,6 +221,9 @@ impl QueryEngine {
                 }
             })
             .await?;
+        if let Err(error) = verify(&plan) {
+            return Err(session.fail(error));
+        }
         let filled = match gaps {
             Some(gaps) => gaps.fill(plan),
             None => Ok(plan),
@@ -240,10 +256,12 @@ impl QueryEngine {
             Err(error) => Err(session.fail(error)),
             Ok(Planned::Delete(delete)) => Ok(SqlAnswer::Delete(delete)),
             Ok(Planned::Write { name, source, tags }) => {
+                // Rows that move are asked for twice.
+                let verify = if tags.is_empty() { |_: &_| Ok(()) } else { write::repeatable };
                 let precision =
                     session.names().schema(&name.database).map_or_else(Default::default, |(owner, _)| owner.precision);
                 let columns = source.columns.clone();
-                let rows = self.ask(session, scope, source.question.clone(), Vec::new()).await?;
+                let rows = self.ask_verified(session, scope, source.question.clone(), Vec::new(), verify).await?;
                 write::check_width(rows.schema().fields().len(), &source)?;
                 let FullName { tenant, database, table } = name;
                 let rows = RowsToWrite { tenant, database, table, rows, columns, precision };
@@ -283,11 +301,7 @@ fn planned(names: &Names, scope: &QueryScope, change: SqlStatement) -> Result<Pl
             Ok(Planned::Write { name, source: Box::new(updated.source), tags: updated.tags })
         }
         SqlStatement::Delete(delete) => {
-            let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
-            let [from] = &from[..] else {
-                return Err(QueryError::NotSupported("DELETE from several tables".to_string()));
-            };
-            let (name, table) = table_of(write::changed_table(from)?)?;
+            let (name, table) = table_of(write::deleted_table(&delete)?)?;
             let precision = names.schema(&name.database).map_or_else(Default::default, |(owner, _)| owner.precision);
             let instant = |expr: &_| delete::instant(expr, precision);
             delete::plan(table, delete.selection.as_ref(), &instant).map(Planned::Delete)

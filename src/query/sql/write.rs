@@ -6,10 +6,12 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::compute::kernels::cast::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampNanosecondType, UInt64Type};
 use datafusion::common::TableReference;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, Expr, Insert, ObjectName, Query, Statement as SqlStatement, TableFactor, TableObject,
-    TableWithJoins, Update,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, Insert, ObjectName, Query, Statement as SqlStatement,
+    TableFactor, TableObject, TableWithJoins, Update,
 };
 
 use crate::model::schema::{TIME_COLUMN, time_type};
@@ -69,20 +71,121 @@ pub(super) fn inserted_table(insert: &Insert) -> Result<TableReference, QueryErr
     }
 }
 
-/// The table of an UPDATE or a DELETE.
+/// The table of an UPDATE or a DELETE: its name, or an alias beside it.
 pub(super) fn changed_table(table: &TableWithJoins) -> Result<TableReference, QueryError> {
-    match &table.relation {
-        TableFactor::Table { name, .. } if table.joins.is_empty() => table_reference(name),
-        other => Err(QueryError::NotSupported(format!("a change of {other}"))),
+    let TableWithJoins { relation, joins } = table;
+    match relation {
+        TableFactor::Table {
+            name,
+            alias: _,
+            args: None,
+            with_hints,
+            version: None,
+            with_ordinality: false,
+            partitions,
+            json_path: None,
+            sample: None,
+            index_hints,
+        } if joins.is_empty() && with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty() => {
+            table_reference(name)
+        }
+        _ => Err(QueryError::NotSupported(format!("a change of {table}"))),
     }
+}
+
+/// Refuses a statement that has a part which the parser reads and nothing here carries out.
+fn refuse_parts(statement: &str, parts: &[(&str, bool)]) -> Result<(), QueryError> {
+    match parts.iter().find(|(_, is_there)| *is_there) {
+        Some((part, _)) => Err(QueryError::NotSupported(format!("{statement} with {part}"))),
+        None => Ok(()),
+    }
+}
+
+/// The table of a DELETE, which has a condition and nothing else.
+pub(super) fn deleted_table(delete: &Delete) -> Result<TableReference, QueryError> {
+    // Every part is named, so that a new one of the parser's is noticed.
+    let Delete {
+        delete_token: _,
+        optimizer_hints: _,
+        tables,
+        from: FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from),
+        using,
+        selection: _,
+        returning,
+        output,
+        order_by,
+        limit,
+    } = delete;
+    let [from] = &from[..] else {
+        return Err(QueryError::NotSupported("DELETE from several tables".to_string()));
+    };
+    refuse_parts(
+        "DELETE",
+        &[
+            ("a list of tables", !tables.is_empty()),
+            ("USING", using.is_some()),
+            ("RETURNING", returning.is_some()),
+            ("OUTPUT", output.is_some()),
+            ("ORDER BY", !order_by.is_empty()),
+            ("LIMIT", limit.is_some()),
+        ],
+    )?;
+    changed_table(from)
 }
 
 /// What an INSERT asks, and where the answer goes. Without a list of columns: time, tags and fields as `SELECT *` has them.
 pub(super) fn inserted(insert: Insert, schema: &TableSchema) -> Result<Source, QueryError> {
-    let Insert { columns, source, on, returning, .. } = insert;
-    if on.is_some() || returning.is_some() {
-        return Err(QueryError::NotSupported("INSERT with ON or RETURNING".to_string()));
-    }
+    let Insert {
+        insert_token: _,
+        optimizer_hints: _,
+        or,
+        ignore,
+        into: _,
+        table: _,
+        table_alias: _,
+        columns,
+        overwrite,
+        source,
+        assignments,
+        partitioned,
+        after_columns,
+        has_table_keyword: _,
+        on,
+        returning,
+        output,
+        replace_into,
+        priority,
+        insert_alias,
+        settings,
+        format_clause,
+        multi_table_insert_type,
+        multi_table_into_clauses,
+        multi_table_when_clauses,
+        multi_table_else_clause,
+    } = insert;
+    let several = multi_table_insert_type.is_some()
+        || !multi_table_into_clauses.is_empty()
+        || !multi_table_when_clauses.is_empty()
+        || multi_table_else_clause.is_some();
+    refuse_parts(
+        "INSERT",
+        &[
+            ("OR", or.is_some()),
+            ("IGNORE", ignore),
+            ("OVERWRITE", overwrite),
+            ("SET", !assignments.is_empty()),
+            ("PARTITION", partitioned.is_some() || !after_columns.is_empty()),
+            ("ON", on.is_some()),
+            ("RETURNING", returning.is_some()),
+            ("OUTPUT", output.is_some()),
+            ("REPLACE", replace_into),
+            ("a priority", priority.is_some()),
+            ("names of its rows", insert_alias.is_some()),
+            ("SETTINGS", settings.is_some()),
+            ("FORMAT", format_clause.is_some()),
+            ("several tables", several),
+        ],
+    )?;
     let Some(source) = source else { return Err(QueryError::Syntax("Expected: VALUES or SELECT".to_string())) };
     let names: Vec<String> = match columns.is_empty() {
         true => schema.sql_schema().fields().iter().map(|field| field.name().clone()).collect(),
@@ -127,10 +230,34 @@ pub(super) fn updated(update: Update, from: &str, schema: &TableSchema) -> Resul
     if schema.identity == RowIdentity::Append {
         return Err(QueryError::NotSupported("UPDATE of a table whose rows are only appended".to_string()));
     }
-    let Some(selection) = update.selection else { return Err(refuse("Where clause is required in update statement")) };
+    let Update {
+        update_token: _,
+        optimizer_hints: _,
+        table: _,
+        assignments,
+        from: source,
+        selection,
+        returning,
+        output,
+        or,
+        order_by,
+        limit,
+    } = update;
+    refuse_parts(
+        "UPDATE",
+        &[
+            ("FROM", source.is_some()),
+            ("RETURNING", returning.is_some()),
+            ("OUTPUT", output.is_some()),
+            ("OR", or.is_some()),
+            ("ORDER BY", !order_by.is_empty()),
+            ("LIMIT", limit.is_some()),
+        ],
+    )?;
+    let Some(selection) = selection else { return Err(refuse("Where clause is required in update statement")) };
     let mut tags = Vec::new();
     let mut fields = Vec::new();
-    for Assignment { target: assigned, value } in &update.assignments {
+    for Assignment { target: assigned, value } in &assignments {
         let AssignmentTarget::ColumnName(name) = assigned else {
             return Err(QueryError::NotSupported("UPDATE of several columns by one value".to_string()));
         };
@@ -169,6 +296,23 @@ pub(super) fn updated(update: Update, from: &str, schema: &TableSchema) -> Resul
     }
     let text = format!("SELECT {} FROM {from} WHERE {selection}", shown.join(", "));
     Ok(Updated { source: Source { question: parse_text(&text)?, columns }, tags })
+}
+
+/// Refuses a plan that may come to other rows each time it runs.
+pub(super) fn repeatable(plan: &LogicalPlan) -> Result<(), QueryError> {
+    let mut is_volatile = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            is_volatile |= expr.is_volatile();
+            Ok(if is_volatile { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })
+    })?;
+    if is_volatile {
+        return Err(
+            Refusal::Update("Where clause of an update of tags cannot contain a volatile function".into()).into()
+        );
+    }
+    Ok(())
 }
 
 /// The text that a constant is as a tag.
@@ -265,4 +409,56 @@ impl RowsToWrite {
 fn cast(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, QueryError> {
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     cast_with_options(column, data_type, &strict).map_err(|error| QueryError::Execution(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::parse_text;
+    use super::*;
+
+    /// The refusal of a change of `t`.
+    fn refusal(text: &str) -> Option<String> {
+        let mut schema = TableSchema::new(RowIdentity::Series);
+        schema.add_missing_tag("g");
+        schema.add_missing_field("f", FieldType::Float);
+        let Ok(EngineStatement::Statement(statement)) = parse_text(text) else { panic!("{text}") };
+        let outcome = match *statement {
+            SqlStatement::Insert(insert) => inserted(insert, &schema).map(|_| ()),
+            SqlStatement::Delete(delete) => deleted_table(&delete).map(|_| ()),
+            SqlStatement::Update(update) => {
+                changed_table(&update.table).and_then(|_| updated(update, "t", &schema)).map(|_| ())
+            }
+            other => panic!("{other}"),
+        };
+        outcome.err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn parts_that_nothing_carries_out_are_refused_by_name() {
+        for text in [
+            "DELETE FROM t",
+            "DELETE FROM t AS x WHERE g = 'a'",
+            "UPDATE t SET f = 1 WHERE g = 'a'",
+            "INSERT INTO t (time, f) VALUES (1, 2)",
+        ] {
+            assert_eq!(refusal(text), None, "{text}");
+        }
+        for (text, part) in [
+            ("DELETE FROM t LIMIT 1", "DELETE with LIMIT"),
+            ("DELETE FROM t ORDER BY time", "DELETE with ORDER BY"),
+            ("DELETE FROM t USING u WHERE t.g = u.g", "DELETE with USING"),
+            ("DELETE FROM t RETURNING f", "DELETE with RETURNING"),
+            ("DELETE FROM t, u", "DELETE from several tables"),
+            ("UPDATE t SET f = 1 FROM u WHERE t.g = u.g", "UPDATE with FROM"),
+            ("UPDATE OR REPLACE t SET f = 1 WHERE g = 'a'", "UPDATE with OR"),
+            ("UPDATE t SET f = 1 WHERE g = 'a' RETURNING f", "UPDATE with RETURNING"),
+            ("UPDATE t SET f = 1 WHERE g = 'a' LIMIT 1", "UPDATE with LIMIT"),
+            ("UPDATE t JOIN u ON true SET f = 1 WHERE g = 'a'", "a change of t JOIN u ON true"),
+            ("INSERT OR REPLACE INTO t (time, f) VALUES (1, 2)", "INSERT with OR"),
+            ("INSERT OVERWRITE t (time, f) VALUES (1, 2)", "INSERT with OVERWRITE"),
+            ("INSERT INTO t (time, f) VALUES (1, 2) RETURNING f", "INSERT with RETURNING"),
+        ] {
+            assert_eq!(refusal(text), Some(format!("{part} is not supported")), "{text}");
+        }
+    }
 }

@@ -214,3 +214,24 @@ async fn a_merge_brings_back_nothing_that_was_deleted_under_a_number_it_knew_bef
     house.compactor.round().await.unwrap();
     assert_eq!(house.count("select count(*) from m").await, 0);
 }
+
+/// Who reads rows and then deletes their series must not delete what came after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delete_of_rows_that_were_seen_is_refused_once_there_are_others_in_segments() {
+    let house = House::over(Arc::new(InMemory::new())).await;
+    let catalog = &house.gateway.core.catalog;
+    house.write("m,host=x a=1 1").await;
+    house.gateway.flush().await.unwrap();
+    let seen = catalog.state().tables().next().unwrap().clone();
+    let delete = Delete { table: seen.id, time_min_ns: i64::MIN, time_max_ns: i64::MAX, series: SeriesFilter::All };
+    house.write("m,host=x a=2 2").await;
+    house.gateway.flush().await.unwrap();
+    let refused = catalog.delete_seen_rows(delete.clone(), seen).await.unwrap_err();
+    assert!(matches!(refused, CatalogError::Stale { .. }), "{refused}");
+    assert_eq!(house.count("select count(*) from m").await, 2);
+    let seen = catalog.state().tables().next().unwrap().clone();
+    house.write("m,host=x a=3 3").await;
+    catalog.delete_seen_rows(delete, seen).await.unwrap();
+    house.gateway.flush().await.unwrap();
+    assert_eq!(house.count("select count(*) from m").await, 1);
+}
