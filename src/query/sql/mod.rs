@@ -163,7 +163,7 @@ impl QueryEngine {
             }
             Statement::Describe { table } => answers::columns(session.names(), &resolve(&scope, table)),
             Statement::DescribeDatabase { name } => answers::database(session.names(), &name),
-            Statement::ShowQueries => Ok(answers::queries(&self.running_queries.list())),
+            Statement::ShowQueries => Ok(answers::queries(session.names(), &self.running_queries.list())),
             Statement::ShowTags(show) => {
                 let question = shown(session.names(), &scope, &show);
                 return match question {

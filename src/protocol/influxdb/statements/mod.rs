@@ -9,6 +9,7 @@ mod users;
 use crate::catalog::CatalogError;
 use crate::protocol::Core;
 use crate::protocol::auth::Principal;
+use crate::query::Readable;
 use crate::query::influxql::answer::{Message, SeriesStream, StatementError};
 use crate::query::influxql::deletion::Deletion;
 use crate::query::influxql::plan::execute::Asker;
@@ -81,6 +82,10 @@ async fn run(core: &Core, request: &Request, statement: &Statement) -> Result<Se
         database: request.database.clone(),
         now_ns: (core.ingest.clock)(),
         hidden: if *statement == Statement::ShowDatabases { hidden_databases(core, request) } else { Vec::new() },
+        readable: match statement {
+            Statement::ShowQueries => request.principal.sql_asker(request.tenant, &core.catalog.state()).readable,
+            _ => Readable::All,
+        },
     };
     if let Some(answer) = core.queries.show(&scope, statement).await? {
         return Ok(answer);

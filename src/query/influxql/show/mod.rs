@@ -29,6 +29,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::catalog::{CatalogState, Database};
+use crate::query::names::Readable;
 use crate::query::session::{QueryEngine, QueryScope, QuerySession};
 
 use super::answer::{Division, SeriesPiece, SeriesStream, StatementError};
@@ -48,6 +49,8 @@ pub struct ShowScope {
     pub now_ns: i64,
     /// Databases that SHOW DATABASES leaves out.
     pub hidden: Vec<String>,
+    /// What SHOW QUERIES shows queries of.
+    pub readable: Readable,
 }
 
 impl QueryEngine {

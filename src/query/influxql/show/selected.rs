@@ -4,6 +4,7 @@ use crate::query::influxql::answer::StatementError;
 use crate::query::influxql::plan::execute::Asker;
 use crate::query::influxql::select::Select;
 use crate::query::influxql::source::Source;
+use crate::query::names::Readable;
 use crate::query::session::QueryEngine;
 
 use super::series::Bounds;
@@ -23,6 +24,7 @@ impl QueryEngine {
             database: asker.database.clone().unwrap_or_default(),
             now_ns: asker.now,
             hidden: Vec::new(),
+            readable: Readable::All,
         };
         let show = Show { engine: self, state: self.state(), scope: &scope };
         let mut found = 0;

@@ -11,7 +11,8 @@ use super::{Pieces, Show};
 
 impl Show<'_> {
     pub(super) fn queries(&self) -> Pieces {
-        let running = self.engine.running_queries.list();
+        let mut running = self.engine.running_queries.list();
+        running.retain(|query| self.scope.readable.allows(&query.database));
         let arrays: Vec<ArrayRef> = vec![
             Arc::new(UInt64Array::from_iter_values(running.iter().map(|query| query.id))),
             texts_array(running.iter().map(|query| &query.text)),
