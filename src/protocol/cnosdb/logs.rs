@@ -3,6 +3,7 @@
 //! Two generations of one endpoint. On the older path a `create` for a table that exists ends the request: what came before
 //! is stored. On the newer path it is an `index`, and the answer has an item for each command.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use actix_web::web::{Data, Payload};
@@ -12,6 +13,7 @@ use serde_json::{Value as Json, json};
 use crate::ingest::documents::{DocumentRules, OnConflict, Unfit};
 use crate::ingest::{BadPoints, Target};
 use crate::model::{Documents, Kind};
+use crate::protocol::format::documents::bulk::ACTIONS_MAX;
 use crate::protocol::format::documents::log_lines::{self, Command, Line};
 use crate::protocol::format::documents::time::{read_strictly, take_time};
 use crate::protocol::format::documents::{Arrays, Shape, flatten};
@@ -51,7 +53,7 @@ pub(super) async fn bulk(
         return Ok(HttpResponse::Ok().finish());
     }
     let item = |(number, line): (usize, &Line<'_>)| {
-        let result = match fieldless.contains(&number) {
+        let result = match fieldless.binary_search(&number).is_ok() {
             true => {
                 json!({"status": 400, "error": {"type": "illegal_argument_exception", "reason": "Fields can't be empty"}})
             }
@@ -155,16 +157,22 @@ impl Form {
     }
 
     fn lines<'b>(&self, body: &'b [u8]) -> Result<Vec<Line<'b>>, WireError> {
-        if self.commands { log_lines::pairs(body).map_err(log_error) } else { Ok(log_lines::alone(body)) }
+        let lines = if self.commands { log_lines::pairs(body).map_err(log_error)? } else { log_lines::alone(body) };
+        if lines.len() > ACTIONS_MAX {
+            let what = format!("the request has more than {ACTIONS_MAX} documents; send them in smaller parts");
+            return Err(WireError::new(Kind::TooLarge, what));
+        }
+        Ok(lines)
     }
 
-    /// The documents of `lines`, and the positions of those left out.
+    /// The documents of `lines`, and the positions of those left out, ascending.
     fn documents(
         &self,
         core: &Core,
         lines: &[Line<'_>],
         fieldless: Fieldless,
     ) -> Result<(Documents, Vec<usize>), WireError> {
+        let tags: HashSet<&str> = self.tags.iter().map(String::as_str).collect();
         let times: Vec<&str> = self.times.iter().map(String::as_str).collect();
         let mut documents = Documents::new(&self.table);
         let mut left_out = Vec::new();
@@ -172,7 +180,7 @@ impl Form {
             flatten(line.document, SHAPE, &mut documents).map_err(log_error)?;
             let time_ns = take_time(&mut documents, &times, read_strictly, &[])
                 .map_err(|bad| log_error(format!("invalid time format: {}", bad.text)))?;
-            let has_fields = documents.open_values().any(|(name, _)| !self.tags.iter().any(|tag| tag == name));
+            let has_fields = documents.open_values().any(|(name, _)| !tags.contains(name));
             match (has_fields, fieldless) {
                 (true, _) => {
                     documents.finish(time_ns.unwrap_or_else(|| (core.ingest.clock)()));
@@ -222,6 +230,15 @@ fn log_error(what: impl std::fmt::Display) -> WireError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_has_a_bounded_number_of_documents() {
+        let form = Form { table: "t".to_string(), commands: false, times: Vec::new(), tags: Vec::new() };
+        let mut body = "{}\n".repeat(ACTIONS_MAX);
+        assert_eq!(form.lines(body.as_bytes()).unwrap().len(), ACTIONS_MAX);
+        body.push_str("{}\n");
+        assert_eq!(form.lines(body.as_bytes()).unwrap_err().status(), 413);
+    }
 
     #[test]
     fn a_create_is_repeated_once_its_table_is_there() {

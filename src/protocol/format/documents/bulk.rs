@@ -61,7 +61,7 @@ pub enum BulkError {
 }
 
 /// Most actions a body: each is held with its names until it is answered.
-const ACTIONS_MAX: usize = 1_000_000;
+pub const ACTIONS_MAX: usize = 1_000_000;
 
 /// What an action's line may hold beside `_index` and `_id`; none of it changes anything here.
 const IGNORED: [&str; 16] = [
