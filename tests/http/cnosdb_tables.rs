@@ -81,6 +81,27 @@ fn updates_write_newer_values_and_move_series() {
 }
 
 #[test]
+fn no_point_is_lost_that_comes_while_its_series_moves() {
+    const POINTS: usize = 40;
+    let gate = gate();
+    done(&gate, &["CREATE TABLE t(f BIGINT, TAGS(g))"]);
+    for round in 0..8 {
+        let write = |time: usize| gate.write("d", &format!("t,g=old{round} f=1i {time}"));
+        write(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| (1..POINTS).for_each(write));
+            // Refused or not: what matters is what is there afterwards.
+            for _ in 0..4 {
+                let statement = format!("UPDATE t SET g = 'new{round}' WHERE g = 'old{round}'");
+                gate.post("/api/v1/sql?db=d", statement).at(Listener::Cnosdb).send();
+            }
+        });
+        let question = format!("SELECT count(DISTINCT time) AS n FROM t WHERE g IN ('old{round}', 'new{round}')");
+        check(&gate, &question, &format!("n\n{POINTS}\n"));
+    }
+}
+
+#[test]
 fn deletes_take_what_they_mean_and_leave_what_is_written_later() {
     let gate = gate();
     done(&gate, &["CREATE TABLE t(f BIGINT, TAGS(a))"]);
