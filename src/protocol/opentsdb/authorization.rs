@@ -8,7 +8,7 @@ use crate::protocol::Core;
 use crate::protocol::auth::{self, Principal};
 
 use super::error::WireError;
-use super::request::Params;
+use super::request::{Params, effective};
 use super::verb::Verb;
 
 /// What an end point does with data.
@@ -37,13 +37,17 @@ pub(super) async fn check(
         Kind::Overloaded => WireError::new(Kind::Overloaded, error.to_string()),
         _ => unknown(),
     })?;
-    let overridden = Params::parse(request.query_string()).get("method_override").and_then(Verb::from_name);
-    let is_allowed = match needed(endpoint, overridden.unwrap_or(verb)) {
+    let is_allowed = match asked_for(endpoint, verb, &Params::parse(request.query_string())) {
         Right::Known => principal != Principal::Nobody,
         Right::Read => principal.may_read(database),
         Right::Write => principal.may_write(database),
     };
     if is_allowed { Ok(principal) } else { Err(WireError::new(Kind::Forbidden, "No right to do this")) }
+}
+
+/// What a request needs. An override that cannot be is refused by who takes overrides, and passed over by the others.
+fn asked_for(endpoint: &str, verb: Verb, params: &Params) -> Right {
+    needed(endpoint, effective(verb, params).unwrap_or(verb))
 }
 
 /// End points that are not named here write.
@@ -77,6 +81,21 @@ mod tests {
             ("annotation", Verb::Put, Right::Write),
         ] {
             assert_eq!(needed(endpoint, verb), expected, "{endpoint} {verb}");
+        }
+    }
+
+    #[test]
+    fn an_override_counts_where_it_is_followed() {
+        for (endpoint, verb, query, expected) in [
+            ("annotation", Verb::Get, "method_override=post", Right::Write),
+            ("annotation", Verb::Get, "method_override=bogus", Right::Read),
+            ("query", Verb::Get, "method_override=DELETE", Right::Write),
+            // The verb of any other request stays what it is.
+            ("annotation", Verb::Post, "method_override=GET", Right::Write),
+            ("annotation", Verb::Delete, "method_override=GET", Right::Write),
+            ("query", Verb::Delete, "method_override=GET", Right::Write),
+        ] {
+            assert_eq!(asked_for(endpoint, verb, &Params::parse(query)), expected, "{endpoint} {verb} {query}");
         }
     }
 }

@@ -45,6 +45,17 @@ impl Params {
     }
 }
 
+/// The verb that counts: of a GET what `method_override` puts in its place, of any other request its own. Errors: the override
+/// names no verb.
+pub(super) fn effective(verb: Verb, params: &Params) -> Result<Verb, WireError> {
+    let (Verb::Get, Some(name)) = (verb, params.get("method_override")) else { return Ok(verb) };
+    let refuse = |message: &str| WireError::with_status(StatusCode::METHOD_NOT_ALLOWED, message);
+    if name.is_empty() {
+        return Err(refuse("Missing method override value"));
+    }
+    Verb::from_name(name).ok_or_else(|| refuse("Unknown or unsupported method override value"))
+}
+
 /// One request to an end point.
 pub(super) struct Call {
     pub(super) request: HttpRequest,
@@ -83,14 +94,9 @@ impl Call {
         if verbs.contains(&self.verb) { Ok(()) } else { Err(WireError::verb_not_permitted(self.verb)) }
     }
 
-    /// The verb, or what `method_override` of a GET puts in its place.
+    /// See [`effective`].
     pub(super) fn overridden_verb(&self) -> Result<Verb, WireError> {
-        let (Verb::Get, Some(name)) = (self.verb, self.params.get("method_override")) else { return Ok(self.verb) };
-        let refuse = |message: &str| WireError::with_status(StatusCode::METHOD_NOT_ALLOWED, message);
-        if name.is_empty() {
-            return Err(refuse("Missing method override value"));
-        }
-        Verb::from_name(name).ok_or_else(|| refuse("Unknown or unsupported method override value"))
+        effective(self.verb, &self.params)
     }
 
     /// Bytes that a body may have.
