@@ -16,6 +16,8 @@ use super::scan::{NotJson, Scalar, Scanner};
 
 /// Tags beyond which a key that comes twice counts twice: no point may have nearly as many.
 const COMPARED_TAGS_MAX: usize = 64;
+/// Bad points of a body that are kept: each is many times as large as what it is read from.
+const BAD_KEPT_MAX: usize = 10_000;
 
 /// Why nothing of a body is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +54,7 @@ pub struct Options<'a> {
     pub purpose: Purpose,
     /// Asked once a metric; `None`: every metric may be written.
     pub may_write: Option<&'a MayWrite<'a>>,
-    /// Whether bad points are kept with what is wrong with them, or only counted.
+    /// Whether the first [`BAD_KEPT_MAX`] bad points are kept with what is wrong with them, or only counted.
     pub keep_bad: bool,
 }
 
@@ -61,7 +63,7 @@ pub struct Options<'a> {
 pub struct Parsed {
     pub points: Points,
     pub bad_count: usize,
-    /// In the order of the body; empty unless asked for.
+    /// The first of them, in the order of the body; empty unless asked for.
     pub bad: Vec<BadPoint>,
 }
 
@@ -135,16 +137,12 @@ impl<'a> Reader<'a> {
             Some(b'{') => {
                 self.point.read(scanner)?;
                 if let Err(error) = self.take() {
-                    self.refuse(&error);
+                    self.refuse(error, |point| point.echoed());
                 }
             }
             Some(b'n') => {
                 scanner.skip()?;
-                self.bad_count += 1;
-                if self.options.keep_bad {
-                    let error = "Unexpected null datapoint encountered in set.".to_string();
-                    self.bad.push(BadPoint { datapoint: Value::Null, error });
-                }
+                self.refuse("Unexpected null datapoint encountered in set.".to_string(), |_| Value::Null);
             }
             _ => return scanner.unexpected(),
         }
@@ -173,10 +171,10 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn refuse(&mut self, error: &str) {
+    fn refuse(&mut self, error: String, echo: impl FnOnce(&Incoming<'_>) -> Value) {
         self.bad_count += 1;
-        if self.options.keep_bad {
-            self.bad.push(BadPoint { datapoint: self.point.echoed(), error: error.to_string() });
+        if self.options.keep_bad && self.bad.len() < BAD_KEPT_MAX {
+            self.bad.push(BadPoint { datapoint: echo(&self.point), error });
         }
     }
 }

@@ -57,6 +57,14 @@ fn unreadable(body: &str, message: &str) {
 }
 
 #[test]
+fn of_very_many_bad_points_the_first_are_kept_and_all_are_counted() {
+    let bad = r#"{"metric":"m"},null,"#.repeat(10_000);
+    let parsed = read(&format!("[{}]", bad.trim_end_matches(','))).expect("points");
+    assert_eq!((parsed.bad_count, parsed.bad.len()), (20_000, 10_000));
+    assert_eq!(parsed.bad[1].datapoint, Value::Null);
+}
+
+#[test]
 fn points_become_rows_of_their_metrics() {
     stored(
         r#"[{"metric":"m","timestamp":1356998400,"value":42,"tags":{"host":"a"}},
