@@ -15,7 +15,9 @@ use crate::protocol::opentsdb::response::JSON;
 use crate::protocol::opentsdb::verb::Verb;
 use crate::query::opentsdb::OpentsdbError;
 use crate::query::opentsdb::duration::Duration;
-use crate::query::opentsdb::expression::{FillWith, Formula, Join, Policy, Table, Variable, evaluate, gathered};
+use crate::query::opentsdb::expression::{
+    Budget, FillWith, Formula, Join, Policy, Table, Variable, evaluate, gathered,
+};
 use crate::query::opentsdb::filter::TagFilter;
 use crate::query::opentsdb::request::{Query, RawQuery, RawSubQuery};
 
@@ -24,7 +26,7 @@ use super::numbers::{push_float, push_integer};
 use super::targets::targets;
 use super::{asker, now_ms};
 
-/// Metrics and expressions of a request.
+/// Metrics and expressions of a request, and outputs.
 const PARTS_MAX: usize = 64;
 
 #[derive(Debug, Deserialize)]
@@ -128,10 +130,11 @@ pub(super) async fn serve(mut call: Call) -> Result<HttpResponse, WireError> {
     let (core, asker) = (call.core.clone(), asker(&call));
     let made = call.core.runtime.spawn(async move {
         let mut variables = BTreeMap::new();
+        let mut budget = Budget::default();
         for part in parts {
             let targets = targets(&core.uids, &part.query.queries)?;
             let answer = core.queries.opentsdb(&asker, &part.query, &targets).await?;
-            let mut series = gathered(answer.groups, 1).await?.pop().unwrap_or_default();
+            let mut series = gathered(answer.groups, 1, &mut budget).await?.pop().unwrap_or_default();
             let times = series.iter_mut().flat_map(|one| &mut one.points).map(|(time, _)| time);
             times.for_each(|time| *time = time.saturating_add(part.offset_ms));
             variables.insert(part.id, Variable { series, fill: part.fill });
@@ -141,10 +144,12 @@ pub(super) async fn serve(mut call: Call) -> Result<HttpResponse, WireError> {
             [] => expressions.iter().map(|(id, ..)| (id.as_str(), None)).collect(),
             _ => body.outputs.iter().map(|output| (output.id.as_str(), output.alias.as_deref())).collect(),
         };
+        let mut shown = Budget::default();
         let mut out = b"{\"outputs\":[".to_vec();
         for (i, (id, alias)) in outputs.into_iter().enumerate() {
             let unknown = || WireError::bad_request(format!("unknown output: {id}"));
             let table = tables.get(id).ok_or_else(unknown)?;
+            shown.take(table.points())?;
             if i > 0 {
                 out.push(b',');
             }
@@ -173,6 +178,9 @@ fn checked(body: ExpBody) -> Result<ExpBody, WireError> {
     }
     if body.metrics.len() + body.expressions.len() > PARTS_MAX {
         return Err(WireError::bad_request(format!("a request may have {PARTS_MAX} metrics and expressions")));
+    }
+    if body.outputs.len() > PARTS_MAX {
+        return Err(WireError::bad_request(format!("a request may have {PARTS_MAX} outputs")));
     }
     let ids = body.metrics.iter().map(|metric| &metric.id).chain(body.expressions.iter().map(|known| &known.id));
     let mut seen = std::collections::BTreeSet::new();

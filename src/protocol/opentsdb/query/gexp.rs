@@ -12,7 +12,7 @@ use crate::protocol::opentsdb::error::WireError;
 use crate::protocol::opentsdb::request::Call;
 use crate::protocol::opentsdb::response::JSON;
 use crate::protocol::opentsdb::verb::Verb;
-use crate::query::opentsdb::expression::{Gexp, gathered, parse_gexp};
+use crate::query::opentsdb::expression::{Budget, Gexp, gathered, parse_gexp};
 use crate::query::opentsdb::request::RawQuery;
 
 use super::asked::Asked;
@@ -40,7 +40,7 @@ pub(super) async fn serve(call: Call) -> Result<HttpResponse, WireError> {
     let presentation = Asked::presentation_of(&call.params);
     let made = call.core.runtime.spawn(async move {
         let answer = engine.opentsdb(&asker, &query, &targets).await?;
-        let groups = gathered(answer.groups, query.queries.len()).await?;
+        let groups = gathered(answer.groups, query.queries.len(), &mut Budget::default()).await?;
         let mut writer = AnswerWriter::new(presentation, Arc::new(query.queries));
         for expression in &expressions {
             let place = expression.first_query().unwrap_or_default();

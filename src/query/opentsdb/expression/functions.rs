@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::super::answer::{TagSet, Value};
 use super::super::error::OpentsdbError;
-use super::Series;
+use super::{Budget, Series};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Function {
@@ -128,12 +128,21 @@ impl Function {
             Function::FirstDiff => series.iter_mut().for_each(first_difference),
             Function::Combine(_) => {}
         }
+        each_value(&mut series, |value| match value {
+            Value::Float(value) => finite(value),
+            integer => integer,
+        });
         Ok(series)
     }
 }
 
 fn each_value(series: &mut [Series], change: impl Fn(Value) -> Value) {
     series.iter_mut().flat_map(|one| &mut one.points).for_each(|(_, value)| *value = change(*value));
+}
+
+/// Infinite numbers are in no answer: they are NaN.
+fn finite(value: f64) -> Value {
+    Value::Float(if value.is_infinite() { f64::NAN } else { value })
 }
 
 /// `'10min'`: in quotes, with units of its own.
@@ -206,20 +215,33 @@ fn combined(operator: Operator, arguments: &[Vec<Series>]) -> Result<Vec<Series>
         for series in argument {
             let key = if belong { Vec::new() } else { series.tags.clone() };
             together.entry(key).or_insert_with(|| vec![None; arguments.len()])[at] = Some(series);
+            Budget::default().take(together.len().saturating_mul(arguments.len()))?;
         }
     }
     let combine = |parts: &Vec<Option<&Series>>| {
-        let mut values: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
-        for (at, series) in parts.iter().enumerate().filter_map(|(at, part)| Some((at, (*part)?))) {
-            for (time, value) in &series.points {
-                values.entry(*time).or_insert_with(|| vec![0.0; parts.len()])[at] = value.as_float();
-            }
-        }
-        let value = |values: Vec<f64>| values.into_iter().reduce(|a, b| operator.apply(a, b)).unwrap_or(f64::NAN);
-        let finite = |value: f64| Value::Float(if value.is_infinite() { f64::NAN } else { value });
-        let points = values.into_iter().map(|(time, values)| (time, finite(value(values)))).collect();
-        let first = parts.iter().flatten().next().map(|series| (*series).clone());
-        first.map(|first| Series { points, is_combined: true, ..first })
+        let first = *parts.iter().flatten().next()?;
+        let mut times: Vec<i64> =
+            parts.iter().flatten().flat_map(|series| series.points.iter().map(|(time, _)| *time)).collect();
+        times.sort_unstable();
+        times.dedup();
+        // How far each part has been read.
+        let mut read = vec![0; parts.len()];
+        let mut value = |time: i64| {
+            let of_parts = parts.iter().zip(&mut read).map(|(part, read)| {
+                let mut value = 0.0;
+                while let Some((_, here)) =
+                    part.and_then(|series| series.points.get(*read)).filter(|(at, _)| *at <= time)
+                {
+                    value = here.as_float();
+                    *read += 1;
+                }
+                value
+            });
+            of_parts.reduce(|a, b| operator.apply(a, b)).unwrap_or(f64::NAN)
+        };
+        let points = times.into_iter().map(|time| (time, finite(value(time)))).collect();
+        let (metric, tags, aggregated) = (first.metric.clone(), first.tags.clone(), first.aggregated.clone());
+        Some(Series { metric, tags, aggregated, points, alias: first.alias.clone(), is_combined: true })
     };
     Ok(together.values().filter_map(combine).collect())
 }
@@ -258,6 +280,20 @@ mod tests {
         check("movingAverage", &["3"], &floats([0.0, 0.0, 3.0, 11.0 / 3.0]));
         check("movingAverage", &["'20sec'"], &floats([0.0, 0.0, 4.0, 4.5]));
         check("firstDiff", &[], &floats([0.0, 1.0, 4.0, -3.0]));
+    }
+
+    #[test]
+    fn what_becomes_infinite_is_no_number() {
+        let check = |name: &str, parameters: &[&str], values: &[f64]| {
+            let mut large = series("a", &[0; 2]);
+            large.points.iter_mut().zip(values).for_each(|((_, value), large)| *value = Value::Float(*large));
+            let found = applied(name, parameters, vec![vec![large]]).concat();
+            assert!(matches!(found[1], Value::Float(value) if value.is_nan()), "{name} {found:?}");
+        };
+        check("scale", &["10"], &[1.0, 1e308]);
+        check("scale", &["1e10"], &[1.0, 1e308]);
+        check("firstDiff", &[], &[-1e308, 1e308]);
+        check("movingAverage", &["2"], &[1e308, 1e308]);
     }
 
     #[test]

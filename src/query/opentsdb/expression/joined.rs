@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::answer::TagSet;
 use super::super::error::OpentsdbError;
 use super::formula::Formula;
-use super::{POINTS_MAX, Series};
+use super::{Budget, Series};
 
 /// What stands where a series has no value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,12 +77,18 @@ impl Table {
         self.columns.iter().map(move |column| column.values[row])
     }
 
-    /// A metric's series as they are.
-    fn of(variable: &Variable) -> Table {
+    /// Values of all series at all times.
+    pub fn points(&self) -> usize {
+        self.times.len().saturating_mul(self.columns.len())
+    }
+
+    /// A metric's series as they are, but that each has a value at every time of any.
+    fn of(variable: &Variable, budget: &mut Budget) -> Result<Table, OpentsdbError> {
         let fill = variable.fill.unwrap_or(FillWith::Zero).value();
         let times: BTreeSet<i64> =
             variable.series.iter().flat_map(|one| one.points.iter().map(|(time, _)| *time)).collect();
         let times: Vec<i64> = times.into_iter().collect();
+        budget.take(times.len().saturating_mul(variable.series.len()))?;
         let column = |series: &Series| {
             let mut values = vec![fill; times.len()];
             for (time, value) in &series.points {
@@ -93,7 +99,7 @@ impl Table {
             let (tags, aggregated) = (series.tags.clone(), series.aggregated.clone());
             Column { metrics: vec![series.metric.clone()], tags, aggregated, values }
         };
-        Table { columns: variable.series.iter().map(column).collect(), times }
+        Ok(Table { columns: variable.series.iter().map(column).collect(), times })
     }
 }
 
@@ -104,14 +110,16 @@ struct Operand {
 }
 
 /// The tables of all expressions and of the metrics they are made of, by name. Expressions may speak of each other, but not
-/// of themselves.
+/// of themselves. The metrics' tables have a budget, and so have the expressions'.
 pub fn evaluate(
     variables: BTreeMap<String, Variable>,
     expressions: &[(String, Formula, Policy)],
 ) -> Result<BTreeMap<String, Table>, OpentsdbError> {
     let mut known: BTreeMap<String, Operand> = BTreeMap::new();
-    for (name, variable) in &variables {
-        known.insert(name.clone(), Operand { table: Table::of(variable), fill: variable.fill });
+    let (mut of_metrics, mut of_expressions) = (Budget::default(), Budget::default());
+    for (name, variable) in variables {
+        let table = Table::of(&variable, &mut of_metrics)?;
+        known.insert(name, Operand { table, fill: variable.fill });
     }
     let mut waiting: Vec<&(String, Formula, Policy)> = expressions.iter().collect();
     while !waiting.is_empty() {
@@ -127,7 +135,7 @@ pub fn evaluate(
             )));
         }
         for (name, formula, policy) in ready {
-            let table = joined(formula, policy, &known)?;
+            let table = joined(formula, policy, &known, &mut of_expressions)?;
             known.insert(name.clone(), Operand { table, fill: policy.fill });
         }
         waiting = others;
@@ -135,7 +143,12 @@ pub fn evaluate(
     Ok(known.into_iter().map(|(name, operand)| (name, operand.table)).collect())
 }
 
-fn joined(formula: &Formula, policy: &Policy, known: &BTreeMap<String, Operand>) -> Result<Table, OpentsdbError> {
+fn joined(
+    formula: &Formula,
+    policy: &Policy,
+    known: &BTreeMap<String, Operand>,
+    budget: &mut Budget,
+) -> Result<Table, OpentsdbError> {
     let names: Vec<&str> = formula.names().into_iter().collect();
     let operands: Vec<&Operand> = names.iter().filter_map(|name| known.get(*name)).collect();
     let key = |column: &Column| -> TagSet {
@@ -146,6 +159,7 @@ fn joined(formula: &Formula, policy: &Policy, known: &BTreeMap<String, Operand>)
     for (at, operand) in operands.iter().enumerate() {
         for column in &operand.table.columns {
             together.entry(key(column)).or_insert_with(|| vec![None; operands.len()])[at] = Some(column);
+            Budget::default().take(together.len().saturating_mul(operands.len()))?;
         }
     }
     if policy.join == Join::Intersection {
@@ -153,27 +167,29 @@ fn joined(formula: &Formula, policy: &Policy, known: &BTreeMap<String, Operand>)
     }
     let times: BTreeSet<i64> = operands.iter().flat_map(|operand| operand.table.times.iter().copied()).collect();
     let times: Vec<i64> = times.into_iter().collect();
-    if times.len().saturating_mul(together.len()) > POINTS_MAX {
-        return Err(OpentsdbError::TooManyPoints { points_max: POINTS_MAX });
-    }
-    // Where each operand has each instant.
-    let places: Vec<Vec<Option<usize>>> = operands
-        .iter()
-        .map(|operand| times.iter().map(|time| operand.table.times.binary_search(time).ok()).collect())
-        .collect();
+    budget.take(times.len().saturating_mul(together.len()))?;
     let fills: Vec<f64> =
         operands.iter().map(|operand| operand.fill.or(policy.fill).unwrap_or(FillWith::Zero).value()).collect();
-    let column = |columns: Vec<Option<&Column>>| {
-        let value = |row: usize| {
-            formula.value(&|name| {
+    let mut values: Vec<Vec<f64>> = together.values().map(|_| Vec::with_capacity(times.len())).collect();
+    // How far each operand has been read, and where it has the instant at hand.
+    let mut read = vec![0; operands.len()];
+    let mut places: Vec<Option<usize>> = vec![None; operands.len()];
+    for time in &times {
+        for ((operand, read), place) in operands.iter().zip(&mut read).zip(&mut places) {
+            *place = (operand.table.times.get(*read) == Some(time)).then_some(*read);
+            *read += usize::from(place.is_some());
+        }
+        for (columns, values) in together.values().zip(&mut values) {
+            values.push(formula.value(&|name| {
                 let Some(at) = names.iter().position(|known| *known == name) else { return f64::NAN };
-                match (columns[at], places[at][row]) {
+                match (columns[at], places[at]) {
                     (Some(column), Some(place)) => column.values[place],
                     _ => fills[at],
                 }
-            })
-        };
-        let values = (0..times.len()).map(value).collect();
+            }));
+        }
+    }
+    let column = |(columns, values): (Vec<Option<&Column>>, Vec<f64>)| {
         let mut made = Column { metrics: Vec::new(), tags: Vec::new(), aggregated: Vec::new(), values };
         let mut several: BTreeSet<Arc<str>> = BTreeSet::new();
         let mut tags: BTreeMap<Arc<str>, Arc<str>> = BTreeMap::new();
@@ -194,7 +210,7 @@ fn joined(formula: &Formula, policy: &Policy, known: &BTreeMap<String, Operand>)
         made.aggregated = several.into_iter().collect();
         made
     };
-    Ok(Table { columns: together.into_values().map(column).collect(), times: times.clone() })
+    Ok(Table { columns: together.into_values().zip(values).map(column).collect(), times })
 }
 
 #[cfg(test)]
@@ -240,6 +256,32 @@ mod tests {
         assert_eq!(rows(&tables["e2"])[0], (1, vec![12.0, 220.0]));
         assert_eq!(tables["i"].columns.len(), 1);
         assert_eq!(tables["e"].columns[0].metrics, [Arc::from("m"), Arc::from("n")]);
+    }
+
+    #[test]
+    fn tables_are_refused_before_there_is_no_room_for_them() {
+        // Series that have no instant in common: few points make a large table.
+        let sparse = |count: i64| {
+            let points: Vec<(String, [(i64, f64); 1])> = (0..count).map(|i| (i.to_string(), [(i, 1.0)])).collect();
+            let series: Vec<(&str, &[(i64, f64)])> = points.iter().map(|(h, one)| (h.as_str(), &one[..])).collect();
+            variable("m", &series, None)
+        };
+        let check = |counts: &[i64], formulas: &[&str], is_made: bool| {
+            let names = ["a", "b", "c"].map(String::from).into_iter();
+            let variables = names.zip(counts).map(|(name, count)| (name, sparse(*count))).collect();
+            let expression = |text: &&str| {
+                let formula = Formula::parse(text).expect("a formula");
+                (format!("made by {text}"), formula, policy(Join::Union))
+            };
+            let expressions: Vec<_> = formulas.iter().map(expression).collect();
+            let made = evaluate(variables, &expressions).map(|_| ());
+            let is_refused = matches!(made, Err(OpentsdbError::TooManyPoints { .. }));
+            assert_eq!((made.is_ok(), is_refused), (is_made, !is_made), "{counts:?} {formulas:?} {made:?}");
+        };
+        check(&[1500], &["a + 1"], true);
+        check(&[2100], &[], false);
+        check(&[1500, 1500], &[], false);
+        check(&[1500], &["a + 1", "a + 2"], false);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Calculations over whole series: functions of `/api/query/gexp`, expressions of `/api/query/exp`.
 //!
-//! Both work on the groups of ordinary sub queries, which are held in memory up to [`POINTS_MAX`].
+//! Both work on the groups of ordinary sub queries, which are held in memory as far as the [`Budget`] goes.
 
 mod formula;
 mod functions;
@@ -20,7 +20,27 @@ pub use gexp::{Gexp, parse_gexp};
 pub use joined::{Column, FillWith, Join, Policy, Table, Variable, evaluate};
 
 /// Points of all groups of a request that are held at once.
-pub const POINTS_MAX: usize = 4_000_000;
+const POINTS_MAX: usize = 4_000_000;
+
+/// How many points may still be held. Asked before there is room made for them.
+#[derive(Debug)]
+pub struct Budget {
+    left: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget { left: POINTS_MAX }
+    }
+}
+
+impl Budget {
+    pub fn take(&mut self, points: usize) -> Result<(), OpentsdbError> {
+        let too_many = || OpentsdbError::TooManyPoints { points_max: POINTS_MAX };
+        self.left = self.left.checked_sub(points).ok_or_else(too_many)?;
+        Ok(())
+    }
+}
 
 /// A group held whole.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,17 +78,17 @@ impl Series {
     }
 }
 
-/// All groups, by the place of their sub query; `queries` of them.
-pub async fn gathered(mut groups: Groups, queries: usize) -> Result<Vec<Vec<Series>>, OpentsdbError> {
+/// All groups, by the place of their sub query; `queries` of them. Their points are taken out of `budget`.
+pub async fn gathered(
+    mut groups: Groups,
+    queries: usize,
+    budget: &mut Budget,
+) -> Result<Vec<Vec<Series>>, OpentsdbError> {
     let mut gathered: Vec<Vec<Series>> = vec![Vec::new(); queries];
     let mut at = 0;
-    let mut points = 0;
     while let Some(piece) = groups.next().await {
         let piece = piece?;
-        points += piece.points.len();
-        if points > POINTS_MAX {
-            return Err(OpentsdbError::TooManyPoints { points_max: POINTS_MAX });
-        }
+        budget.take(piece.points.len())?;
         if let Some(head) = piece.head {
             at = head.query;
             gathered[at].push(Series::of(head));
