@@ -1,6 +1,6 @@
 //! The buckets of a downsampling: which one an instant is in.
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone, Timelike};
 use chrono_tz::Tz;
 
 use crate::query::opentsdb::downsample::Interval;
@@ -137,8 +137,10 @@ impl Calendar {
         Bucket { start_ms: instant(first), end_ms: end.map_or(i64::MAX, instant) }
     }
 
+    /// The wall clock; `None` where the calendar has ended, be it only in this zone.
     fn local(&self, ms: i64) -> Option<NaiveDateTime> {
-        Some(DateTime::from_timestamp_millis(ms)?.with_timezone(&self.zone).naive_local())
+        let instant = DateTime::from_timestamp_millis(ms)?.naive_utc();
+        instant.checked_add_offset(self.zone.offset_from_utc_datetime(&instant).fix())
     }
 
     fn instant(&self, local: NaiveDateTime) -> i64 {
@@ -184,6 +186,21 @@ mod tests {
         check("15s", "UTC", t + 20, (t + 15, t + 30));
         // A day of 23 hours.
         check("1d", "America/New_York", 1_362_900_600, (1_362_891_600, 1_362_974_400));
+    }
+
+    #[test]
+    fn where_the_calendar_of_a_zone_ends_so_do_its_intervals() {
+        let last_ms = DateTime::<chrono::Utc>::MAX_UTC.timestamp_millis();
+        for (zone, at_ms) in [("Asia/Tokyo", last_ms), ("America/New_York", last_ms), ("UTC", last_ms + 1)] {
+            for interval in ["1d", "1w", "1n", "5y"] {
+                let duration = interval.parse().expect("a duration");
+                let window = Window { start_ms: 0, end_ms: i64::MAX };
+                let zone = zone.parse().expect("a zone");
+                let buckets = Buckets::new(Interval::Calendar(duration), zone, (0, 0), window);
+                let found = buckets.at(at_ms).expect("a bucket");
+                assert!(found.start_ms <= at_ms && at_ms < found.end_ms, "{zone} {interval} {found:?}");
+            }
+        }
     }
 
     #[test]
