@@ -45,4 +45,4 @@ pub use options::CatalogOptions;
 pub use policies::PolicyChange;
 pub use remembered::Room;
 pub use state::{CatalogState, Database, RetentionPolicy, Table, Writer};
-pub use uids::{Tsuid, Uid, UidKind, Uids};
+pub use uids::{Renamed, Tsuid, Uid, UidKind, Uids};

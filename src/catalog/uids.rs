@@ -123,6 +123,16 @@ impl FromStr for Tsuid {
 /// Metric and tags of a series by name.
 pub type NamedSeries = (Arc<str>, Vec<(Arc<str>, Arc<str>)>);
 
+/// What became of renaming.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renamed {
+    Done,
+    /// There is no such name.
+    Missing,
+    /// The new name has a number.
+    Taken,
+}
+
 /// All numbers of a store, looked up from memory.
 #[derive(Debug)]
 pub struct Uids {
@@ -186,22 +196,28 @@ impl Uids {
         known(self).ok_or(CatalogError::UidsUsedUp)
     }
 
-    /// Gives a name's number to another name. `Ok(false)`: there is no such name. The caller has checked that `to` is free.
-    pub async fn rename(&self, kind: UidKind, from: &str, to: &str) -> Result<bool, CatalogError> {
-        let Some(uid) = self.find(kind, from) else { return Ok(false) };
-        let (from, to) = (from.to_string(), to.to_string());
-        self.catalog
-            .update(move |state| {
-                let place = uid.0 as usize - 1;
-                let mut names = block(state, kind, place / BLOCK);
-                match names.get_mut(place % BLOCK) {
-                    Some(name) if *name == from => name.clone_from(&to),
-                    _ => return Ok(Vec::new()),
-                }
-                Ok(vec![put_block(kind, place / BLOCK, &names)])
-            })
-            .await?;
-        Ok(true)
+    /// Gives a name's number to another name, which has none. Whatever others rename meanwhile, no name has two numbers.
+    pub async fn rename(&self, kind: UidKind, from: &str, to: &str) -> Result<Renamed, CatalogError> {
+        let Some(uid) = self.find(kind, from) else { return Ok(Renamed::Missing) };
+        let (old, new) = (from.to_string(), to.to_string());
+        let renamed = self.catalog.update(move |state| {
+            let place = uid.0 as usize - 1;
+            let mut names = block(state, kind, place / BLOCK);
+            let is_taken = || blocks(state, kind).any(|document| texts(document).contains(&new.as_str()));
+            match names.get_mut(place % BLOCK) {
+                Some(name) if *name == old && !is_taken() => name.clone_from(&new),
+                // It happened, though nobody heard of it.
+                Some(name) if *name == new => return Ok(Vec::new()),
+                _ => return Err(CatalogError::Refused),
+            }
+            Ok(vec![put_block(kind, place / BLOCK, &names)])
+        });
+        match renamed.await {
+            Ok(_) => Ok(Renamed::Done),
+            Err(CatalogError::Refused) if self.find(kind, to).is_some() => Ok(Renamed::Taken),
+            Err(CatalogError::Refused) => Ok(Renamed::Missing),
+            Err(error) => Err(error),
+        }
     }
 
     /// The text of a series' TSUID; its names get numbers when they have none.
@@ -256,10 +272,11 @@ impl Index {
                 if old.get(at) == Some(name) {
                     continue;
                 }
-                if let Some(renamed) = old.get(at) {
+                let (name, uid) = (Arc::<str>::from(*name), Uid((number * BLOCK + at + 1) as u32));
+                // Another one may have been given the old name since.
+                if let Some(renamed) = old.get(at).filter(|renamed| names.by_name.get(**renamed) == Some(&uid)) {
                     names.by_name.remove(*renamed);
                 }
-                let (name, uid) = (Arc::<str>::from(*name), Uid((number * BLOCK + at + 1) as u32));
                 names.by_name.insert(name.clone(), uid);
                 names.by_uid.insert(uid, name);
             }
@@ -286,6 +303,11 @@ fn block(state: &CatalogState, kind: UidKind, number: usize) -> Vec<String> {
     document.map(|document| texts(document).into_iter().map(String::from).collect()).unwrap_or_default()
 }
 
+/// The documents of a kind.
+fn blocks(state: &CatalogState, kind: UidKind) -> impl Iterator<Item = &Arc<Value>> {
+    state.documents(COLLECTION).filter(move |(key, _)| parse_key(key).is_some_and(|(of, _)| of == kind)).map(|(_, b)| b)
+}
+
 fn put_block(kind: UidKind, number: usize, names: &[String]) -> Change {
     let value = Value::from(names.to_vec());
     Change::PutDocument { collection: COLLECTION.to_string(), key: block_key(kind, number), value }
@@ -295,9 +317,8 @@ fn put_block(kind: UidKind, number: usize, names: &[String]) -> Change {
 fn plan(state: &CatalogState, wanted: &BTreeSet<(UidKind, String)>) -> Result<Vec<Change>, CatalogError> {
     let mut changes = Vec::new();
     for kind in UidKind::ALL {
-        let prefix = format!("{}/", kind.as_str());
-        let blocks: Vec<_> = state.documents(COLLECTION).filter(|(key, _)| key.starts_with(&prefix)).collect();
-        let known: BTreeSet<&str> = blocks.iter().flat_map(|(_, document)| texts(document)).collect();
+        let blocks: Vec<_> = blocks(state, kind).collect();
+        let known: BTreeSet<&str> = blocks.iter().flat_map(|document| texts(document)).collect();
         let mut fresh = wanted.iter().filter(|(of, name)| *of == kind && !known.contains(name.as_str())).peekable();
         let mut number = blocks.len().saturating_sub(1);
         while fresh.peek().is_some() {

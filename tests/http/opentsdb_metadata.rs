@@ -128,6 +128,10 @@ fn names_get_numbers_once() {
     let answer = get(&gate, "/api/uid/assign?metric=net&tagv=eth0").expect(400).json();
     assert!(answer["metric_errors"]["net"].as_str().unwrap().starts_with("Name already exists with UID: "), "{answer}");
     assert!(answer["tagv_errors"]["eth0"].is_string(), "{answer}");
+    let long = "l".repeat(1025);
+    let answer = post(&gate, "/api/uid/assign", &json!({"tagv": [&long, "eth0", "fresh"]})).expect(400).json();
+    assert!(answer["tagv"]["fresh"].is_string() && answer["tagv"].get(&long).is_none(), "{answer}");
+    assert_eq!(answer["tagv_errors"][&long], "Invalid tagv: 1025 bytes are more than 1024");
     suggested(&gate, "type=metrics&q=c", &["c"]);
     assert_eq!(get(&gate, "/api/uid/uidmeta?uid=000002&type=metric").expect(200).json()["name"], "b");
     get(&gate, "/api/uid/bogus").expect(501);

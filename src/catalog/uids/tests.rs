@@ -63,10 +63,36 @@ async fn many_names_fill_several_documents_and_none_is_written_anew() {
 async fn a_renamed_name_keeps_its_number() {
     let uids = open(&Arc::new(InMemory::new())).await;
     uids.ensure(&[(UidKind::Tagk, "host"), (UidKind::Tagk, "dc")]).await.unwrap();
-    assert!(uids.rename(UidKind::Tagk, "host", "server").await.unwrap());
-    assert!(!uids.rename(UidKind::Tagk, "host", "other").await.unwrap());
+    let rename = async |from: &str, to: &str| uids.rename(UidKind::Tagk, from, to).await.unwrap();
+    assert_eq!(rename("host", "server").await, Renamed::Done);
+    assert_eq!(rename("host", "other").await, Renamed::Missing);
+    assert_eq!(rename("server", "dc").await, Renamed::Taken);
     assert_eq!((uids.find(UidKind::Tagk, "server"), uids.find(UidKind::Tagk, "host")), (Some(Uid(2)), None));
     assert_eq!(uids.name(UidKind::Tagk, Uid(2)).as_deref(), Some("server"));
+}
+
+#[tokio::test]
+async fn names_that_changed_places_are_all_found_by_who_looks_late() {
+    let store = Arc::new(InMemory::new());
+    let uids = open(&store).await;
+    uids.ensure(&[(UidKind::Tagk, "a"), (UidKind::Tagk, "b")]).await.unwrap();
+    let late = Uids::new(uids.catalog.clone());
+    assert_eq!(late.find(UidKind::Tagk, "b"), Some(Uid(2)));
+    assert_eq!(uids.rename(UidKind::Tagk, "b", "c").await.unwrap(), Renamed::Done);
+    assert_eq!(uids.rename(UidKind::Tagk, "a", "b").await.unwrap(), Renamed::Done);
+    let found = ["a", "b", "c"].map(|name| late.find(UidKind::Tagk, name));
+    assert_eq!(found, [None, Some(Uid(1)), Some(Uid(2))]);
+}
+
+#[tokio::test]
+async fn of_two_that_want_one_name_one_gets_it() {
+    let uids = open(&Arc::new(InMemory::new())).await;
+    uids.ensure(&[(UidKind::Tagk, "a"), (UidKind::Tagk, "b")]).await.unwrap();
+    let (first, second) = tokio::join!(uids.rename(UidKind::Tagk, "a", "c"), uids.rename(UidKind::Tagk, "b", "c"));
+    let mut became = [first.unwrap(), second.unwrap()];
+    became.sort_by_key(|became| *became != Renamed::Done);
+    assert_eq!(became, [Renamed::Done, Renamed::Taken]);
+    assert_eq!(uids.count(UidKind::Tagk), 2);
 }
 
 #[tokio::test]

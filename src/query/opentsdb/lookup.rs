@@ -101,6 +101,16 @@ impl QueryEngine {
         Ok(values)
     }
 
+    /// Those of `names` that no tag of a metric has as its value.
+    pub async fn opentsdb_unknown_tagvs(
+        &self,
+        asker: &Asker,
+        mut names: BTreeSet<String>,
+    ) -> Result<BTreeSet<String>, QueryError> {
+        Look::new(self, asker).await?.remove_known_tagvs(&mut names).await?;
+        Ok(names)
+    }
+
     /// Series of a metric, or of every metric, that have all of the tags wanted; `limit` at most, by name.
     pub async fn opentsdb_series(
         &self,
@@ -130,8 +140,11 @@ impl QueryEngine {
             }
         }
         if found.is_empty() {
-            let values: BTreeSet<&str> = wanted.iter().filter_map(|tag| tag.value.as_deref()).collect();
-            look.check_tagvs(values).await?;
+            let mut unknown: BTreeSet<String> = wanted.iter().filter_map(|tag| tag.value.clone()).collect();
+            look.remove_known_tagvs(&mut unknown).await?;
+            if let Some(name) = unknown.pop_first() {
+                return Err(LookupError::NoSuchName { kind: "tagv", name });
+            }
         }
         Ok(found)
     }
@@ -200,21 +213,19 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Refuses values that no tag of any metric has.
-    async fn check_tagvs(&mut self, mut unknown: BTreeSet<&str>) -> Result<(), LookupError> {
+    /// Leaves the values that no tag of any metric has.
+    async fn remove_known_tagvs(&mut self, unknown: &mut BTreeSet<String>) -> Result<(), QueryError> {
         for table in self.all_metrics() {
             if unknown.is_empty() {
                 return Ok(());
             }
             let sets = self.tag_sets(&table).await?;
             for tag in table.schema.tags() {
-                let values: BTreeSet<String> = sets.values(&tag.name).into_iter().collect();
-                unknown.retain(|value| !values.contains(*value));
+                for value in sets.values(&tag.name) {
+                    unknown.remove(&value);
+                }
             }
         }
-        match unknown.first() {
-            Some(name) => Err(LookupError::NoSuchName { kind: "tagv", name: name.to_string() }),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }

@@ -6,8 +6,9 @@ use actix_web::HttpResponse;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::model::{Classify, Kind};
+use crate::model::Kind;
 use crate::protocol::opentsdb::error::WireError;
+use crate::protocol::opentsdb::query::tsuids_of_series;
 use crate::protocol::opentsdb::request::Call;
 use crate::protocol::opentsdb::response;
 use crate::protocol::opentsdb::verb::Verb;
@@ -65,7 +66,8 @@ async fn lookup(call: &mut Call) -> Result<HttpResponse, WireError> {
     let tags = asked.tags.unwrap_or_default();
     let metric = asked.metric.filter(|metric| !metric.is_empty() && metric != "*");
     let found = found(call, metric.clone(), &tags, limit).await?;
-    let tsuids = tsuids(call, &found).await?;
+    let series: Vec<_> = found.iter().map(|series| (&*series.metric, &series.tags)).collect();
+    let tsuids = tsuids_of_series(&call.core.uids, &series).await?;
     let results: Vec<Value> = found.iter().zip(tsuids).map(|(series, tsuid)| shown(series, &tsuid)).collect();
     let mut answer = json!({
         "type": "LOOKUP",
@@ -131,19 +133,6 @@ async fn found(call: &Call, metric: Option<String>, tags: &[Tag], limit: usize) 
 fn known_by_number(call: &Call, kind: &str, name: &str) -> bool {
     let kind = crate::catalog::UidKind::ALL.into_iter().find(|known| known.plural() == kind);
     kind.is_some_and(|kind| call.core.uids.find(kind, name).is_some())
-}
-
-/// Texts of the series' TSUIDs. A process that does not write cannot give names their numbers: empty ones then.
-async fn tsuids(call: &Call, found: &[FoundSeries]) -> Result<Vec<String>, WireError> {
-    let named: Vec<_> = found
-        .iter()
-        .map(|series| (&*series.metric, series.tags.iter().map(|(key, value)| (&**key, &**value)).collect()))
-        .collect();
-    match call.core.uids.tsuids(&named).await {
-        Ok(tsuids) => Ok(tsuids.iter().map(ToString::to_string).collect()),
-        Err(error) if error.kind() == Kind::Forbidden => Ok(vec![String::new(); found.len()]),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn shown(series: &FoundSeries, tsuid: &str) -> Value {

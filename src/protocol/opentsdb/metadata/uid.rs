@@ -1,13 +1,13 @@
 //! `/api/uid/…`: numbers of names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{Uid, UidKind};
+use crate::catalog::{Renamed, Uid, UidKind};
 use crate::model::Kind;
 use crate::protocol::format::opentsdb::check_name;
 use crate::protocol::opentsdb::error::WireError;
@@ -15,12 +15,13 @@ use crate::protocol::opentsdb::request::Call;
 use crate::protocol::opentsdb::response::{json, json_with};
 use crate::protocol::opentsdb::verb::Verb;
 use crate::protocol::opentsdb::write::store;
-use crate::query::opentsdb::lookup::{LookupError, WantedTag};
 
 use super::asker;
 
 /// Names that one request may give numbers to.
 const NAMES_MAX: usize = 100_000;
+/// Bytes of a name: as long as a line of telnet, which names of points come in. All names with numbers are in memory.
+const NAME_BYTES_MAX: usize = 1024;
 
 /// `/api/uid/assign`, `/api/uid/rename`, `/api/uid/uidmeta`, `/api/uid/tsmeta`.
 pub(in crate::protocol::opentsdb) async fn uid(mut call: Call) -> Result<HttpResponse, WireError> {
@@ -74,11 +75,13 @@ async fn assign(call: &mut Call) -> Result<HttpResponse, WireError> {
         let mut wrong = Map::new();
         let mut fresh: Vec<(UidKind, &str)> = Vec::new();
         let mut known: Vec<(UidKind, &str)> = Vec::new();
+        let legal = names.iter().map(String::as_str).filter(|name| check(*kind, name).is_ok());
+        let unknown = unknown(call, *kind, legal).await?;
         for name in names {
-            match check_name(kind.as_str(), name) {
-                Err(error) => drop(wrong.insert(name.clone(), error.to_string().into())),
-                Ok(()) if is_known(call, *kind, name).await? => known.push((*kind, name)),
-                Ok(()) => fresh.push((*kind, name)),
+            match check(*kind, name) {
+                Err(why) => drop(wrong.insert(name.clone(), why.into())),
+                Ok(()) if unknown.contains(name) => fresh.push((*kind, name)),
+                Ok(()) => known.push((*kind, name)),
             }
         }
         for ((_, name), uid) in known.iter().zip(call.core.uids.ensure(&known).await?) {
@@ -95,26 +98,43 @@ async fn assign(call: &mut Call) -> Result<HttpResponse, WireError> {
     Ok(json_with(status, &answer))
 }
 
-/// Whether a name has a number, or would have one in a server that numbers names as points come in.
-async fn is_known(call: &Call, kind: UidKind, name: &str) -> Result<bool, WireError> {
-    if call.core.uids.find(kind, name).is_some() {
-        return Ok(true);
+/// Whether a name may be given a number. `Err`: why not.
+fn check(kind: UidKind, name: &str) -> Result<(), String> {
+    if name.len() > NAME_BYTES_MAX {
+        return Err(format!("Invalid {}: {} bytes are more than {NAME_BYTES_MAX}", kind.as_str(), name.len()));
     }
-    Ok(match kind {
-        UidKind::Metric => store::exists(&call.core, &call.core.catalog.state(), &call.door.options.database, name),
-        UidKind::Tagk => call.core.queries.opentsdb_tagks(&asker(call), name).contains(name),
-        UidKind::Tagv => {
-            let wanted = [WantedTag { key: None, value: Some(name.to_string()) }];
-            let (queries, asker) = (call.core.queries.clone(), asker(call));
-            let look = async move { queries.opentsdb_series(&asker, None, &wanted, 1).await };
-            let found = call.core.runtime.spawn(look).await;
-            match found.map_err(|error| WireError::new(Kind::Internal, error.to_string()))? {
-                Ok(found) => !found.is_empty(),
-                Err(LookupError::NoSuchName { .. }) => false,
-                Err(LookupError::Query(error)) => return Err(error.into()),
-            }
+    check_name(kind.as_str(), name).map_err(|error| error.to_string())
+}
+
+/// Those of some names that have no number, and would have none in a server that numbers names as points come in. One look at
+/// what is stored, however many names there are.
+async fn unknown(call: &Call, kind: UidKind, names: impl Iterator<Item = &str>) -> Result<BTreeSet<String>, WireError> {
+    let without_number = names.filter(|name| call.core.uids.find(kind, name).is_none());
+    let mut unknown: BTreeSet<String> = without_number.map(String::from).collect();
+    if unknown.is_empty() {
+        return Ok(unknown);
+    }
+    match kind {
+        UidKind::Metric => {
+            let (state, database) = (call.core.catalog.state(), &call.door.options.database);
+            unknown.retain(|name| !store::exists(&call.core, &state, database, name));
+            Ok(unknown)
         }
-    })
+        UidKind::Tagk => {
+            let keys = call.core.queries.opentsdb_tagks(&asker(call), "");
+            unknown.retain(|name| !keys.contains(name));
+            Ok(unknown)
+        }
+        UidKind::Tagv => {
+            let (queries, asker) = (call.core.queries.clone(), asker(call));
+            let look = call.core.runtime.spawn(async move { queries.opentsdb_unknown_tagvs(&asker, unknown).await });
+            Ok(look.await.map_err(|error| WireError::new(Kind::Internal, error.to_string()))??)
+        }
+    }
+}
+
+async fn is_known(call: &Call, kind: UidKind, name: &str) -> Result<bool, WireError> {
+    Ok(unknown(call, kind, std::iter::once(name)).await?.is_empty())
 }
 
 /// `POST|GET /api/uid/rename`: a name that no point has yet gets another name for its number.
@@ -137,21 +157,25 @@ async fn rename(call: &mut Call) -> Result<HttpResponse, WireError> {
         return Err(WireError::bad_request("Specify exactly one of metric, tagk or tagv"));
     };
     let refuse = |why: String| Ok(json_with(StatusCode::BAD_REQUEST, &json!({ "result": "false", "error": why })));
-    if let Err(error) = check_name(kind.as_str(), new) {
-        return refuse(error.to_string());
+    if let Err(why) = check(kind, new) {
+        return refuse(why);
     }
-    let has_number = call.core.uids.find(kind, old).is_some();
-    if !has_number && !is_known(call, kind, old).await? {
-        return refuse(format!("Name(\"{old}\") does not exist"));
+    let missing = || refuse(format!("Name(\"{old}\") does not exist"));
+    let taken = || refuse(format!("An UID with name {new} for {} already exists", kind.as_str()));
+    if !is_known(call, kind, old).await? {
+        return missing();
     }
     if is_known(call, kind, new).await? {
-        return refuse(format!("An UID with name {new} for {} already exists", kind.as_str()));
+        return taken();
     }
     if is_in_points(call, kind, old).await? {
         return refuse(format!("Name(\"{old}\") is part of stored points, which keep their names"));
     }
-    call.core.uids.rename(kind, old, new).await?;
-    Ok(json(&json!({ "result": "true" })))
+    match call.core.uids.rename(kind, old, new).await? {
+        Renamed::Done => Ok(json(&json!({ "result": "true" }))),
+        Renamed::Missing => missing(),
+        Renamed::Taken => taken(),
+    }
 }
 
 /// Whether a name is known for its points and not for its number alone.

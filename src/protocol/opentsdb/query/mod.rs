@@ -30,6 +30,8 @@ use super::request::Call;
 use asked::Asked;
 use run::Shape;
 
+pub(super) use targets::tsuids_of_series;
+
 /// `/api/query`, `/api/query/last`, `/api/query/exp`, `/api/query/gexp`.
 pub(super) async fn serve(mut call: Call) -> Result<HttpResponse, WireError> {
     match call.rest.first().map(|part| part.to_ascii_lowercase()).as_deref() {
