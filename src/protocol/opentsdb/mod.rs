@@ -27,9 +27,6 @@ use crate::protocol::{Gate, RequestLimits};
 use router::Path;
 use stats::Stats;
 
-/// Tags that a point may have.
-const TAGS_MAX: usize = 8;
-
 /// What the settings say about this protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {

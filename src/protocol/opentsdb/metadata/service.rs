@@ -6,52 +6,16 @@ use actix_web::HttpResponse;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::protocol::format::opentsdb::Layout;
 use crate::protocol::opentsdb::error::WireError;
+use crate::protocol::opentsdb::legacy;
 use crate::protocol::opentsdb::request::Call;
 use crate::protocol::opentsdb::response::json;
 use crate::protocol::opentsdb::verb::Verb;
-use crate::protocol::opentsdb::{TAGS_MAX, legacy};
+use crate::query::opentsdb::aggregator::AGGREGATORS;
 
 /// The version we answer as: clients choose their behaviour by it.
 const VERSION: &str = "2.4.1";
-
-const AGGREGATORS: [&str; 35] = [
-    "avg",
-    "count",
-    "dev",
-    "diff",
-    "ep50r3",
-    "ep50r7",
-    "ep75r3",
-    "ep75r7",
-    "ep90r3",
-    "ep90r7",
-    "ep95r3",
-    "ep95r7",
-    "ep99r3",
-    "ep99r7",
-    "ep999r3",
-    "ep999r7",
-    "first",
-    "last",
-    "max",
-    "median",
-    "mimmax",
-    "mimmin",
-    "min",
-    "mult",
-    "none",
-    "p50",
-    "p75",
-    "p90",
-    "p95",
-    "p99",
-    "p999",
-    "pfsum",
-    "squareSum",
-    "sum",
-    "zimsum",
-];
 
 /// Name, example and description of the filter types.
 const FILTERS: [(&str, &str, &str); 7] = [
@@ -68,15 +32,22 @@ const FILTERS: [(&str, &str, &str); 7] = [
     ("wildcard", "host=wildcard(web*)", "Values that match the text; an asterisk stands for anything."),
 ];
 
+/// Names of the aggregation functions, sorted.
+fn aggregator_names() -> Vec<&'static str> {
+    let mut names: Vec<&str> = AGGREGATORS.iter().map(|known| known.name).collect();
+    names.sort_unstable();
+    names
+}
+
 /// `GET /api/aggregators`: names of the aggregation functions.
 pub(in crate::protocol::opentsdb) fn aggregators(call: &Call) -> Result<HttpResponse, WireError> {
     call.allow(&[Verb::Get])?;
-    Ok(json(&AGGREGATORS.as_slice()))
+    Ok(json(&aggregator_names()))
 }
 
 pub(in crate::protocol::opentsdb) fn aggregators_of_old(call: &Call) -> Result<HttpResponse, WireError> {
     call.allow(&[Verb::Get])?;
-    Ok(legacy::json_answer(&AGGREGATORS.as_slice()))
+    Ok(legacy::json_answer(&aggregator_names()))
 }
 
 #[derive(Serialize)]
@@ -148,7 +119,7 @@ pub(in crate::protocol::opentsdb) fn config(call: &Call) -> Result<HttpResponse,
         ("tsd.http.show_stack_trace", options.show_stack_trace.to_string()),
         ("tsd.mode", if call.core.flusher.is_some() { "rw" } else { "ro" }.to_string()),
         ("tsd.storage.fix_duplicates", true.to_string()),
-        ("tsd.storage.max_tags", TAGS_MAX.to_string()),
+        ("tsd.storage.max_tags", Layout::METRIC.tags_max.map(|max| max.to_string()).unwrap_or_default()),
     ]);
     Ok(json(&settings))
 }
