@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::change::Change;
 use super::error::CatalogError;
 use super::handle::Catalog;
+use super::remembered::{Full, Room};
 use super::state::CatalogState;
 
 const COLLECTION: &str = "opentsdb.annotations";
 /// All annotations of a store: each is in every version of the catalog.
-const ANNOTATIONS_MAX: usize = 100_000;
+const ROOM: Room = Room { documents: 100_000, bytes: 64 << 20 };
 
 /// A note. It is known by its series and the time it begins.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -58,6 +59,12 @@ impl CatalogState {
         self.document(COLLECTION, &key(tsuid, millis(start_time))).and_then(|value| read(value))
     }
 
+    /// Whether any annotation is about a series.
+    pub fn has_annotations_of_series(&self) -> bool {
+        // Keys of global ones begin with a bar, those of others with a digit.
+        self.documents_between(COLLECTION, "0", "g").next().is_some()
+    }
+
     /// Annotations of a series (`""`: the global ones) that begin in a stretch of time, both ends included, in order.
     pub fn annotations(&self, tsuid: &str, from_ms: i64, to_ms: i64) -> Vec<Annotation> {
         let found = self.documents_between(COLLECTION, &key(tsuid, from_ms), &key(tsuid, to_ms));
@@ -72,15 +79,19 @@ fn read(value: &serde_json::Value) -> Option<Annotation> {
 impl Catalog {
     /// Stores annotations in place of those with the same series and start; durable on `Ok`.
     pub async fn put_annotations(&self, annotations: Vec<Annotation>) -> Result<(), CatalogError> {
+        self.put_annotations_within(ROOM, annotations).await
+    }
+
+    async fn put_annotations_within(&self, room: Room, annotations: Vec<Annotation>) -> Result<(), CatalogError> {
         let changes: Vec<(String, serde_json::Value)> = annotations
             .iter()
             .map(|note| (note.key(), serde_json::to_value(note).expect("texts and numbers under string keys are JSON")))
             .collect();
         self.update(move |state| {
-            let fresh = changes.iter().filter(|(key, _)| state.document(COLLECTION, key).is_none()).count();
-            if fresh > 0 && state.documents(COLLECTION).count() + fresh > ANNOTATIONS_MAX {
-                return Err(CatalogError::TooManyAnnotations { max: ANNOTATIONS_MAX });
-            }
+            room.check(state, COLLECTION, &changes).map_err(|full| match full {
+                Full::Documents => CatalogError::TooManyAnnotations { max: room.documents },
+                Full::Bytes => CatalogError::AnnotationsTooLarge { max: room.bytes },
+            })?;
             let is_new = |(key, value): &&(String, serde_json::Value)| {
                 state.document(COLLECTION, key).is_none_or(|known| **known != *value)
             };
@@ -139,10 +150,29 @@ mod tests {
         assert_eq!(state.annotations("", 9_000, 10_000), notes[..2]);
         assert_eq!(state.annotations("", 9_001, i64::MAX), notes[1..3]);
         assert_eq!(state.annotations("0A", 0, i64::MAX), notes[3..4]);
+        assert!(state.has_annotations_of_series());
         // Once more changes nothing.
         catalog.put_annotations(notes.clone()).await.unwrap();
         assert_eq!(catalog.state().version, state.version);
         catalog.delete_annotations(vec![note("", 10), note("", 11)]).await.unwrap();
         assert_eq!(catalog.state().annotations("", 0, 10_000), notes[..1]);
+        catalog.delete_annotations(notes[3..].to_vec()).await.unwrap();
+        assert!(!catalog.state().has_annotations_of_series());
+    }
+
+    #[tokio::test]
+    async fn annotations_have_so_much_room() {
+        let options = CatalogOptions { name: "test".into(), ..CatalogOptions::new(Arc::new(|| 1)) };
+        let catalog = Catalog::open(Arc::new(InMemory::new()), Uuid::from_u128(1), options).await.unwrap();
+        let room = Room { documents: 2, bytes: 400 };
+        let put = async |notes: &[Annotation]| catalog.put_annotations_within(room, notes.to_vec()).await;
+        let long = |start_time| Annotation { notes: "n".repeat(300), ..note("", start_time) };
+        put(&[note("", 1), note("", 2)]).await.unwrap();
+        assert!(matches!(put(&[note("", 3)]).await, Err(CatalogError::TooManyAnnotations { max: 2 })));
+        assert!(matches!(put(&[long(2)]).await, Err(CatalogError::AnnotationsTooLarge { max: 400 })));
+        // In place of another, and what is there.
+        put(&[Annotation { notes: "n".to_string(), ..note("", 2) }]).await.unwrap();
+        put(&[note("", 1)]).await.unwrap();
+        assert_eq!(catalog.state().annotations("", 0, i64::MAX).len(), 2);
     }
 }

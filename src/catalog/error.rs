@@ -72,6 +72,8 @@ pub enum CatalogError {
     UidsUsedUp,
     #[error("there are {max} annotations already, which is the most; delete some")]
     TooManyAnnotations { max: usize },
+    #[error("all annotations together may have {max} bytes; delete some")]
+    AnnotationsTooLarge { max: usize },
 }
 
 impl Classify for CatalogError {
@@ -91,7 +93,9 @@ impl Classify for CatalogError {
             | CatalogError::SubscriptionExists => Kind::AlreadyExists,
             CatalogError::PolicyConflict | CatalogError::Stale { .. } | CatalogError::Refused => Kind::Conflict,
             CatalogError::TooManyDeletes { .. } => Kind::Overloaded,
-            CatalogError::UidsUsedUp | CatalogError::TooManyAnnotations { .. } => Kind::TooLarge,
+            CatalogError::UidsUsedUp
+            | CatalogError::TooManyAnnotations { .. }
+            | CatalogError::AnnotationsTooLarge { .. } => Kind::TooLarge,
             CatalogError::InvalidName { .. }
             | CatalogError::TooManyDocuments { .. }
             | CatalogError::TooDeep

@@ -1,5 +1,6 @@
 //! Small documents that protocols keep for their clients and hand back as they came.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -17,6 +18,52 @@ pub struct Room {
     pub bytes: usize,
 }
 
+/// What there is no room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Full {
+    Documents,
+    Bytes,
+}
+
+impl Room {
+    /// Whether a collection can hold these documents beside what it has under other keys. What it has already always fits.
+    pub(super) fn check(self, state: &CatalogState, collection: &str, puts: &[(String, Json)]) -> Result<(), Full> {
+        let by_key: BTreeMap<&str, &Json> = puts.iter().map(|(key, value)| (key.as_str(), value)).collect();
+        let is_known = |(key, value): (&&str, &&Json)| state.document(collection, key).is_some_and(|k| **k == **value);
+        if by_key.iter().all(is_known) {
+            return Ok(());
+        }
+        let (mut documents, mut bytes) = (by_key.len(), by_key.values().map(|value| text_len(value)).sum::<usize>());
+        for (_, value) in state.documents(collection).filter(|(key, _)| !by_key.contains_key(key)) {
+            documents += 1;
+            bytes += text_len(value);
+        }
+        match (documents > self.documents, bytes > self.bytes) {
+            (true, _) => Err(Full::Documents),
+            (false, true) => Err(Full::Bytes),
+            (false, false) => Ok(()),
+        }
+    }
+}
+
+/// Bytes of a document as text, which is not made.
+fn text_len(value: &Json) -> usize {
+    struct Counter(usize);
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    serde_json::to_writer(&mut counter, value).expect("a document is JSON, and a counter takes all of it");
+    counter.0
+}
+
 impl Catalog {
     /// Keeps `value` under `key`, in place of what was there; durable on `Ok`. What does not fit into `room` is refused.
     pub async fn remember(
@@ -26,18 +73,16 @@ impl Catalog {
         value: Json,
         room: Room,
     ) -> Result<Arc<CatalogState>, CatalogError> {
-        let bytes = value.to_string().len();
-        let (collection, key) = (collection.to_string(), key.to_string());
+        let collection = collection.to_string();
+        let put = [(key.to_string(), value)];
         self.update(move |state| {
-            let known = state.document(&collection, &key);
-            if known.is_some_and(|known| **known == value) {
+            let [(key, value)] = &put;
+            let known = state.document(&collection, key);
+            if known.is_some_and(|known| **known == *value) {
                 return Ok(Vec::new());
             }
-            let others = || state.documents(&collection).filter(|(other, _)| *other != key);
-            let held: usize = others().map(|(_, document)| document.to_string().len()).sum();
-            if others().count() >= room.documents || held + bytes > room.bytes {
-                return Err(CatalogError::TooManyDocuments { collection: collection.clone() });
-            }
+            let full = |_| CatalogError::TooManyDocuments { collection: collection.clone() };
+            room.check(state, &collection, &put).map_err(full)?;
             Ok(vec![Change::PutDocument { collection: collection.clone(), key: key.clone(), value: value.clone() }])
         })
         .await
