@@ -141,6 +141,11 @@ fn a_delete_takes_the_windows_of_what_it_answers() {
     let rest = get(&gate, &query("none:m", 8000)).send().expect(200).json();
     assert_eq!(rest[0]["dps"].as_object().map(serde_json::Map::len), Some(3), "another series stays whole");
     assert_eq!(rest[1]["dps"], json!({(START + 7200).to_string(): 9}), "another hour stays");
+    gate.write("opentsdb", &format!("cpu,host=a idle=1,user=2 {START}000000000"));
+    let path = query("sum:cpu.idle", 10);
+    let refused = gate.ask("DELETE", &path).at(Listener::Opentsdb).send().expect(400).json();
+    assert_eq!(refused["error"]["message"], "Only whole metrics can be deleted");
+    assert!(get(&gate, &query("sum:cpu.user", 10)).send().expect(200).json()[0]["dps"].is_object());
     let off = Gate::start();
     write(&off, &["b"], 1);
     let refused = off.ask("DELETE", &path).at(Listener::Opentsdb).send().expect(400).json();

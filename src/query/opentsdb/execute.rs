@@ -64,6 +64,8 @@ pub type Groups = BoxStream<'static, Result<GroupPiece, OpentsdbError>>;
 pub struct Place {
     pub table: Arc<Table>,
     pub window: Window,
+    /// The rows of the table are points of the sub query's metric and of no other.
+    pub is_whole: bool,
 }
 
 /// A request that is being answered.
@@ -97,8 +99,11 @@ impl QueryEngine {
         };
         let named: Vec<Named> =
             parts.iter().map(|part| Named { metric: targets[part.at].metric.clone(), keys: part.keys() }).collect();
-        let places =
-            parts.iter().map(|part| Place { table: part.source.table.clone(), window: part.window() }).collect();
+        let place = |part: &Part<'_>| {
+            let (table, is_whole) = (part.source.table.clone(), part.source.is_whole());
+            Place { table, window: part.window(), is_whole }
+        };
+        let places = parts.iter().map(place).collect();
         let plans = parts.iter().map(|part| plans(part, &session)).collect::<Result<Vec<_>, _>>();
         let plans = match plans {
             Ok(plans) => plans,

@@ -1,10 +1,15 @@
 //! Filters over tags: which values they take, how they are written in braces.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use super::error::OpentsdbError;
+
+/// Bytes of a compiled regular expression: a request may have many.
+const REGEX_BYTES_MAX: usize = 2 << 20;
 
 /// What is asked of a tag's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,7 +54,7 @@ impl FilterKind {
 }
 
 /// A filter over one tag. Whatever its kind, series without the tag do not pass.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub struct TagFilter {
     pub tagk: String,
     pub kind: FilterKind,
@@ -57,6 +62,23 @@ pub struct TagFilter {
     pub filter: String,
     /// Each value makes a group of its own.
     pub group_by: bool,
+    /// What `kind` and `filter` say, made once for all who run it.
+    matcher: Arc<Matcher>,
+}
+
+impl PartialEq for TagFilter {
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |of: &TagFilter| (of.kind, of.group_by);
+        parts(self) == parts(other) && self.tagk == other.tagk && self.filter == other.filter
+    }
+}
+
+impl Eq for TagFilter {}
+
+impl Hash for TagFilter {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.tagk, self.kind, &self.filter, self.group_by).hash(state);
+    }
 }
 
 impl TagFilter {
@@ -68,9 +90,15 @@ impl TagFilter {
         if filter.is_empty() {
             return Err(OpentsdbError::refused("Filter cannot be null or empty"));
         }
-        let made = TagFilter { tagk: tagk.to_string(), kind, filter: filter.to_string(), group_by };
-        made.matcher()?;
-        Ok(made)
+        let matcher = Arc::new(Matcher::new(kind, filter)?);
+        Ok(TagFilter { tagk: tagk.to_string(), kind, filter: filter.to_string(), group_by, matcher })
+    }
+
+    /// A filter for the values between bars, whatever they are.
+    pub fn literal_or(tagk: &str, values: &str) -> TagFilter {
+        let (tagk, filter) = (tagk.to_string(), values.to_string());
+        let matcher = Arc::new(Matcher::literals(values, false, false));
+        TagFilter { tagk, kind: FilterKind::LiteralOr, filter, group_by: false, matcher }
     }
 
     /// A value as `tags` and braces have it: `*`, a function `type(filter)`, a pattern with `*`, or alternatives.
@@ -98,23 +126,8 @@ impl TagFilter {
     }
 
     /// What decides over values.
-    pub fn matcher(&self) -> Result<Matcher, OpentsdbError> {
-        let alternatives = || self.filter.split('|').map(str::to_string).collect();
-        let lower = || self.filter.split('|').map(str::to_lowercase).collect();
-        Ok(match self.kind {
-            FilterKind::LiteralOr => Matcher::Literals { values: alternatives(), lower: false, not: false },
-            FilterKind::NotLiteralOr => Matcher::Literals { values: alternatives(), lower: false, not: true },
-            FilterKind::ILiteralOr => Matcher::Literals { values: lower(), lower: true, not: false },
-            FilterKind::NotILiteralOr => Matcher::Literals { values: lower(), lower: true, not: true },
-            FilterKind::Wildcard => Matcher::Glob(Glob::new(&self.filter, false)?),
-            FilterKind::IWildcard | FilterKind::ShortWildcard => Matcher::Glob(Glob::new(&self.filter, true)?),
-            FilterKind::Regexp => {
-                let regex = Regex::new(&self.filter);
-                let refused =
-                    |error: regex::Error| OpentsdbError::Refused(format!("Invalid regular expression: {error}"));
-                Matcher::Regex(regex.map_err(refused)?)
-            }
-        })
+    pub fn matcher(&self) -> Arc<Matcher> {
+        self.matcher.clone()
     }
 }
 
@@ -131,16 +144,59 @@ impl fmt::Display for TagFilter {
 /// Decides whether a tag's value passes.
 #[derive(Debug, Clone)]
 pub enum Matcher {
-    Literals { values: Vec<String>, lower: bool, not: bool },
+    /// `values` are sorted, each once.
+    Literals {
+        values: Vec<String>,
+        lower: bool,
+        not: bool,
+    },
     Glob(Glob),
     Regex(Regex),
 }
 
 impl Matcher {
+    fn new(kind: FilterKind, filter: &str) -> Result<Matcher, OpentsdbError> {
+        Ok(match kind {
+            FilterKind::LiteralOr => Matcher::literals(filter, false, false),
+            FilterKind::NotLiteralOr => Matcher::literals(filter, false, true),
+            FilterKind::ILiteralOr => Matcher::literals(filter, true, false),
+            FilterKind::NotILiteralOr => Matcher::literals(filter, true, true),
+            FilterKind::Wildcard => Matcher::Glob(Glob::new(filter, false)?),
+            FilterKind::IWildcard | FilterKind::ShortWildcard => Matcher::Glob(Glob::new(filter, true)?),
+            FilterKind::Regexp => {
+                let regex = RegexBuilder::new(filter).size_limit(REGEX_BYTES_MAX).build();
+                let refused =
+                    |error: regex::Error| OpentsdbError::Refused(format!("Invalid regular expression: {error}"));
+                Matcher::Regex(regex.map_err(refused)?)
+            }
+        })
+    }
+
+    fn literals(filter: &str, lower: bool, not: bool) -> Matcher {
+        let alternatives = filter.split('|');
+        let mut values: Vec<String> =
+            alternatives.map(|value| if lower { value.to_lowercase() } else { value.to_string() }).collect();
+        values.sort_unstable();
+        values.dedup();
+        Matcher::Literals { values, lower, not }
+    }
+
+    /// Values, or patterns, that it compares with.
+    pub fn alternatives(&self) -> usize {
+        match self {
+            Matcher::Literals { values, .. } => values.len(),
+            Matcher::Glob(_) | Matcher::Regex(_) => 1,
+        }
+    }
+
     pub fn is_match(&self, value: &str) -> bool {
         match self {
-            Matcher::Literals { values, lower: false, not } => values.iter().any(|known| known == value) != *not,
-            Matcher::Literals { values, lower: true, not } => values.contains(&value.to_lowercase()) != *not,
+            Matcher::Literals { values, lower: false, not } => {
+                values.binary_search_by(|known| known.as_str().cmp(value)).is_ok() != *not
+            }
+            Matcher::Literals { values, lower: true, not } => {
+                values.binary_search(&value.to_lowercase()).is_ok() != *not
+            }
             Matcher::Glob(glob) => glob.is_match(value),
             Matcher::Regex(regex) => regex.is_match(value),
         }
@@ -207,7 +263,7 @@ mod tests {
     fn values_pass_by_kind() {
         let check = |kind: &str, filter: &str, passes: &[&str], fails: &[&str]| {
             let kind = FilterKind::named(kind).expect("a kind");
-            let matcher = TagFilter::new("k", kind, filter, false).and_then(|f| f.matcher()).expect("a filter");
+            let matcher = TagFilter::new("k", kind, filter, false).expect("a filter").matcher();
             for value in passes {
                 assert!(matcher.is_match(value), "{kind:?} {filter} {value}");
             }
@@ -215,6 +271,8 @@ mod tests {
                 assert!(!matcher.is_match(value), "{kind:?} {filter} {value}");
             }
         };
+        check("literal_or", "c|a|b|a", &["a", "b", "c"], &["", "d"]);
+        check("iliteral_or", "z|B|a", &["A", "b", "Z"], &["c"]);
         check("literal_or", "a|b", &["a", "b"], &["c", "A", "a|b"]);
         check("iliteral_or", "a|B", &["A", "b"], &["c"]);
         check("not_literal_or", "a|b", &["c", "A"], &["a"]);
@@ -230,6 +288,15 @@ mod tests {
         check("wildcard", "*a*a*", &["aba", "ba"], &["a", "xyz"]);
         check("iwildcard", "WEB*", &["web01"], &["db"]);
         check("regexp", "0[12]", &["web01", "x02y"], &["web03"]);
+    }
+
+    #[test]
+    fn who_runs_a_filter_does_not_make_it_again() {
+        let made = TagFilter::new("k", FilterKind::Regexp, "a+", false).expect("a filter");
+        assert!(Arc::ptr_eq(&made.matcher(), &made.clone().matcher()));
+        // Small as it is written, large when it is made.
+        let large = TagFilter::new("k", FilterKind::Regexp, "(x{100}){1000}", false).map(|_| ());
+        assert!(large.is_err_and(|error| error.to_string().starts_with("Invalid regular expression: ")));
     }
 
     #[test]

@@ -22,12 +22,12 @@ use super::answer::{TagSet, Value};
 use super::error::OpentsdbError;
 use super::execute::{Asker, LANGUAGE, Target};
 use super::filter::{Matcher, TagFilter};
-use super::plan::{is_one_of, number_columns};
+use super::plan::{number_columns, pushed};
 use super::resolve::Source;
 
 const NANOS_PER_MILLI: i64 = 1_000_000;
-/// Series of an answer.
-const SERIES_MAX: usize = 1_000_000;
+/// Series of an answer to a request.
+pub const SERIES_MAX: usize = 1_000_000;
 
 /// The newest point of a series.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,13 +40,15 @@ pub struct LastPoint {
 }
 
 impl QueryEngine {
-    /// The newest point of each of a target's series that pass `filters`, among the points since `since_ms`; by tags.
+    /// The newest point of each of a target's series that pass `filters`, among the points since `since_ms`; by tags. The request
+    /// has `held` of them already, and may have [`SERIES_MAX`].
     pub async fn opentsdb_last(
         &self,
         asker: &Asker,
         target: &Target,
         filters: &[TagFilter],
         since_ms: Option<i64>,
+        held: usize,
     ) -> Result<Vec<LastPoint>, OpentsdbError> {
         let scope =
             QueryScope { tenant: asker.tenant.clone(), database: asker.database.clone(), target_partitions: None };
@@ -57,7 +59,7 @@ impl QueryEngine {
             session.fail(QueryError::Plan(error.to_string()));
             return Err(error);
         };
-        let wanted = Wanted::new(&source, target, filters)?;
+        let wanted = Wanted::new(&source, target, filters);
         let plan = match plan(&session, &source, filters, since_ms) {
             Ok(plan) => plan,
             Err(error) => return Err(session.fail(error.into()).into()),
@@ -75,7 +77,7 @@ impl QueryEngine {
             let integers = batch.columns().get(tags + 2).map(|column| column.as_primitive::<Int64Type>());
             for row in 0..batch.num_rows() {
                 let Some(tags) = wanted.tags(&texts, row) else { continue };
-                if found.len() == SERIES_MAX {
+                if held + found.len() >= SERIES_MAX {
                     return Err(OpentsdbError::TooManyPoints { points_max: SERIES_MAX });
                 }
                 let integer = integers.filter(|integers| integers.is_valid(row)).map(|integers| integers.value(row));
@@ -94,16 +96,16 @@ impl QueryEngine {
 struct Wanted<'a> {
     keys: Vec<Arc<str>>,
     /// By the key's place; `None`: the table has no such tag, and nothing passes.
-    matchers: Vec<(Option<usize>, Matcher)>,
+    matchers: Vec<(Option<usize>, Arc<Matcher>)>,
     members: Option<&'a [TagSet]>,
 }
 
 impl<'a> Wanted<'a> {
-    fn new(source: &Source, target: &'a Target, filters: &[TagFilter]) -> Result<Self, OpentsdbError> {
+    fn new(source: &Source, target: &'a Target, filters: &[TagFilter]) -> Self {
         let keys: Vec<Arc<str>> = source.table.schema.tags().map(|tag| tag.name.as_str().into()).collect();
-        let matcher = |filter: &TagFilter| Ok((keys.iter().position(|key| **key == *filter.tagk), filter.matcher()?));
-        let matchers = filters.iter().map(matcher).collect::<Result<_, OpentsdbError>>()?;
-        Ok(Wanted { matchers, members: target.members.as_deref(), keys })
+        let matcher = |filter: &TagFilter| (keys.iter().position(|key| **key == *filter.tagk), filter.matcher());
+        let matchers = filters.iter().map(matcher).collect();
+        Wanted { matchers, members: target.members.as_deref(), keys }
     }
 
     fn tags(&self, columns: &[&DictionaryArray<Int32Type>], row: usize) -> Option<TagSet> {
@@ -113,8 +115,9 @@ impl<'a> Wanted<'a> {
             let texts = column.values().as_string::<i32>();
             texts.is_valid(text).then(|| texts.value(text)).filter(|text| !text.is_empty())
         };
-        let passes =
-            |(at, matcher): &(Option<usize>, Matcher)| at.and_then(value).is_some_and(|value| matcher.is_match(value));
+        let passes = |(at, matcher): &(Option<usize>, Arc<Matcher>)| {
+            at.and_then(value).is_some_and(|value| matcher.is_match(value))
+        };
         if !self.matchers.iter().all(passes) {
             return None;
         }
@@ -143,10 +146,8 @@ fn plan(
         let since = ScalarValue::TimestampNanosecond(Some(since_ms.saturating_mul(NANOS_PER_MILLI)), None);
         plan = plan.filter(column(TIME_COLUMN).gt_eq(lit(since)))?;
     }
-    for filter in filters {
-        if let Some(filter) = is_one_of(schema, filter) {
-            plan = plan.filter(filter)?;
-        }
+    for filter in pushed(schema, filters) {
+        plan = plan.filter(filter)?;
     }
     let tag = |i: usize| format!("tag_{i}");
     let mut columns: Vec<Expr> =

@@ -25,7 +25,7 @@ pub struct FoundSeries {
 }
 
 /// What a look-up wants of a series: a tag with this key and this value, where they are given.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WantedTag {
     pub key: Option<String>,
     pub value: Option<String>,
@@ -124,7 +124,8 @@ impl QueryEngine {
             Some(metric) => vec![(Arc::from(metric), look.named(metric)?)],
             None => look.all_metrics().into_iter().map(|table| (table.name.table.clone(), table)).collect(),
         };
-        for key in wanted.iter().filter_map(|tag| tag.key.as_deref()) {
+        let wanted_keys: BTreeSet<&str> = wanted.iter().filter_map(|tag| tag.key.as_deref()).collect();
+        for key in wanted_keys {
             look.check_tagk(key)?;
         }
         let mut found = Vec::new();
@@ -154,6 +155,13 @@ impl QueryEngine {
 fn matching(metric: &Arc<str>, table: &Table, sets: &TagSets, wanted: &[WantedTag], limit: usize) -> Vec<FoundSeries> {
     let mut keys: Vec<Arc<str>> = table.schema.tags().map(|tag| Arc::from(tag.name.as_str())).collect();
     keys.sort_unstable();
+    let mut wanted: Vec<&WantedTag> = wanted.iter().collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    // Of each kind of tag (key and value, key, value) a series has one a key at most; and whatever is open on both sides is one more.
+    if wanted.len() > 3 * keys.len() + 1 {
+        return Vec::new();
+    }
     let columns: Vec<(Arc<str>, Vec<&str>)> = keys.into_iter().map(|key| (key.clone(), sets.texts(&key))).collect();
     let has = |row: usize, tag: &WantedTag| {
         columns.iter().any(|(key, values)| {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::error::OpentsdbError;
 use super::filter::TagFilter;
-use super::request::{RateOptions, RawSubQuery};
+use super::request::{RateOptions, RawSubQuery, check_counts};
 
 /// Parts between colons: the aggregator, at most three tokens, the metric.
 const PARTS_MAX: usize = 5;
@@ -108,6 +108,7 @@ pub fn parse_metric(text: &str) -> Result<(String, Vec<TagFilter>), OpentsdbErro
         let filter = parse_pair(pair, false).map_err(within)?;
         if !filters.contains(&filter) {
             filters.push(filter);
+            check_counts(1, filters.len())?;
         }
     }
     if grouping.is_empty() {
@@ -119,6 +120,7 @@ pub fn parse_metric(text: &str) -> Result<(String, Vec<TagFilter>), OpentsdbErro
         }
         let within = |error: OpentsdbError| OpentsdbError::Refused(format!("When parsing tag '{pair}': {error}"));
         add_grouping(&mut filters, parse_pair(pair, true).map_err(within)?);
+        check_counts(1, filters.len())?;
     }
     Ok((metric, filters))
 }

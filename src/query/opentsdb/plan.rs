@@ -19,6 +19,8 @@ use super::resolve::{Numbers, Source};
 use super::window::Window;
 
 const NANOS_PER_MILLI: i64 = 1_000_000;
+/// Filters that become conditions of the scan, for the sake of what need not be read. All of them are looked at behind it.
+const PUSHED_MAX: usize = 16;
 
 /// A sub query that is to be planned.
 #[derive(Debug, Clone)]
@@ -72,7 +74,11 @@ impl Part<'_> {
             tags: self.keys(),
             filters: sub.raw.filters.clone(),
             explicit_tags: sub.raw.explicit_tags,
-            members: self.members.map(<[TagSet]>::to_vec),
+            members: self.members.map(|members| {
+                let mut members = members.to_vec();
+                members.sort_unstable();
+                members
+            }),
             aggregator: sub.aggregator,
             sampling,
             rate: sub.rate,
@@ -89,13 +95,18 @@ impl Part<'_> {
         let time = || column(TIME_COLUMN);
         let mut filters = vec![time().gt_eq(instant(window.start_ms)), time().lt(instant(window.end_ms))];
         let schema = &self.source.table.schema;
-        filters.extend(self.sub().raw.filters.iter().filter_map(|filter| is_one_of(schema, filter)));
+        filters.extend(pushed(schema, &self.sub().raw.filters));
         filters
     }
 }
 
+/// Conditions on the columns of tags that the first of some filters come to.
+pub(super) fn pushed(schema: &TableSchema, filters: &[TagFilter]) -> impl Iterator<Item = Expr> {
+    filters.iter().filter_map(|filter| is_one_of(schema, filter)).take(PUSHED_MAX)
+}
+
 /// A filter that names values, as a condition on its tag's column.
-pub(super) fn is_one_of(schema: &TableSchema, filter: &TagFilter) -> Option<Expr> {
+fn is_one_of(schema: &TableSchema, filter: &TagFilter) -> Option<Expr> {
     let tag = schema.tags().find(|tag| tag.name == filter.tagk)?;
     let values = filter.literals()?.into_iter().map(lit).collect();
     Some(column(&tag.sql_name).in_list(values, false))

@@ -8,6 +8,26 @@ use super::error::OpentsdbError;
 use super::filter::TagFilter;
 use super::time::{parse_time, zone_named};
 
+/// Sub queries of a request.
+pub const QUERIES_MAX: usize = 1000;
+/// Filters of all sub queries of a request.
+pub const FILTERS_MAX: usize = 1000;
+/// Values that the filters of a request compare with, and TSUIDs.
+const VALUES_MAX: usize = 100_000;
+
+/// Refuses more sub queries and filters than a request may have. Who makes filters of what was sent asks before.
+pub fn check_counts(queries: usize, filters: usize) -> Result<(), OpentsdbError> {
+    check_count(queries, QUERIES_MAX, "sub queries")?;
+    check_count(filters, FILTERS_MAX, "filters")
+}
+
+fn check_count(count: usize, max: usize, what: &str) -> Result<(), OpentsdbError> {
+    match count > max {
+        true => Err(OpentsdbError::Refused(format!("{count} {what} are more than the {max} that a request may have"))),
+        false => Ok(()),
+    }
+}
+
 /// How differences become rates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RateOptions {
@@ -96,6 +116,10 @@ impl RawQuery {
         if self.queries.is_empty() {
             return Err(OpentsdbError::refused("Missing queries"));
         }
+        check_counts(self.queries.len(), self.queries.iter().map(|query| query.filters.len()).sum())?;
+        let of_filters = self.queries.iter().flat_map(|query| &query.filters).map(|f| f.matcher().alternatives());
+        let tsuids = self.queries.iter().map(|query| query.tsuids.len());
+        check_count(of_filters.chain(tsuids).sum(), VALUES_MAX, "values and TSUIDs")?;
         let mut zone = Tz::UTC;
         let mut queries = Vec::with_capacity(self.queries.len());
         for raw in self.queries {
@@ -155,6 +179,26 @@ mod tests {
             RawQuery { queries: vec![unnamed], ..raw("1", "", &[]) },
             "Missing the metric or tsuids, provide at least one",
         );
+    }
+
+    #[test]
+    fn a_request_has_so_many_parts_at_most() {
+        let check = |queries: Vec<RawSubQuery>, expected: Option<&str>| {
+            let found = RawQuery { queries, ..raw("1", "", &[]) }.validate(5_000).err().map(|error| error.to_string());
+            let expected = expected.map(|what| format!("{what} that a request may have"));
+            assert_eq!(found, expected);
+        };
+        let sub = |text: &str| parse_metric_query(text).expect("a sub query");
+        check(vec![sub("sum:m"); 1000], None);
+        check(vec![sub("sum:m"); 1001], Some("1001 sub queries are more than the 1000"));
+        check(vec![sub("sum:m{a=*,b=x}"); 500], None);
+        check(vec![sub("sum:m{a=*,b=x}"); 501], Some("1002 filters are more than the 1000"));
+        let values: Vec<String> = (0..50_000).map(|i| i.to_string()).collect();
+        let named = sub(&format!("sum:m{{a={}}}", values.join("|")));
+        let by_ids = RawSubQuery { tsuids: values, ..sub("sum:m") };
+        check(vec![named.clone(), by_ids.clone()], None);
+        let expected = "100001 values and TSUIDs are more than the 100000";
+        check(vec![named, by_ids, sub("sum:m{a=x}")], Some(expected));
     }
 
     #[test]

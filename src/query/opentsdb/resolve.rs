@@ -28,6 +28,17 @@ pub(super) enum Numbers {
     Field { column: String, field_type: FieldType },
 }
 
+impl Source {
+    /// Whether the table holds nothing but these numbers: rows of it are points of this metric and of no other.
+    pub(super) fn is_whole(&self) -> bool {
+        let is_ours = |column: &str| match &self.numbers {
+            Numbers::Metric { value, integer } => column == value || column == integer,
+            Numbers::Field { column: ours, .. } => column == ours,
+        };
+        self.table.schema.fields().all(|field| is_ours(&field.sql_name))
+    }
+}
+
 impl Numbers {
     /// The column that has a value wherever there is a number.
     pub(super) fn column(&self) -> &str {

@@ -225,9 +225,46 @@ async fn databases_that_may_not_be_read_have_no_metrics() {
     for (asker, expected) in [(asker(), None), (stranger, Some("No such name for 'metrics': 'm'".to_string()))] {
         let asked = world.engine.opentsdb(&asker, &query, std::slice::from_ref(&target)).await;
         assert_eq!(asked.err().map(|error| error.to_string()), expected);
-        let last = world.engine.opentsdb_last(&asker, &target, &[], None).await;
+        let last = world.engine.opentsdb_last(&asker, &target, &[], None, 0).await;
         assert_eq!(last.err().map(|error| error.to_string()), expected);
     }
+}
+
+#[tokio::test]
+async fn a_place_says_whether_its_rows_are_points_of_one_metric() {
+    let world = World::new(options());
+    world.create_table("m", &schema());
+    let mut cpu = TableSchema::new(RowIdentity::Series);
+    cpu.add("usage", ColumnKind::Field, Some(FieldType::Float));
+    world.create_table("single", &cpu);
+    cpu.add(VALUE_FIELD, ColumnKind::Field, Some(FieldType::Float));
+    world.create_table("cpu", &cpu);
+    for (metric, expected) in [("m", true), ("single.usage", true), ("cpu.usage", false), ("cpu", false)] {
+        let query = parse_metric_query(&format!("sum:{metric}")).unwrap();
+        let query = RawQuery { start: Some("0".into()), queries: vec![query], ..RawQuery::default() };
+        let query = query.validate(60_000).unwrap();
+        let target = Target { metric: metric.into(), members: None };
+        let answer = world.engine.opentsdb(&asker(), &query, std::slice::from_ref(&target)).await.unwrap();
+        assert_eq!(answer.places[0].is_whole, expected, "{metric}");
+    }
+}
+
+#[tokio::test]
+async fn series_asked_for_by_name_come_whatever_their_order() {
+    let world = World::new(options());
+    let table = world.create_table("m", &schema());
+    world.add_live(table, &schema(), &["a", "b", "c", "d"].map(|host| point(host, 0, 1)), (1, 1));
+    let query = parse_metric_query("none:m").unwrap();
+    let query = RawQuery { start: Some("0".into()), queries: vec![query], ..RawQuery::default() };
+    let query = query.validate(60_000).unwrap();
+    let members = ["d", "a", "x", "c"].map(|host| vec![("host".into(), host.into())]).to_vec();
+    let target = Target { metric: "m".into(), members: Some(members) };
+    let mut groups = world.engine.opentsdb(&asker(), &query, &[target]).await.unwrap().groups;
+    let mut hosts = Vec::new();
+    while let Some(piece) = groups.next().await {
+        hosts.extend(piece.unwrap().head.into_iter().map(|head| head.tags[0].1.to_string()));
+    }
+    assert_eq!(hosts, ["a", "c", "d"]);
 }
 
 #[tokio::test]
@@ -272,7 +309,8 @@ async fn the_newest_point_of_each_series() {
     let check = async |series: &str, since_s: Option<i64>, expected: &[(&str, i64, Number)]| {
         let (metric, filters) = parse_metric(series).unwrap();
         let target = Target { metric: metric.as_str().into(), members: None };
-        let found = world.engine.opentsdb_last(&asker(), &target, &filters, since_s.map(|s| s * 1000)).await.unwrap();
+        let found =
+            world.engine.opentsdb_last(&asker(), &target, &filters, since_s.map(|s| s * 1000), 0).await.unwrap();
         let found: Vec<_> =
             found.iter().map(|point| (point.tags[0].1.to_string(), point.time_ms / 1000, point.value)).collect();
         let expected: Vec<_> = expected.iter().map(|(host, time, value)| (host.to_string(), *time, *value)).collect();

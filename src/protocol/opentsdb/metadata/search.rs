@@ -19,6 +19,8 @@ use super::asker;
 const LIMIT_DEFAULT: usize = 25;
 /// Series that one answer may hold.
 const LIMIT_MAX: usize = 1_000_000;
+/// Tags that a look-up may name.
+const TAGS_MAX: usize = 1_000;
 
 /// A tag as it was asked for; what is open is `*` or missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +66,9 @@ async fn lookup(call: &mut Call) -> Result<HttpResponse, WireError> {
     let limit = asked.limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
     let limit = limit.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX);
     let tags = asked.tags.unwrap_or_default();
+    if tags.len() > TAGS_MAX {
+        return Err(WireError::bad_request(format!("{} tags are more than {TAGS_MAX}", tags.len())));
+    }
     let metric = asked.metric.filter(|metric| !metric.is_empty() && metric != "*");
     let found = found(call, metric.clone(), &tags, limit).await?;
     let series: Vec<_> = found.iter().map(|series| (&*series.metric, &series.tags)).collect();

@@ -2,14 +2,15 @@
 
 use actix_web::http::StatusCode;
 
+use crate::model::Kind;
 use crate::protocol::opentsdb::error::WireError;
 use crate::protocol::opentsdb::request::{Call, Params};
 use crate::protocol::opentsdb::verb::Verb;
 use crate::query::opentsdb::OpentsdbError;
 use crate::query::opentsdb::metric_query::{parse_metric_query, parse_tsuid_query};
-use crate::query::opentsdb::request::{RawQuery, RawSubQuery};
+use crate::query::opentsdb::request::{RawQuery, RawSubQuery, check_counts};
 
-use super::body::QueryBody;
+use super::body::{QueryBody, made};
 
 /// How groups are shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,7 +41,12 @@ impl Asked {
         call.allow(&[Verb::Get, Verb::Post, Verb::Delete])?;
         let is_delete = call.overridden_verb()? == Verb::Delete;
         let mut asked = match call.verb {
-            Verb::Post => Asked::of_body(call.json("Missing message content").await?),
+            Verb::Post => {
+                let body = call.json("Missing message content").await?;
+                // Making filters may be work, which the HTTP worker has no time for.
+                let made = call.core.runtime.spawn(async move { Asked::of_body(body) }).await;
+                made.map_err(|error| WireError::new(Kind::Internal, error.to_string()))??
+            }
             _ => Asked::of_params(&call.params)?,
         };
         asked.is_delete |= is_delete;
@@ -61,6 +67,7 @@ impl Asked {
             // Said twice it is meant once.
             if !queries.contains(&query) {
                 queries.push(query);
+                check_counts(queries.len(), 0)?;
             }
         }
         if queries.is_empty() {
@@ -84,9 +91,9 @@ impl Asked {
         }
     }
 
-    fn of_body(body: QueryBody) -> Asked {
-        let queries = body.queries.unwrap_or_default().into_iter().map(|query| query.0).collect();
-        Asked {
+    fn of_body(body: QueryBody) -> Result<Asked, WireError> {
+        let queries = made(body.queries.unwrap_or_default())?;
+        Ok(Asked {
             query: RawQuery {
                 start: body.start.0,
                 end: body.end.0,
@@ -105,7 +112,7 @@ impl Asked {
                 global_annotations: body.global_annotations.0,
             },
             is_delete: body.delete.0,
-        }
+        })
     }
 }
 

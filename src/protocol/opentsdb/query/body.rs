@@ -1,7 +1,8 @@
 //! The body of `POST /api/query`: JSON, read as leniently as the original's binder reads it.
 //!
 //! Numbers stand for texts and texts for numbers and flags, unknown members are passed over, null is the default. Of `tags`
-//! and `filters` in one sub query the one that comes later counts, because they are one thing there.
+//! and `filters` in one sub query the one that comes later counts, because they are one thing there. Filters are made when all of
+//! them have been counted: a small one may be much work.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,9 +11,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use crate::protocol::opentsdb::error::WireError;
 use crate::query::opentsdb::filter::{FilterKind, TagFilter};
 use crate::query::opentsdb::metric_query::add_grouping;
-use crate::query::opentsdb::request::{RateOptions, RawSubQuery};
+use crate::query::opentsdb::request::{RateOptions, RawSubQuery, check_counts};
 
 /// A whole request.
 #[derive(Debug, Default, Deserialize)]
@@ -97,8 +99,9 @@ struct RateBody {
     drop_resets: Flag,
 }
 
+/// A filter as it is written.
 #[derive(Debug, Deserialize)]
-struct FilterBody {
+pub(super) struct FilterBody {
     #[serde(rename = "type")]
     kind: String,
     tagk: String,
@@ -108,30 +111,61 @@ struct FilterBody {
 }
 
 impl FilterBody {
-    fn made<E: Error>(self) -> Result<TagFilter, E> {
-        let unknown = || E::custom(format_args!("could not find a tag value filter of the type: {}", self.kind));
+    /// What cannot be made is as wrong as what cannot be read.
+    pub(super) fn made(self) -> Result<TagFilter, serde_json::Error> {
+        let unknown = || custom(format_args!("could not find a tag value filter of the type: {}", self.kind));
         let kind = FilterKind::named(&self.kind).ok_or_else(unknown)?;
-        TagFilter::new(&self.tagk, kind, &self.filter, self.group_by.0).map_err(E::custom)
+        TagFilter::new(&self.tagk, kind, &self.filter, self.group_by.0).map_err(custom)
     }
 }
 
-/// Filters as a list of objects.
-pub(super) fn filters_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<TagFilter>, D::Error> {
-    let bodies = Option::<Vec<FilterBody>>::deserialize(deserializer)?.unwrap_or_default();
-    bodies.into_iter().map(FilterBody::made).collect()
+fn custom(why: impl fmt::Display) -> serde_json::Error {
+    serde_json::Error::custom(why)
 }
 
-/// Filters as a map from tag keys to what braces have; all of them group.
-fn filters_of_tags<E: Error>(tags: Option<BTreeMap<String, String>>) -> Result<Vec<TagFilter>, E> {
-    let mut filters = Vec::new();
-    for (tagk, value) in tags.unwrap_or_default() {
-        add_grouping(&mut filters, TagFilter::of_short(&tagk, &value, true).map_err(E::custom)?);
-    }
-    Ok(filters)
-}
-
+/// The filters of a sub query as they are written.
 #[derive(Debug)]
-pub(super) struct SubBody(pub(super) RawSubQuery);
+enum FilterBodies {
+    List(Vec<FilterBody>),
+    /// Tag keys, and what braces have; all of them group.
+    Tags(BTreeMap<String, String>),
+}
+
+impl FilterBodies {
+    fn len(&self) -> usize {
+        match self {
+            FilterBodies::List(filters) => filters.len(),
+            FilterBodies::Tags(tags) => tags.len(),
+        }
+    }
+
+    fn made(self) -> Result<Vec<TagFilter>, serde_json::Error> {
+        let mut filters = Vec::new();
+        match self {
+            FilterBodies::List(bodies) => return bodies.into_iter().map(FilterBody::made).collect(),
+            FilterBodies::Tags(tags) => {
+                for (tagk, value) in tags {
+                    add_grouping(&mut filters, TagFilter::of_short(&tagk, &value, true).map_err(custom)?);
+                }
+            }
+        }
+        Ok(filters)
+    }
+}
+
+/// A sub query whose filters are to be made.
+#[derive(Debug)]
+pub(super) struct SubBody {
+    query: RawSubQuery,
+    filters: FilterBodies,
+}
+
+/// The sub queries of a request with their filters. Refuses too many of either before it makes any.
+pub(super) fn made(subs: Vec<SubBody>) -> Result<Vec<RawSubQuery>, WireError> {
+    check_counts(subs.len(), subs.iter().map(|sub| sub.filters.len()).sum())?;
+    let made = |sub: SubBody| Ok(RawSubQuery { filters: sub.filters.made()?, ..sub.query });
+    subs.into_iter().map(made).collect::<Result<_, _>>().map_err(|error: serde_json::Error| WireError::bad_json(&error))
+}
 
 impl<'de> Deserialize<'de> for SubBody {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -151,6 +185,7 @@ impl<'de> Visitor<'de> for SubVisitor {
     /// Members in their order, for the sake of `tags` and `filters`.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SubBody, A::Error> {
         let mut query = RawSubQuery::default();
+        let mut filters = FilterBodies::List(Vec::new());
         while let Some(name) = map.next_key::<String>()? {
             match name.as_str() {
                 "aggregator" => query.aggregator = map.next_value::<Text>()?.0.unwrap_or_default(),
@@ -166,8 +201,8 @@ impl<'de> Visitor<'de> for SubVisitor {
                         drop_resets: options.drop_resets.0,
                     });
                 }
-                "tags" => query.filters = filters_of_tags(map.next_value()?)?,
-                "filters" => query.filters = map.next_value::<Filters>()?.0,
+                "tags" => filters = FilterBodies::Tags(map.next_value::<Option<_>>()?.unwrap_or_default()),
+                "filters" => filters = FilterBodies::List(map.next_value::<Option<_>>()?.unwrap_or_default()),
                 "explicitTags" => query.explicit_tags = map.next_value::<Flag>()?.0,
                 "percentiles" => query.percentiles = map.next_value::<Option<Vec<f64>>>()?.unwrap_or_default(),
                 "showHistogramBuckets" => query.show_histogram_buckets = map.next_value::<Flag>()?.0,
@@ -180,20 +215,29 @@ impl<'de> Visitor<'de> for SubVisitor {
                 }
             }
         }
-        Ok(SubBody(query))
+        Ok(SubBody { query, filters })
     }
 }
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(transparent)]
-struct Filters(#[serde(deserialize_with = "filters_of")] Vec<TagFilter>);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn sub(text: &str) -> Result<RawSubQuery, serde_json::Error> {
-        serde_json::from_str::<SubBody>(text).map(|body| body.0)
+        let SubBody { query, filters } = serde_json::from_str(text)?;
+        Ok(RawSubQuery { filters: filters.made()?, ..query })
+    }
+
+    #[test]
+    fn filters_are_counted_before_they_are_made() {
+        let check = |filters: usize, expected: &str| {
+            let filter = r#"{"type":"regexp","tagk":"h","filter":"("}"#;
+            let text = format!(r#"{{"filters":[{}]}}"#, vec![filter; filters].join(","));
+            let subs = vec![serde_json::from_str(&text).expect("a sub query")];
+            assert_eq!(made(subs).expect_err("a refusal").message(), expected);
+        };
+        check(1000, "Unable to parse the given JSON");
+        check(1001, "1001 filters are more than the 1000 that a request may have");
     }
 
     #[test]
@@ -215,7 +259,7 @@ mod tests {
         let body: QueryBody = serde_json::from_str(body).expect("a body");
         assert_eq!((body.start.0.as_deref(), body.end.0.as_deref()), (Some("1356998400"), Some("now")));
         assert!(body.ms_resolution.0 && !body.delete.0);
-        let query = &body.queries.expect("queries")[0].0;
+        let query = &body.queries.expect("queries")[0].query;
         let expected = RateOptions { counter: true, counter_max: 300, ..RateOptions::default() };
         assert_eq!(query.rate_options, Some(expected));
     }

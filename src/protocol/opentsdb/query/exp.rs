@@ -19,9 +19,9 @@ use crate::query::opentsdb::expression::{
     Budget, FillWith, Formula, Join, Policy, Table, Variable, evaluate, gathered,
 };
 use crate::query::opentsdb::filter::TagFilter;
-use crate::query::opentsdb::request::{Query, RawQuery, RawSubQuery};
+use crate::query::opentsdb::request::{Query, RawQuery, RawSubQuery, check_counts};
 
-use super::body::{Flag, Text, filters_of};
+use super::body::{FilterBody, Flag, Text};
 use super::numbers::{push_float, push_integer};
 use super::targets::targets;
 use super::{asker, now_ms};
@@ -33,7 +33,7 @@ const PARTS_MAX: usize = 64;
 struct ExpBody {
     time: Option<Time>,
     #[serde(default)]
-    filters: Vec<Filters>,
+    filters: Vec<FiltersBody>,
     #[serde(default)]
     metrics: Vec<Metric>,
     #[serde(default)]
@@ -70,12 +70,20 @@ struct Fill {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Filters {
+struct FiltersBody {
     id: String,
-    #[serde(default, deserialize_with = "filters_of")]
-    tags: Vec<TagFilter>,
+    #[serde(default)]
+    tags: Option<Vec<FilterBody>>,
     #[serde(default)]
     explicit_tags: Flag,
+}
+
+/// Filters that metrics share.
+#[derive(Debug)]
+struct Filters {
+    id: String,
+    tags: Vec<TagFilter>,
+    explicit_tags: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -123,12 +131,13 @@ struct Output {
 pub(super) async fn serve(mut call: Call) -> Result<HttpResponse, WireError> {
     call.allow(&[Verb::Post])?;
     let echo: Json = call.json("Missing message content").await?;
-    let body: ExpBody = serde_json::from_value(echo.clone()).map_err(|error| WireError::bad_json(&error))?;
-    let body = checked(body)?;
-    let parts = parts(&body, now_ms(&call))?;
-    let expressions = expressions(&body)?;
-    let (core, asker) = (call.core.clone(), asker(&call));
+    let (core, asker, now_ms) = (call.core.clone(), asker(&call), now_ms(&call));
     let made = call.core.runtime.spawn(async move {
+        let body: ExpBody = serde_json::from_value(echo.clone()).map_err(|error| WireError::bad_json(&error))?;
+        let mut body = checked(body)?;
+        let filters = filters(std::mem::take(&mut body.filters))?;
+        let parts = parts(&body, &filters, now_ms)?;
+        let expressions = expressions(&body, &filters)?;
         let mut variables = BTreeMap::new();
         let mut budget = Budget::default();
         for part in parts {
@@ -195,6 +204,17 @@ fn checked(body: ExpBody) -> Result<ExpBody, WireError> {
     Ok(body)
 }
 
+/// Refuses too many before it makes any.
+fn filters(bodies: Vec<FiltersBody>) -> Result<Vec<Filters>, WireError> {
+    check_counts(0, bodies.iter().flat_map(|body| &body.tags).map(Vec::len).sum())?;
+    let made = |body: FiltersBody| {
+        let tags = body.tags.unwrap_or_default().into_iter().map(FilterBody::made).collect::<Result<_, _>>()?;
+        Ok(Filters { id: body.id, tags, explicit_tags: body.explicit_tags.0 })
+    };
+    let made: Result<_, serde_json::Error> = bodies.into_iter().map(made).collect();
+    made.map_err(|error| WireError::bad_json(&error))
+}
+
 /// One metric's query.
 struct Part {
     id: String,
@@ -204,16 +224,16 @@ struct Part {
     offset_ms: i64,
 }
 
-fn parts(body: &ExpBody, now_ms: i64) -> Result<Vec<Part>, WireError> {
+fn parts(body: &ExpBody, filters: &[Filters], now_ms: i64) -> Result<Vec<Part>, WireError> {
     let time = body.time.as_ref().ok_or_else(|| WireError::bad_request("missing time"))?;
     let downsample = time.downsampler.as_ref().map(|downsampler| {
         let fill = downsampler.fill_policy.as_ref().map(|fill| format!("-{}", fill.policy)).unwrap_or_default();
         format!("{}-{}{fill}", downsampler.interval, downsampler.aggregator)
     });
     let part = |metric: &Metric| {
-        let filters = match &metric.filter {
+        let filter = match &metric.filter {
             None => None,
-            Some(id) => Some(body.filters.iter().find(|known| known.id == *id).ok_or_else(|| {
+            Some(id) => Some(filters.iter().find(|known| known.id == *id).ok_or_else(|| {
                 WireError::bad_request(format!("unrecognized filter id {id} in metric {}", metric.id))
             })?),
         };
@@ -222,8 +242,8 @@ fn parts(body: &ExpBody, now_ms: i64) -> Result<Vec<Part>, WireError> {
             metric: Some(metric.metric.clone()),
             downsample: downsample.clone(),
             rate: time.rate.0,
-            filters: filters.map(|known| known.tags.clone()).unwrap_or_default(),
-            explicit_tags: filters.is_some_and(|known| known.explicit_tags.0),
+            filters: filter.map(|known| known.tags.clone()).unwrap_or_default(),
+            explicit_tags: filter.is_some_and(|known| known.explicit_tags),
             ..RawSubQuery::default()
         };
         let query = RawQuery {
@@ -244,10 +264,9 @@ fn parts(body: &ExpBody, now_ms: i64) -> Result<Vec<Part>, WireError> {
     body.metrics.iter().map(part).collect()
 }
 
-fn expressions(body: &ExpBody) -> Result<Vec<(String, Formula, Policy)>, WireError> {
+fn expressions(body: &ExpBody, filters: &[Filters]) -> Result<Vec<(String, Formula, Policy)>, WireError> {
     // Tags of the filters are those of the query.
-    let query_tags =
-        || body.filters.iter().flat_map(|known| known.tags.iter().map(|filter| filter.tagk.clone())).collect();
+    let query_tags = || filters.iter().flat_map(|known| known.tags.iter().map(|filter| filter.tagk.clone())).collect();
     let expression = |known: &Expression| {
         if known.expr.is_empty() {
             return Err(WireError::bad_request("missing or empty expr"));

@@ -14,9 +14,10 @@ use crate::protocol::opentsdb::response::json;
 use crate::protocol::opentsdb::verb::Verb;
 use crate::query::opentsdb::answer::{TagSet, Value};
 use crate::query::opentsdb::execute::Target;
-use crate::query::opentsdb::filter::{FilterKind, TagFilter};
+use crate::query::opentsdb::filter::TagFilter;
 use crate::query::opentsdb::last::LastPoint;
 use crate::query::opentsdb::metric_query::parse_metric;
+use crate::query::opentsdb::request::QUERIES_MAX;
 
 use super::body::{Flag, Text};
 use super::numbers::float_text;
@@ -24,8 +25,8 @@ use super::targets::{named, tsuids_of_series};
 use super::{asker, now_ms};
 
 const HOUR_MS: i64 = 3_600_000;
-/// Sub queries of a request.
-const QUERIES_MAX: usize = 1000;
+/// Tags of all sub queries of a request.
+const TAGS_MAX: usize = 10_000;
 
 /// Series that are asked for.
 #[derive(Debug)]
@@ -75,6 +76,10 @@ pub(super) async fn serve(mut call: Call) -> Result<HttpResponse, WireError> {
     if asked.wanted.len() > QUERIES_MAX {
         return Err(WireError::bad_request(format!("A request may have {QUERIES_MAX} sub queries")));
     }
+    let tags = |wanted: &Wanted| if let Wanted::Metric { tags, .. } = wanted { tags.len() } else { 0 };
+    if asked.wanted.iter().map(tags).sum::<usize>() > TAGS_MAX {
+        return Err(WireError::bad_request(format!("A request may have {TAGS_MAX} tags")));
+    }
     let core = call.core.clone();
     let (asker, now_ms) = (asker(&call), now_ms(&call));
     let points = call.core.runtime.spawn(async move {
@@ -93,17 +98,13 @@ pub(super) async fn serve(mut call: Call) -> Result<HttpResponse, WireError> {
                     };
                     // One series, all of whose tags are given.
                     let members = since_ms.map(|_| vec![exact(tags)]);
-                    let filter = |(key, value): (&String, &String)| TagFilter {
-                        tagk: key.clone(),
-                        kind: FilterKind::LiteralOr,
-                        filter: value.clone(),
-                        group_by: false,
-                    };
+                    let filter = |(key, value): (&String, &String)| TagFilter::literal_or(key, value);
                     let metric = metric.as_str().into();
                     (Target { metric, members }, tags.iter().map(filter).collect())
                 }
             };
-            points.extend(core.queries.opentsdb_last(&asker, &target, &filters, since_ms).await?);
+            let held = points.len();
+            points.extend(core.queries.opentsdb_last(&asker, &target, &filters, since_ms, held).await?);
         }
         let series: Vec<_> = points.iter().map(|point| (&*point.metric, &point.tags)).collect();
         let tsuids = tsuids_of_series(&core.uids, &series).await?;

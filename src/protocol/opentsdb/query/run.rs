@@ -106,8 +106,14 @@ async fn run(request: Request, mut sink: Sink) -> Result<Bytes, WireError> {
     if request.is_delete && !places.iter().all(|place| request.principal.may_write(&place.table.name.database)) {
         return Err(WireError::new(Kind::Forbidden, "No right to do this"));
     }
+    if request.is_delete && !places.iter().all(|place| place.is_whole) {
+        return Err(WireError::bad_request("Only whole metrics can be deleted"));
+    }
     let ticket = request.register();
     let mut read: Vec<(usize, TagSet)> = Vec::new();
+    // Every group shows the global ones.
+    let shows_global = request.presentation.annotations && request.presentation.global_annotations;
+    let global = Arc::new(if shows_global { notes(&request, "") } else { Vec::new() });
     loop {
         let pieces = tokio::select! {
             pieces = groups.next() => pieces,
@@ -116,7 +122,7 @@ async fn run(request: Request, mut sink: Sink) -> Result<Bytes, WireError> {
         let Some(pieces) = pieces else { break };
         let pieces = pieces.into_iter().collect::<Result<Vec<GroupPiece>, _>>()?;
         let heads: Vec<&GroupHead> = pieces.iter().filter_map(|piece| piece.head.as_ref()).collect();
-        let mut extras = extras(&request, &heads).await?.into_iter();
+        let mut extras = extras(&request, &heads, &global).await?.into_iter();
         for GroupPiece { head, points } in &pieces {
             if let Some(head) = head {
                 sink.writer.begin(head, &extras.next().unwrap_or_default());
@@ -139,29 +145,32 @@ async fn run(request: Request, mut sink: Sink) -> Result<Bytes, WireError> {
 }
 
 /// What belongs to some groups, looked up for all of them at once.
-async fn extras(request: &Request, heads: &[&GroupHead]) -> Result<Vec<Extras>, WireError> {
+async fn extras(
+    request: &Request,
+    heads: &[&GroupHead],
+    global_annotations: &Arc<Vec<Json>>,
+) -> Result<Vec<Extras>, WireError> {
     let (core, presentation) = (&request.core, request.presentation);
-    let mut extras = vec![Extras::default(); heads.len()];
+    let empty = Extras { global_annotations: global_annotations.clone(), ..Extras::default() };
+    let mut extras = vec![empty; heads.len()];
     if presentation.tsuids {
         for (extras, tsuids) in extras.iter_mut().zip(tsuids_of(&core.uids, heads).await?) {
             extras.tsuids = tsuids;
         }
     }
-    if !presentation.annotations {
+    if !presentation.annotations || !core.catalog.state().has_annotations_of_series() {
         return Ok(extras);
     }
-    let state = core.catalog.state();
-    let notes = |tsuid: &str| -> Vec<Json> {
-        let found = state.annotations(tsuid, request.query.start_ms, request.query.end_ms);
-        found.iter().map(shown_annotation).collect()
-    };
-    // Every group shows the global ones.
-    let global = if presentation.global_annotations && !heads.is_empty() { notes("") } else { Vec::new() };
     for (extras, head) in extras.iter_mut().zip(heads) {
-        extras.global_annotations.clone_from(&global);
-        extras.annotations = known_tsuids(&core.uids, head).iter().flat_map(|tsuid| notes(tsuid)).collect();
+        extras.annotations = known_tsuids(&core.uids, head).iter().flat_map(|tsuid| notes(request, tsuid)).collect();
     }
     Ok(extras)
+}
+
+/// The annotations of a series (`""`: the global ones) in the range of a request.
+fn notes(request: &Request, tsuid: &str) -> Vec<Json> {
+    let found = request.core.catalog.state().annotations(tsuid, request.query.start_ms, request.query.end_ms);
+    found.iter().map(shown_annotation).collect()
 }
 
 /// Deletes all rows of the windows of the series that were read. Deletes are recorded for rows in segments, so what is not

@@ -21,7 +21,7 @@ pub(super) struct Extras {
     pub(super) tsuids: Vec<String>,
     /// Left out when there are none.
     pub(super) annotations: Vec<Json>,
-    pub(super) global_annotations: Vec<Json>,
+    pub(super) global_annotations: Arc<Vec<Json>>,
 }
 
 /// Makes the text of an answer.
@@ -96,7 +96,7 @@ impl AnswerWriter {
         }
         if !extras.global_annotations.is_empty() {
             self.out.extend_from_slice(b",\"globalAnnotations\":");
-            push_json(&extras.global_annotations, &mut self.out);
+            push_json(&*extras.global_annotations, &mut self.out);
         }
         self.out.extend_from_slice(b",\"dps\":");
         self.out.push(if self.presentation.arrays { b'[' } else { b'{' });

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use ahash::AHashMap;
 use datafusion::arrow::array::{Array, AsArray, DictionaryArray, PrimitiveArray, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampNanosecondType};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::Result;
 
 use crate::model::metric::integer_of;
 use crate::query::opentsdb::aggregator::Function;
+use crate::query::opentsdb::answer::TagSet;
 use crate::query::opentsdb::filter::{Matcher, TagFilter};
 
 use super::column::{Number, Piece, Pieces};
@@ -28,7 +29,7 @@ pub(super) type Tags = Vec<Option<Arc<str>>>;
 pub(super) struct Collector {
     spec: Arc<GroupSpec>,
     /// By the tag's place; `None`: the table has no such tag, and nothing passes.
-    matchers: Option<Vec<(usize, Matcher)>>,
+    matchers: Option<Vec<(usize, Arc<Matcher>)>>,
     by_tags: AHashMap<Vec<u8>, Option<usize>>,
     series: Vec<(Tags, Pieces)>,
     /// The tags of the run at hand, as `by_tags` has them.
@@ -37,14 +38,13 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    pub(super) fn new(spec: Arc<GroupSpec>) -> Result<Self> {
+    pub(super) fn new(spec: Arc<GroupSpec>) -> Self {
         let matcher = |filter: &TagFilter| {
-            let matcher = filter.matcher().map_err(|error| DataFusionError::Plan(error.to_string()))?;
-            let tag = spec.tags.iter().position(|tag| **tag == *filter.tagk);
-            Ok(tag.map(|tag| (tag, matcher)))
+            let tag = spec.tags.iter().position(|tag| **tag == *filter.tagk)?;
+            Some((tag, filter.matcher()))
         };
-        let matchers: Option<Vec<_>> = spec.filters.iter().map(matcher).collect::<Result<_>>()?;
-        Ok(Collector { spec, matchers, by_tags: AHashMap::new(), series: Vec::new(), key: Vec::new(), bytes: 0 })
+        let matchers: Option<Vec<_>> = spec.filters.iter().map(matcher).collect();
+        Collector { spec, matchers, by_tags: AHashMap::new(), series: Vec::new(), key: Vec::new(), bytes: 0 }
     }
 
     /// Memory held.
@@ -125,7 +125,7 @@ impl Collector {
     }
 }
 
-fn is_wanted(spec: &GroupSpec, matchers: &[(usize, Matcher)], tags: &Tags) -> bool {
+fn is_wanted(spec: &GroupSpec, matchers: &[(usize, Arc<Matcher>)], tags: &Tags) -> bool {
     let passes =
         matchers.iter().all(|(tag, matcher)| tags[*tag].as_deref().is_some_and(|value| matcher.is_match(value)));
     if !passes {
@@ -139,7 +139,8 @@ fn is_wanted(spec: &GroupSpec, matchers: &[(usize, Matcher)], tags: &Tags) -> bo
     let mut pairs: Vec<(&str, &str)> =
         spec.tags.iter().zip(tags).filter_map(|(key, value)| Some((&**key, value.as_deref()?))).collect();
     pairs.sort_unstable();
-    members.iter().any(|member| member.iter().map(|(key, value)| (&**key, &**value)).eq(pairs.iter().copied()))
+    let texts = |member: &'_ TagSet| member.iter().map(|(key, value)| (&**key, &**value)).cmp(pairs.iter().copied());
+    members.binary_search_by(texts).is_ok()
 }
 
 /// Where rows with the same tags lie, as far as the dictionaries' keys tell: a series may come in several runs.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::runtime::JoinSet;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -134,7 +134,7 @@ async fn gather(
 ) -> Result<(Gathered, Vec<MemoryReservation>)> {
     let mut tasks = JoinSet::new();
     for mut input in inputs {
-        let mut collector = Collector::new(spec.clone())?;
+        let mut collector = Collector::new(spec.clone());
         let memory = memory.new_empty();
         tasks.spawn(async move {
             while let Some(batch) = input.try_next().await? {
@@ -314,14 +314,14 @@ fn groups(series: Gathered, spec: &GroupSpec) -> Vec<Gathered> {
 /// Values that filters name and none of the series has.
 fn unseen(series: &Gathered, spec: &GroupSpec) -> Vec<String> {
     let mut unseen = Vec::new();
+    let mut seen: AHashMap<&str, AHashSet<&str>> = AHashMap::new();
     for filter in &spec.filters {
-        let at = spec.tags.iter().position(|tag| **tag == *filter.tagk);
-        for value in filter.literals().unwrap_or_default() {
-            let has = |(tags, _): &(Tags, Vec<Pieces>)| at.is_some_and(|at| tags[at].as_deref() == Some(value));
-            if !series.iter().any(has) {
-                unseen.push(value.to_string());
-            }
-        }
+        let Some(named) = filter.literals() else { continue };
+        let seen = seen.entry(&filter.tagk).or_insert_with(|| {
+            let at = spec.tags.iter().position(|tag| **tag == *filter.tagk);
+            at.map(|at| series.iter().filter_map(|(tags, _)| tags[at].as_deref()).collect()).unwrap_or_default()
+        });
+        unseen.extend(named.into_iter().filter(|value| !seen.contains(value)).map(str::to_string));
     }
     unseen
 }

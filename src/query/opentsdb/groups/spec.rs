@@ -30,7 +30,7 @@ pub(in crate::query::opentsdb) struct GroupSpec {
     pub filters: Vec<TagFilter>,
     /// Series have the tags of the filters and no others.
     pub explicit_tags: bool,
-    /// Only series of exactly these tags, sorted; `None`: of any.
+    /// Only series of exactly these tags, each sorted by key, and all sorted; `None`: of any.
     pub members: Option<Vec<TagSet>>,
     pub aggregator: Aggregator,
     pub sampling: Option<Sampling>,

@@ -57,7 +57,7 @@ fn batch(rows: &[(&str, i64, f64)]) -> RecordBatch {
 
 /// The series of some batches, each as seconds and floats.
 fn series(spec: &Arc<GroupSpec>, batches: &[RecordBatch]) -> Vec<(String, Vec<(i64, f64)>)> {
-    let mut collector = Collector::new(spec.clone()).expect("a collector");
+    let mut collector = Collector::new(spec.clone());
     batches.iter().for_each(|batch| collector.push(batch).expect("rows"));
     let mut found: Vec<_> = collector
         .into_series()
@@ -96,7 +96,7 @@ fn a_bucket_that_lies_in_two_batches_is_made_once() {
 #[test]
 fn pieces_inside_each_other_are_noticed_when_buckets_were_made_of_them() {
     let gathered = |early: bool| -> Vec<Pieces> {
-        let mut collector = Collector::new(spec(Some("1m-avg"), early)).expect("a collector");
+        let mut collector = Collector::new(spec(Some("1m-avg"), early));
         collector.push(&batch(&[("a", 0, 1.0), ("a", 61, 1.0), ("a", 300, 1.0)])).expect("rows");
         collector.push(&batch(&[("a", 100, 1.0)])).expect("rows");
         collector.into_series().into_iter().map(|(_, pieces)| pieces).collect()
@@ -116,7 +116,7 @@ fn integers_stay_integers_unless_a_float_was_written_over_them() {
     let mut columns = rows.columns().to_vec();
     columns[3] = integers;
     rows = RecordBatch::try_new(rows.schema(), columns).expect("a batch");
-    let mut collector = Collector::new(spec(None, false)).expect("a collector");
+    let mut collector = Collector::new(spec(None, false));
     collector.push(&rows).expect("rows");
     let (_, pieces) = collector.into_series().swap_remove(0);
     let column = joined(vec![pieces], None, WINDOW);

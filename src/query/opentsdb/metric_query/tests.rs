@@ -71,12 +71,8 @@ fn filters() -> impl Strategy<Value = TagFilter> {
         (FilterKind::IWildcard, "*x*y"),
         (FilterKind::Regexp, "a(b|c)[0-9]+"),
     ]);
-    ("[a-z]{1,3}", kinds, any::<bool>()).prop_map(|(tagk, (kind, filter), group_by)| TagFilter {
-        tagk,
-        kind,
-        filter: filter.to_string(),
-        group_by,
-    })
+    ("[a-z]{1,3}", kinds, any::<bool>())
+        .prop_map(|(tagk, (kind, filter), group_by)| TagFilter::new(&tagk, kind, filter, group_by).expect("a filter"))
 }
 
 proptest! {
