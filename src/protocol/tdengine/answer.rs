@@ -88,6 +88,17 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+/// A JSON tag itself, not a text of it. Rows that came through other protocols may carry what is no JSON: that is a text.
+fn json(out: &mut String, text: &str) {
+    if text.is_empty() {
+        out.push_str("null");
+    } else if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+        out.push_str(text);
+    } else {
+        out.push_str(&quoted(text));
+    }
+}
+
 /// One column of a batch.
 struct Cells<'a> {
     kind: Option<DeclaredType>,
@@ -127,9 +138,7 @@ impl<'a> Cells<'a> {
             }
             T::Decimal { .. } => write!(out, "\"{}\"", array.as_primitive::<Decimal128Type>().value_as_string(row)),
             T::Json => {
-                // The tag itself, not a text of it.
-                let text = array.as_string::<i32>().value(row);
-                out.push_str(if text.is_empty() { "null" } else { text });
+                json(out, array.as_string::<i32>().value(row));
                 Ok(())
             }
             T::Varchar(_) | T::NChar(_) | T::Varbinary(_) | T::Geometry(_) => {
@@ -137,5 +146,26 @@ impl<'a> Cells<'a> {
                 Ok(())
             }
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_json_is_a_text_of_the_answer() {
+        for (tag, written) in [
+            ("{\"a\":[1,\"x\"]}", "{\"a\":[1,\"x\"]}"),
+            ("", "null"),
+            ("1]],\"rows\":7", "\"1]],\\\"rows\\\":7\""),
+            ("{\"a\":1} 2", "\"{\\\"a\\\":1} 2\""),
+            ("plain", "\"plain\""),
+        ] {
+            let mut out = String::new();
+            json(&mut out, tag);
+            assert_eq!(out, written);
+            assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{out}");
+        }
     }
 }
