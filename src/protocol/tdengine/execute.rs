@@ -71,7 +71,7 @@ impl Session {
 
     async fn execute(&self, statement: Statement) -> Result<Outcome, TdError> {
         let queries = &self.core.queries;
-        if administers(&statement) && !self.principal.owns(DEFAULT_TENANT) {
+        if !allowed(&self.principal, &statement) {
             return Err(TdError::Target);
         }
         match statement {
@@ -124,6 +124,15 @@ impl Session {
         &self,
         plan: impl Fn(&CatalogState) -> Result<Vec<Change>, TdError> + Send + 'static,
     ) -> Result<Arc<CatalogState>, TdError> {
+        self.commit_with(plan, |error| matches!(error.kind(), Kind::AlreadyExists | Kind::NotFound)).await
+    }
+
+    /// Commits what `plan` asks for. `own`: which refusals, after it once asked for something, speak of its own change.
+    async fn commit_with(
+        &self,
+        plan: impl Fn(&CatalogState) -> Result<Vec<Change>, TdError> + Send + 'static,
+        own: fn(&TdError) -> bool,
+    ) -> Result<Arc<CatalogState>, TdError> {
         let refused: Arc<Mutex<Option<TdError>>> = Arc::default();
         let slot = refused.clone();
         let mut asked_before = false;
@@ -132,9 +141,7 @@ impl Session {
                 asked_before |= !changes.is_empty();
                 Ok(changes)
             }
-            Err(error) if asked_before && matches!(error.kind(), Kind::AlreadyExists | Kind::NotFound) => {
-                Ok(Vec::new())
-            }
+            Err(error) if asked_before && own(&error) => Ok(Vec::new()),
             Err(error) => {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 Err(CatalogError::Refused)
@@ -173,19 +180,8 @@ impl Session {
         if !insertion.series.is_empty() {
             let mut series = insertion.series;
             series.iter_mut().flat_map(|(_, made)| made).for_each(|one| one.ttl_days = ttl_days);
-            self.commit(move |state| {
-                let mut changes = Vec::new();
-                for (id, wanted) in &series {
-                    let Some(table) = state.table(*id) else { return Err(TdError::Super) };
-                    let missing = wanted.iter().filter(|one| !table.series.contains_key(one.name.as_str()));
-                    let missing: Vec<_> = missing.cloned().collect();
-                    if !missing.is_empty() {
-                        changes.push(Change::PutSeries { table: *id, series: missing });
-                    }
-                }
-                Ok(changes)
-            })
-            .await?;
+            // What is refused is never its own change: rows must not go where their series is not registered.
+            self.commit_with(move |state| tdsql::registration(state, &series), |_| false).await?;
         }
         self.core.ingest.store(insertion.batches).await.map_err(of_write)?;
         Ok(insertion.rows)
@@ -310,19 +306,18 @@ fn visible(core: &Core, principal: &Principal, allows: impl Fn(&str) -> bool) ->
     Readable::Only(names.filter(|name| allows(name)).collect())
 }
 
-/// Whether a statement is about databases as such, or about users.
-fn administers(statement: &Statement) -> bool {
-    matches!(
-        statement,
+/// Whether a statement may be run at all. Databases as such are for who owns the tenant; accounts are for admins alone:
+/// they are of all tenants, and admins are among them.
+fn allowed(principal: &Principal, statement: &Statement) -> bool {
+    match statement {
+        Statement::CreateUser { .. } | Statement::AlterUser { .. } | Statement::DropUser(_) => principal.is_admin(),
         Statement::CreateDatabase(_)
-            | Statement::AlterDatabase { .. }
-            | Statement::DropDatabase { .. }
-            | Statement::CreateUser { .. }
-            | Statement::AlterUser { .. }
-            | Statement::DropUser(_)
-            | Statement::Grant
-            | Statement::Maintenance
-    )
+        | Statement::AlterDatabase { .. }
+        | Statement::DropDatabase { .. }
+        | Statement::Grant
+        | Statement::Maintenance => principal.owns(DEFAULT_TENANT),
+        _ => true,
+    }
 }
 
 fn hashing(error: HashError) -> TdError {
@@ -334,4 +329,35 @@ fn check_password(password: &str) -> Result<(), TdError> {
         return Err(TdError::Syntax("password".to_string()));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Somebody with this role.
+    fn ann(role: &str) -> Principal {
+        let mut state = CatalogState::initial();
+        let value = serde_json::json!({"name": "ann", "password_hash": "", "role": role});
+        state.apply(&Change::PutDocument { collection: "users".into(), key: "ann".into(), value });
+        Principal::User(Arc::new(state.account("ann").unwrap()))
+    }
+
+    #[test]
+    fn who_owns_the_tenant_changes_its_databases_and_no_accounts() {
+        let owner = ann("owner");
+        assert!(owner.owns(DEFAULT_TENANT));
+        for (text, owners) in [
+            ("create database d", true),
+            ("drop database d", true),
+            ("create user eve pass 'x'", false),
+            ("alter user root pass 'x'", false),
+            ("drop user eve", false),
+        ] {
+            let statement = tdsql::parse(text).unwrap();
+            assert_eq!(allowed(&owner, &statement), owners, "{text}");
+            assert!(allowed(&Principal::Anyone, &statement) && !allowed(&ann("member"), &statement), "{text}");
+        }
+        assert!(allowed(&ann("member"), &tdsql::parse("select 1").unwrap()));
+    }
 }

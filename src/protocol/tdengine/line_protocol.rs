@@ -5,7 +5,7 @@
 
 use crate::model::{DeclaredType as T, Precision};
 use crate::query::tdsql::InsertValue;
-use crate::query::tdsql::schemaless::Line;
+use crate::query::tdsql::schemaless::{Line, TAGS_MAX};
 
 /// A line that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +49,9 @@ fn line(text: &str, precision: Precision, now_ns: i64) -> Result<Line, &'static 
     for part in parts {
         let (key, value) = split(part, '=').ok_or("a tag has no value")?;
         let (key, value) = (unescaped(key), unescaped(value));
+        if tags.len() >= TAGS_MAX {
+            return Err("there are too many tags");
+        }
         if key.is_empty() || tags.iter().any(|(known, _)| *known == key) {
             return Err("a tag's key is empty or there twice");
         }
@@ -198,6 +201,11 @@ mod tests {
         assert_eq!(lines[0].tags, [("a".to_string(), "1".to_string()), ("b".to_string(), "x y".to_string())]);
         assert_eq!(lines[0].fields[1].2, InsertValue::Text("p q,r".to_string()));
         assert_eq!((lines[0].time_ns, lines[1].time_ns), (5_000_000_000, 7));
+        let tagged = |count: usize| {
+            let tags: String = (0..count).map(|at| format!(",t{at}=x")).collect();
+            parse(&format!("m{tags} v=1"), Precision::Ns, 0, None)
+        };
+        assert!(tagged(TAGS_MAX).is_ok() && tagged(TAGS_MAX + 1).is_err());
         for wrong in ["m", "m,a v=1", "m v=a1", "m v=1 x", ",a=1 v=1"] {
             assert!(parse(wrong, Precision::Ns, 0, None).is_err(), "{wrong}");
         }

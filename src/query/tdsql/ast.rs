@@ -330,6 +330,16 @@ impl Expr {
         wanted(self) || self.parts().into_iter().any(|part| part.any(wanted))
     }
 
+    /// How many expressions it is made of, itself included.
+    pub(super) fn size(&self) -> usize {
+        let mut size = 0;
+        self.any(&mut |_| {
+            size += 1;
+            false
+        });
+        size
+    }
+
     pub fn column(name: &str) -> Expr {
         Expr::Column { table: None, name: name.to_string() }
     }
@@ -427,7 +437,17 @@ pub struct CreateTable {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TableOptions {
     pub comment: Option<String>,
-    pub ttl_days: u32,
+    pub ttl_days: Option<u32>,
+}
+
+impl TableOptions {
+    /// Sets what is said of a table or a series, and leaves the rest.
+    pub(super) fn apply(&self, comment: &mut Option<String>, ttl_days: &mut u32) {
+        if self.comment.is_some() {
+            comment.clone_from(&self.comment);
+        }
+        *ttl_days = self.ttl_days.unwrap_or(*ttl_days);
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

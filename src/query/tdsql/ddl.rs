@@ -19,8 +19,8 @@ use super::tables::{Databases, View, is_system};
 use super::values::Moment;
 
 /// Most columns and tags of one table.
-const COLUMNS_MAX: usize = 4096;
-const TAGS_MAX: usize = 128;
+pub(super) const COLUMNS_MAX: usize = 4096;
+pub const TAGS_MAX: usize = 128;
 const NAME_BYTES_MAX: usize = 64;
 
 type Changes = Result<Vec<Change>, TdError>;
@@ -189,7 +189,7 @@ impl<'a> At<'a> {
             }
             let moment = self.moment(&view);
             let mut series = new_series(&view, &create.table.table, &create.using, &moment, self.now_ns)?;
-            (series.comment, series.ttl_days) = (create.options.comment.clone(), create.options.ttl_days);
+            create.options.apply(&mut series.comment, &mut series.ttl_days);
             let taken = self.databases.table_in(view.database, &create.table.table).is_some();
             if taken && !create.if_not_exists {
                 return Err(TdError::TableExists);
@@ -219,7 +219,7 @@ impl<'a> At<'a> {
         }
         if let (TableChange::Options(options), Some(series)) = (change, view.series) {
             let mut series = (**series).clone();
-            (series.comment, series.ttl_days) = (options.comment.clone(), options.ttl_days);
+            options.apply(&mut series.comment, &mut series.ttl_days);
             return Ok(vec![Change::PutSeries { table: view.table.id, series: vec![series] }]);
         }
         if view.series.is_some() {
@@ -269,13 +269,10 @@ fn declared(create: &CreateTable, now_ns: i64) -> Result<TableSchema, TdError> {
     }
     let form = if create.tags.is_some() { DeclaredForm::NamedSeries } else { DeclaredForm::Plain };
     let mut schema = TableSchema::new(RowIdentity::Series);
-    schema.declaration = Some(Declaration {
-        form,
-        time_name: time.name.clone(),
-        created_ns: now_ns,
-        comment: create.options.comment.clone(),
-        ttl_days: create.options.ttl_days,
-    });
+    let mut declaration =
+        Declaration { form, time_name: time.name.clone(), created_ns: now_ns, comment: None, ttl_days: 0 };
+    create.options.apply(&mut declaration.comment, &mut declaration.ttl_days);
+    schema.declaration = Some(declaration);
     if form == DeclaredForm::NamedSeries {
         schema.add(SERIES_NAME_TAG, ColumnKind::Tag, None);
     }
@@ -374,13 +371,53 @@ fn apply(view: &View<'_>, schema: &mut TableSchema, change: &TableChange) -> Res
         }
         TableChange::Options(options) => {
             if let Some(declaration) = &mut schema.declaration {
-                if options.comment.is_some() {
-                    declaration.comment.clone_from(&options.comment);
-                }
-                declaration.ttl_days = options.ttl_days;
+                options.apply(&mut declaration.comment, &mut declaration.ttl_days);
             }
         }
         TableChange::SetTags(_) => return Err(TdError::Target),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::Readable;
+    use crate::query::tdsql::parse;
+
+    /// Carries out a statement in database `d`.
+    #[track_caller]
+    fn run(state: &mut CatalogState, text: &str) {
+        let (visible, statement) = (Readable::All, parse(text).unwrap());
+        let databases = Databases { state, tenant: "cnosdb", default: Some("d"), visible: &visible };
+        let changes = change(&databases, &statement, 7, chrono_tz::Tz::UTC).unwrap().unwrap();
+        changes.iter().for_each(|change| state.apply(change));
+    }
+
+    #[test]
+    fn comment_and_ttl_leave_each_other_alone() {
+        let mut state = CatalogState::initial();
+        for text in [
+            "create database d",
+            "create stable m (ts timestamp, v int) tags (k int) comment 'first' ttl 3",
+            "create table one using m tags (1) comment 'first' ttl 3",
+            "alter table m comment 'second'",
+            "alter table one comment 'second'",
+        ] {
+            run(&mut state, text);
+        }
+        let check = |state: &CatalogState, comment: &str, ttl_days: u32| {
+            let visible = Readable::All;
+            let databases = Databases { state, tenant: "cnosdb", default: Some("d"), visible: &visible };
+            let view = |table: &str| databases.table(&TableName { database: None, table: table.to_string() }).unwrap();
+            let declared = view("m").table.schema.declaration.clone().unwrap();
+            assert_eq!((declared.comment.as_deref(), declared.ttl_days), (Some(comment), ttl_days));
+            let one = view("one").series.unwrap();
+            assert_eq!((one.comment.as_deref(), one.ttl_days), (Some(comment), ttl_days));
+        };
+        check(&state, "second", 3);
+        run(&mut state, "alter table m ttl 0");
+        run(&mut state, "alter table one ttl 0");
+        check(&state, "second", 0);
+    }
 }

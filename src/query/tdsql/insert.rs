@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use chrono_tz::Tz;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array,
@@ -13,7 +13,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, TimestampNanosecondType};
 
-use crate::catalog::Table;
+use crate::catalog::{CatalogState, Change, Table};
 use crate::model::{ColumnId, DeclaredType, FieldType, NamedSeries, SeriesKeys, TableBatch, TableId};
 
 use super::ast::{InsertPart, InsertRows, InsertValue, MomentBase, TableName, Using};
@@ -46,6 +46,35 @@ pub fn insertion(databases: &Databases<'_>, parts: &[InsertPart], now_ns: i64, z
         insertion.batches.push(table.rows.into_batch(table.id));
     }
     Ok(insertion)
+}
+
+/// What registers the series of an insertion, in the catalog as it is by now: others may have made some of them, or given
+/// their names to other tables. Errors: a table is gone, or a name stands for another table.
+pub fn registration(state: &CatalogState, series: &[(TableId, Vec<NamedSeries>)]) -> Result<Vec<Change>, TdError> {
+    let mut changes = Vec::new();
+    let mut given = AHashSet::new();
+    for (id, wanted) in series {
+        let table = state.table(*id).ok_or(TdError::Super)?;
+        let database = state.database(&table.name.tenant, &table.name.database).ok_or(TdError::Database)?;
+        let policy = &*database.default_policy;
+        let mut missing = Vec::new();
+        for one in wanted {
+            let name = one.name.as_str();
+            if table.series.contains_key(name) {
+                continue;
+            }
+            let taken = state.table_named(database, policy, name).is_some()
+                || state.tables_of(database, policy).any(|other| other.series.contains_key(name));
+            if taken || !given.insert((database.ordinal, name)) {
+                return Err(TdError::TableExists);
+            }
+            missing.push(one.clone());
+        }
+        if !missing.is_empty() {
+            changes.push(Change::PutSeries { table: *id, series: missing });
+        }
+    }
+    Ok(changes)
 }
 
 struct Writer<'a> {
@@ -208,19 +237,23 @@ impl<'a> Writer<'a> {
 }
 
 fn slots<'a>(view: &View<'a>, names: &[String], with_tags: bool) -> Result<Vec<Slot<'a>>, TdError> {
+    let by_name = |column: ViewColumn<'a>| (column.column.name.as_str(), column);
+    let columns: AHashMap<&str, ViewColumn<'a>> = view.columns().map(by_name).collect();
+    let tags: AHashMap<&str, ViewColumn<'a>> = view.tags().filter(|_| with_tags).map(by_name).collect();
+    let mut known = AHashSet::with_capacity(names.len());
     let mut slots = Vec::with_capacity(names.len());
-    for (at, name) in names.iter().enumerate() {
-        if names[..at].contains(name) {
+    for name in names {
+        if !known.insert(name) {
             return Err(TdError::Duplicated(name.clone()));
         }
         slots.push(if name == view.time_name() {
             Slot::Time
-        } else if let Some(column) = view.column(name) {
-            Slot::Column(column)
+        } else if let Some(column) = columns.get(name.as_str()) {
+            Slot::Column(*column)
         } else if with_tags && name == "tbname" {
             Slot::SeriesName
-        } else if let Some(tag) = view.tag(name).filter(|_| with_tags) {
-            Slot::Tag(tag)
+        } else if let Some(tag) = tags.get(name.as_str()) {
+            Slot::Tag(*tag)
         } else {
             return Err(TdError::Column(name.clone()));
         });
@@ -411,4 +444,54 @@ pub fn query_rows(columns: &[OutputColumn], rows: &RecordBatch) -> Result<Vec<Ve
         all.iter().all(|row| row.len() == columns.len()) && rows.columns().iter().all(|c| c.len() == all.len())
     );
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::Readable;
+    use crate::query::tdsql::{Statement, change, parse};
+
+    fn databases<'a>(state: &'a CatalogState, visible: &'a Readable) -> Databases<'a> {
+        Databases { state, tenant: "cnosdb", default: Some("d"), visible }
+    }
+
+    /// The series that an INSERT makes in a state.
+    fn series(state: &CatalogState, text: &str) -> Vec<(TableId, Vec<NamedSeries>)> {
+        let Statement::Insert(insert) = parse(text).unwrap() else { panic!("{text}") };
+        insertion(&databases(state, &Readable::All), &insert.parts, 0, Tz::UTC).unwrap().series
+    }
+
+    fn apply(state: &mut CatalogState, changes: &[Change]) {
+        changes.iter().for_each(|change| state.apply(change));
+    }
+
+    #[test]
+    fn a_name_is_registered_once_in_its_database() {
+        let mut state = CatalogState::initial();
+        for text in [
+            "create database d",
+            "create database e",
+            "create stable d.m (ts timestamp, v int) tags (k int)",
+            "create stable d.n (ts timestamp, v int) tags (k int)",
+            "create stable e.m (ts timestamp, v int) tags (k int)",
+        ] {
+            let statement = parse(text).unwrap();
+            let changes = change(&databases(&state, &Readable::All), &statement, 0, Tz::UTC).unwrap().unwrap();
+            apply(&mut state, &changes);
+        }
+        let of_m = series(&state, "insert into x using m tags (1) values (1, 1)");
+        let of_n = series(&state, "insert into x using n tags (2) values (1, 1)");
+        let elsewhere = series(&state, "insert into e.x using e.m tags (3) values (1, 1)");
+        let both = series(&state, "insert into y using m tags (1) values (1, 1) y using n tags (2) values (1, 1)");
+        let made = registration(&state, &of_m).unwrap();
+        assert_eq!(made.len(), 1);
+        apply(&mut state, &made);
+        // The answer of a commit may be lost: what is there already is nothing to do.
+        assert_eq!(registration(&state, &of_m).unwrap(), []);
+        for taken in [of_n, both] {
+            assert!(matches!(registration(&state, &taken), Err(TdError::TableExists)));
+        }
+        assert_eq!(registration(&state, &elsewhere).unwrap().len(), 1);
+    }
 }

@@ -31,7 +31,7 @@ pub use ast::{Delete, Insert, InsertPart, InsertRows, InsertValue, Query, Show, 
 pub use ddl::{Dropping, change, dropping};
 pub use deletion::{Deletion, deletion};
 pub use error::TdError;
-pub use insert::{Insertion, insertion, query_rows};
+pub use insert::{Insertion, insertion, query_rows, registration};
 pub use kinds::{length_of, type_text};
 pub use parser::parse;
 pub use plan::{Answer, OutputColumn, Question};

@@ -397,7 +397,7 @@ impl Display for TableOptions {
         if let Some(comment) = &self.comment {
             write!(f, " COMMENT {}", Text(comment))?;
         }
-        if self.ttl_days > 0 { write!(f, " TTL {}", self.ttl_days) } else { Ok(()) }
+        self.ttl_days.map_or(Ok(()), |days| write!(f, " TTL {days}"))
     }
 }
 

@@ -88,7 +88,33 @@ fn nesting_and_chains_have_bounds() {
     assert!(matches!(parse(&chain(100_000)), Err(TdError::NotSupported(_))));
     let not = format!("select a from t where {}a", "not ".repeat(100_000));
     assert!(matches!(parse(&not), Err(TdError::NotSupported(_))));
-    assert!(parse(&format!("select a from t where a = 0{}", " or a = 1".repeat(10_000))).is_ok());
+    assert!(parse(&format!("select a from t where a = 0{}", " or a = 1".repeat(900))).is_ok());
+}
+
+#[test]
+fn operators_are_counted_over_the_whole_statement() {
+    let refused = |text: String| {
+        let error = parse(&text).unwrap_err();
+        assert!(error.to_string().contains("operators"), "{error}: {}", &text[..text.len().min(80)]);
+    };
+    for repeated in [" or a = 1", " and a = 1", " + 1", " * 1", " -> 'k'", " when 1 then 1"] {
+        let text = |times: usize| match repeated {
+            " when 1 then 1" => format!("select case{} end from t", repeated.repeat(times)),
+            _ => format!("select a from t where a{}", repeated.repeat(times)),
+        };
+        assert!(parse(&text(900)).is_ok(), "{repeated}");
+        refused(text(100_000));
+    }
+    refused(format!("select concat(a{}) from t", ", a".repeat(100_000)));
+    refused(format!("select 1{}", " union all select 1".repeat(100_000)));
+    // Each level alone would pass.
+    let level = format!("1{} + (", " + 1".repeat(100));
+    refused(format!("select {}1{}", level.repeat(40), ")".repeat(40)));
+    let joined = format!("{})", " join t on a".repeat(9));
+    refused(format!("select a from {}t{}", "(select a from ".repeat(57), joined.repeat(57)));
+    // Lists that stay flat are as long as they are.
+    assert!(parse(&format!("select a from t where a in (1{})", ", 1".repeat(10_000))).is_ok());
+    assert!(parse(&format!("insert into t values {}", "(1, -1)".repeat(10_000))).is_ok());
 }
 
 fn name() -> impl Strategy<Value = String> {

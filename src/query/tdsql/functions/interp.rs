@@ -1,11 +1,13 @@
 //! INTERP: values at given times, between or beside those that are there.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, StructArray, TimestampNanosecondArray};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
 use datafusion::common::utils::SingleRowListArrayBuilder;
-use datafusion::common::{Result, ScalarValue, internal_err};
+use datafusion::common::{Result, ScalarValue, internal_err, resources_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, Volatility};
 
@@ -33,6 +35,35 @@ pub(in crate::query::tdsql) struct Interpolation {
     pub whole: bool,
 }
 
+/// Most points that the calls of one query make together: each series has as many as the range.
+const POINTS_MAX: usize = 10_000_000;
+
+/// How many points the calls of one query have made. No part of what a function is.
+#[derive(Debug, Clone, Default)]
+pub(in crate::query::tdsql) struct PointsMade(Arc<AtomicUsize>);
+
+impl PointsMade {
+    /// Errors: more than a query may make.
+    fn add(&self, points: usize) -> Result<()> {
+        if self.0.fetch_add(points, Ordering::Relaxed).saturating_add(points) > POINTS_MAX {
+            return resources_err!("INTERP of more than {POINTS_MAX} points");
+        }
+        Ok(())
+    }
+}
+
+impl PartialEq for PointsMade {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for PointsMade {}
+
+impl Hash for PointsMade {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
 /// Fields of the points that [`Interpolation::call`] lists.
 pub(in crate::query::tdsql) const TIME: &str = "time";
 pub(in crate::query::tdsql) const FILLED: &str = "filled";
@@ -40,10 +71,18 @@ pub(in crate::query::tdsql) const VALUE: &str = "value";
 
 impl Interpolation {
     /// A list of points: `time`, `filled`, `value` (of the type `kind`).
-    pub(in crate::query::tdsql) fn call(self, value: Expr, time: Expr, kind: DataType) -> Expr {
+    pub(in crate::query::tdsql) fn call(self, value: Expr, time: Expr, kind: DataType, made: &PointsMade) -> Expr {
         let signature = Signature::any(2, Volatility::Immutable);
         let name = format!("td_interp_{}_{}_{}_{:?}_{}", self.first, self.last, self.step, self.gap, self.whole);
-        AggregateUDF::from(Interp { name, interpolation: self, kind, signature }).call(vec![value, time])
+        AggregateUDF::from(Interp { name, interpolation: self, kind, signature, made: made.clone() })
+            .call(vec![value, time])
+    }
+
+    /// How many times it asks for.
+    fn count(&self) -> usize {
+        let length = self.last.saturating_sub(self.first);
+        let steps = if self.step > 0 { length / self.step } else { 0 };
+        usize::try_from(steps).unwrap_or(0) + 1
     }
 
     fn points(&self, rows: &[(i64, ScalarValue)]) -> Result<Vec<(i64, bool, ScalarValue)>> {
@@ -88,7 +127,11 @@ impl Interpolation {
             (Gap::Previous, before, _) => of(before),
             (Gap::Next, _, next) => of(next),
             (Gap::Near, Some(before), Some(next)) => {
-                Some(if time - before.0 <= next.0 - time { before.1.clone() } else { next.1.clone() })
+                Some(if time.saturating_sub(before.0) <= next.0.saturating_sub(time) {
+                    before.1.clone()
+                } else {
+                    next.1.clone()
+                })
             }
             (Gap::Near, before, next) => of(before.or(next)),
             (Gap::Linear, Some(before), Some(next)) => {
@@ -98,7 +141,7 @@ impl Interpolation {
                 else {
                     return Ok(None);
                 };
-                let part = (time - before.0) as f64 / (next.0 - before.0) as f64;
+                let part = time.saturating_sub(before.0) as f64 / next.0.saturating_sub(before.0) as f64;
                 Some(ScalarValue::Float64(Some(low + (high - low) * part)).cast_to(&before.1.data_type())?)
             }
             (Gap::Linear, _, _) => None,
@@ -112,6 +155,7 @@ struct Interp {
     interpolation: Interpolation,
     kind: DataType,
     signature: Signature,
+    made: PointsMade,
 }
 
 fn point_fields(kind: &DataType) -> Fields {
@@ -138,7 +182,8 @@ impl AggregateUDFImpl for Interp {
     }
 
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Rows { interpolation: self.interpolation.clone(), kind: self.kind.clone(), rows: Vec::new() }))
+        let (interpolation, kind, made) = (self.interpolation.clone(), self.kind.clone(), self.made.clone());
+        Ok(Box::new(Rows { interpolation, kind, made, rows: Vec::new() }))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -155,6 +200,7 @@ impl AggregateUDFImpl for Interp {
 struct Rows {
     interpolation: Interpolation,
     kind: DataType,
+    made: PointsMade,
     rows: Vec<(i64, ScalarValue)>,
 }
 
@@ -188,6 +234,7 @@ impl Accumulator for Rows {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
+        self.made.add(self.interpolation.count())?;
         let mut rows = self.rows.clone();
         rows.sort_by_key(|(time, _)| *time);
         rows.dedup_by_key(|(time, _)| *time);
@@ -248,5 +295,15 @@ mod tests {
         check(Gap::Next, &[(3, Some(5)), (6, Some(10)), (9, Some(10))]);
         check(Gap::Linear, &[(6, Some(6)), (9, Some(9))]);
         check(Gap::Near, &[(3, Some(5)), (6, Some(5)), (9, Some(10)), (12, Some(10))]);
+    }
+
+    #[test]
+    fn the_points_of_a_query_have_a_bound() {
+        let ranged = |first, last, step| Interpolation { first, last, step, gap: Gap::Null, whole: false }.count();
+        assert_eq!([ranged(3, 12, 3), ranged(3, 3, 0), ranged(i64::MIN, i64::MAX, i64::MAX)], [4, 1, 2]);
+        let made = PointsMade::default();
+        assert!(made.add(POINTS_MAX - 1).is_ok() && made.clone().add(1).is_ok());
+        assert!(made.add(1).is_err());
+        assert!(PointsMade::default().add(usize::MAX).is_err());
     }
 }

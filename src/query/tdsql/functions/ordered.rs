@@ -85,13 +85,13 @@ fn time_weighted_average(points: &[(i64, f64)]) -> Option<f64> {
     if first.0 == last.0 {
         return Some(first.1);
     }
-    let area = |pair: &[(i64, f64)]| (pair[0].1 + pair[1].1) / 2.0 * (pair[1].0 - pair[0].0) as f64;
-    Some(points.windows(2).map(area).sum::<f64>() / (last.0 - first.0) as f64)
+    let area = |pair: &[(i64, f64)]| (pair[0].1 + pair[1].1) / 2.0 * pair[1].0.saturating_sub(pair[0].0) as f64;
+    Some(points.windows(2).map(area).sum::<f64>() / last.0.saturating_sub(first.0) as f64)
 }
 
 fn instant_rate(points: &[(i64, f64)]) -> Option<f64> {
     let [.., before, last] = points else { return points.first().map(|_| 0.0) };
-    let seconds = (last.0 - before.0) as f64 / 1e9;
+    let seconds = last.0.saturating_sub(before.0) as f64 / 1e9;
     if seconds == 0.0 {
         return Some(0.0);
     }

@@ -26,8 +26,10 @@ pub(in crate::query::tdsql) fn starts(time: Expr, length: i64, step: i64, offset
             let before = starts.len();
             if let Some(time) = time {
                 // The last window begins at or before the row, the first is the earliest that ends behind it.
-                let last = (time - offset).div_euclid(step) * step + offset;
-                let count = (length - (time - last) - 1).div_euclid(step) + 1;
+                // Times that nothing of is stored, which a cast may make, may have no start that is a time.
+                let behind = time.saturating_sub(offset).rem_euclid(step);
+                let last = time.saturating_sub(behind);
+                let count = (length - behind - 1).div_euclid(step) + 1;
                 starts.extend((0..count).rev().map(|back| last.saturating_sub(back * step)));
             }
             lengths.push(starts.len() - before);

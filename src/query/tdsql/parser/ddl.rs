@@ -169,7 +169,7 @@ impl Parser<'_> {
             if self.accept("comment") {
                 options.comment = Some(self.text_literal()?);
             } else if self.accept("ttl") {
-                options.ttl_days = u32::try_from(self.integer()?).map_err(|_| self.unexpected())?;
+                options.ttl_days = Some(u32::try_from(self.integer()?).map_err(|_| self.unexpected())?);
             } else if self.accept("sma") {
                 self.names_in_brackets()?;
             } else if self.accept("keep") || self.accept("max_delay") || self.accept("watermark") {

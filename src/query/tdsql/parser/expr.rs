@@ -5,7 +5,7 @@ use crate::query::tdsql::ast::{BinaryOp, Expr};
 use crate::query::tdsql::error::TdError;
 use crate::query::tdsql::lexer::Token;
 
-use super::{CHAIN_MAX, Parsed, Parser};
+use super::{Parsed, Parser};
 
 /// Words that begin a clause and so are no names unless quoted.
 pub(super) const RESERVED: [&str; 52] = [
@@ -71,6 +71,7 @@ impl Parser<'_> {
     fn any_of(&mut self) -> Parsed<Expr> {
         let mut terms = vec![self.all_of()?];
         while self.accept("or") {
+            self.operators(1)?;
             terms.push(self.all_of()?);
         }
         Ok(if terms.len() == 1 { terms.swap_remove(0) } else { Expr::Or(terms) })
@@ -79,6 +80,7 @@ impl Parser<'_> {
     fn all_of(&mut self) -> Parsed<Expr> {
         let mut terms = vec![self.negation()?];
         while self.accept("and") {
+            self.operators(1)?;
             terms.push(self.negation()?);
         }
         Ok(if terms.len() == 1 { terms.swap_remove(0) } else { Expr::And(terms) })
@@ -143,11 +145,8 @@ impl Parser<'_> {
 
     fn chain(&mut self, ops: &[(&str, BinaryOp)], operand: fn(&mut Self) -> Parsed<Expr>) -> Parsed<Expr> {
         let mut left = operand(self)?;
-        for length in 0.. {
-            let Some((_, op)) = ops.iter().find(|(sign, _)| self.is_sign(sign)) else { break };
-            if length >= CHAIN_MAX {
-                return Err(TdError::NotSupported("an expression that long".to_string()));
-            }
+        while let Some((_, op)) = ops.iter().find(|(sign, _)| self.is_sign(sign)) {
+            self.operators(1)?;
             self.next();
             left = Expr::Binary { op: *op, left: Box::new(left), right: Box::new(operand(self)?) };
         }
@@ -178,6 +177,7 @@ impl Parser<'_> {
         }
         let mut expr = self.primary()?;
         while self.accept_sign("->") {
+            self.operators(1)?;
             expr = Expr::Member { expr: Box::new(expr), key: self.text_literal()? };
         }
         Ok(expr)
@@ -270,6 +270,7 @@ impl Parser<'_> {
         let operand = if self.is("when") { None } else { Some(Box::new(self.expr()?)) };
         let mut branches = Vec::new();
         while self.accept("when") {
+            self.operators(1)?;
             let when = self.expr()?;
             self.expect("then")?;
             branches.push((when, self.expr()?));
@@ -310,6 +311,7 @@ impl Parser<'_> {
                 }
             }
             while self.accept_sign(",") {
+                self.operators(1)?;
                 args.push(self.argument(&name)?);
             }
         }

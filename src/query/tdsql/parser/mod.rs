@@ -14,13 +14,16 @@ pub(in crate::query::tdsql) use show::list_word;
 
 /// How deep expressions and queries may be nested.
 const DEPTH_MAX: usize = 60;
-/// How many operators may follow one another on one level.
-const CHAIN_MAX: usize = 400;
+/// How many operators, arguments and branches one statement may have: chains of them are as deep as they are long, and
+/// what is nested adds up. Lists that stay flat (values, IN, the columns of a SELECT) do not count.
+const OPERATORS_MAX: usize = 1000;
+/// How many operators a UNION or a JOIN is worth: each makes several levels of a plan.
+const SOURCE_WEIGHT: usize = 2;
 
 /// Parses one statement; a semicolon may end it.
 pub fn parse(text: &str) -> Result<Statement, TdError> {
     let tokens = tokens(text)?;
-    let mut parser = Parser { text, tokens, at: 0, depth: 0 };
+    let mut parser = Parser { text, tokens, at: 0, depth: 0, operators: 0 };
     let statement = parser.statement()?;
     parser.accept_sign(";");
     match parser.peek() {
@@ -34,6 +37,8 @@ pub(super) struct Parser<'a> {
     tokens: Vec<Spanned>,
     at: usize,
     depth: usize,
+    /// Those of the statement so far.
+    operators: usize,
 }
 
 type Parsed<T> = Result<T, TdError>;
@@ -227,6 +232,15 @@ impl Parser<'_> {
         let inner = inner(self);
         self.depth -= 1;
         inner
+    }
+
+    /// Counts operators against what a statement may have.
+    fn operators(&mut self, more: usize) -> Parsed<()> {
+        self.operators += more;
+        if self.operators > OPERATORS_MAX {
+            return Err(TdError::NotSupported(format!("a statement of more than {OPERATORS_MAX} operators")));
+        }
+        Ok(())
     }
 
     /// The text from a token on up to the one at hand, folded.

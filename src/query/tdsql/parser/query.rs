@@ -8,18 +8,14 @@ use crate::query::tdsql::lexer::Token;
 use crate::query::tdsql::time::Duration;
 
 use super::expr::RESERVED;
-use super::{CHAIN_MAX, Parsed, Parser};
+use super::{Parsed, Parser, SOURCE_WEIGHT};
 
 impl Parser<'_> {
     pub(super) fn query(&mut self) -> Parsed<Query> {
         self.nested(|parser| {
             let mut body = parser.query_part()?;
-            let mut parts = 1;
             while parser.accept("union") {
-                parts += 1;
-                if parts > CHAIN_MAX {
-                    return Err(TdError::NotSupported("a UNION that long".to_string()));
-                }
+                parser.operators(SOURCE_WEIGHT)?;
                 let all = parser.accept("all");
                 if !all {
                     parser.accept("distinct");
@@ -143,6 +139,7 @@ impl Parser<'_> {
             if tables > 10 {
                 return Err(TdError::NotSupported("a join of more than 10 tables".to_string()));
             }
+            self.operators(SOURCE_WEIGHT)?;
             let right = self.joined()?;
             left = Source::Join(Box::new(Join { left, right, kind: JoinKind::Cross, on: None }));
         }
@@ -157,6 +154,7 @@ impl Parser<'_> {
             if tables > 10 {
                 return Err(TdError::NotSupported("a join of more than 10 tables".to_string()));
             }
+            self.operators(SOURCE_WEIGHT)?;
             let right = self.source()?;
             let on = if self.accept("on") { Some(self.expr()?) } else { None };
             left = Source::Join(Box::new(Join { left, right, kind, on }));

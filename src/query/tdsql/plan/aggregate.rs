@@ -170,7 +170,8 @@ impl Planner<'_> {
         outs: &mut [Out],
     ) -> Result<LogicalPlan, TdError> {
         let (Some(from), Some(to)) = (range.from, range.to) else { return Err(TdError::RangeRequired) };
-        if to < from || (to - from) / windows.interval() > FILLED_WINDOWS_MAX {
+        let length = to.checked_sub(from).filter(|length| *length >= 0).ok_or(TdError::RangeRequired)?;
+        if length / windows.interval() > FILLED_WINDOWS_MAX {
             return Err(TdError::RangeRequired);
         }
         let mut exprs: Vec<Plan> = groups.keys.iter().map(|key| column(&key.id)).collect();

@@ -3,7 +3,6 @@
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::Like;
-use datafusion::logical_expr::utils::{conjunction, disjunction};
 use datafusion::logical_expr::{BinaryExpr, Case, Expr as Plan, Operator, lit, not};
 
 use crate::model::{DeclaredType, Precision};
@@ -115,11 +114,11 @@ impl Planner<'_> {
             Expr::Not(inner) => Ok(boolean(not(self.condition(inner, names)?))),
             Expr::And(terms) => {
                 let terms = terms.iter().map(|term| self.condition(term, names)).collect::<Result<Vec<_>, _>>()?;
-                Ok(boolean(conjunction(terms).unwrap_or_else(|| lit(true))))
+                Ok(boolean(balanced(terms, Operator::And).unwrap_or_else(|| lit(true))))
             }
             Expr::Or(terms) => {
                 let terms = terms.iter().map(|term| self.condition(term, names)).collect::<Result<Vec<_>, _>>()?;
-                Ok(boolean(disjunction(terms).unwrap_or_else(|| lit(false))))
+                Ok(boolean(balanced(terms, Operator::Or).unwrap_or_else(|| lit(false))))
             }
             Expr::Binary { op, left, right } if op.is_comparison() => {
                 let (left, right) = (self.expr(left, names)?, self.expr(right, names)?);
@@ -128,6 +127,7 @@ impl Planner<'_> {
             Expr::Binary { op, left, right } => self.arithmetic(*op, left, right, names),
             Expr::Between { expr, low, high, negated } => {
                 let typed = self.expr(expr, names)?;
+                self.repeat_plan(&typed.expr, 1)?;
                 let (low, high) = (self.expr(low, names)?, self.expr(high, names)?);
                 let precision = names.precision();
                 let above = self.compare(BinaryOp::GreaterEqual, typed.clone(), low, precision)?.expr;
@@ -382,8 +382,8 @@ impl Planner<'_> {
                 arrow_type(Some(DeclaredType::Timestamp)),
             ),
             None => {
-                let months =
-                    by.months().and_then(|months| i32::try_from(months * sign).ok()).ok_or(TdError::TimeRange)?;
+                let months = by.months().and_then(|months| i32::try_from(months.checked_mul(sign)?).ok());
+                let months = months.ok_or(TdError::TimeRange)?;
                 time + lit(ScalarValue::new_interval_ym(0, months))
             }
         };
@@ -399,6 +399,9 @@ impl Planner<'_> {
     ) -> Result<Typed, TdError> {
         let precision = names.precision();
         let operand = operand.map(|operand| self.expr(operand, names)).transpose()?;
+        if let Some(operand) = &operand {
+            self.repeat_plan(&operand.expr, branches.len())?;
+        }
         let mut planned = Vec::with_capacity(branches.len());
         let mut kind = None;
         for (when, then) in branches {
@@ -480,6 +483,23 @@ fn text_of(typed: &Typed) -> Option<Plan> {
 
 fn binary(left: Plan, op: Operator, right: Plan) -> Plan {
     Plan::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
+}
+
+/// Terms put together by AND or OR, in their order, in a tree as flat as can be: the engine walks it by recursion.
+pub(super) fn balanced(terms: impl IntoIterator<Item = Plan>, op: Operator) -> Option<Plan> {
+    let mut terms: Vec<Plan> = terms.into_iter().collect();
+    while terms.len() > 1 {
+        let mut rest = terms.into_iter();
+        let mut pairs = Vec::with_capacity(rest.len().div_ceil(2));
+        while let Some(left) = rest.next() {
+            pairs.push(match rest.next() {
+                Some(right) => binary(left, op, right),
+                None => left,
+            });
+        }
+        terms = pairs;
+    }
+    terms.pop()
 }
 
 fn hex(typed: &Typed) -> Plan {

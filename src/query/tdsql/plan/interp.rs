@@ -3,24 +3,24 @@
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, ScalarValue, UnnestOptions};
 use datafusion::functions::core::expr_fn::get_field;
-use datafusion::logical_expr::{Expr as Plan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr as Plan, LogicalPlanBuilder, Operator};
 
 use crate::model::{DeclaredType as T, Precision};
 use crate::query::tdsql::ast::{Expr, Fill, FillMode};
 use crate::query::tdsql::error::TdError;
-use crate::query::tdsql::functions::interp::{FILLED, Gap, Interpolation, TIME, VALUE};
+use crate::query::tdsql::functions::interp::{FILLED, Gap, Interpolation, PointsMade, TIME, VALUE};
 
 use super::Planner;
 use super::aggregate::{Ready, row_names, time_of};
 use super::calls::{Nature, calls_of, nature};
-use super::expr::{Names, TimeRange, query_pseudo};
+use super::expr::{Names, TimeRange, balanced, query_pseudo};
 use super::groups::Key;
 use super::order::Out;
 use super::relation::{Relation, Role, Selected};
 use super::types::{Kind, Typed, arrow_type, cast_to, column};
 
 /// Most points of one series.
-const POINTS_MAX: i64 = 10_000_000;
+const POINTS_MAX: i64 = 1_000_000;
 
 /// Points: what they are called, and the keys of their partition.
 struct Points<'a> {
@@ -95,9 +95,11 @@ impl Planner<'_> {
         if step == 0 && first != last {
             return Err(TdError::Interp);
         }
-        if last < first || (step > 0 && (last - first) / step > POINTS_MAX) {
+        let length = last.checked_sub(first).filter(|length| *length >= 0).ok_or(TdError::Interp)?;
+        if step > 0 && length / step >= POINTS_MAX {
             return Err(TdError::Interp);
         }
+        let made = PointsMade::default();
         let time = time_of(relation)?;
         // Points of several calls stand side by side: all of them have all times, and those without any value go.
         let whole = calls.len() > 1;
@@ -114,7 +116,7 @@ impl Planner<'_> {
             let gap = gap(select.fill.as_ref(), at, &data_type)?;
             let interpolation = Interpolation { first, last, step, gap, whole };
             let point = self.fresh("i");
-            aggregates.push(interpolation.call(value.plain(), time.clone(), data_type).alias(&point));
+            aggregates.push(interpolation.call(value.plain(), time.clone(), data_type, &made).alias(&point));
             points.push(Interpolated { call, point, kind: Some(kind) });
         }
         let lists = points.iter().map(|found| Column::from_name(&found.point)).collect();
@@ -124,7 +126,7 @@ impl Planner<'_> {
         let absent = whole && select.fill.as_ref().is_some_and(|fill| may_be_absent(fill.mode));
         let shown = if absent { VALUE } else { TIME };
         let present = points.iter().map(|found| get_field(column(&found.point), shown).is_not_null());
-        let plan = plan.filter(present.reduce(Plan::or).ok_or(TdError::Interp)?)?.build()?;
+        let plan = plan.filter(balanced(present, Operator::Or).ok_or(TdError::Interp)?)?.build()?;
         let mut names = Points { relation, range, keys: &keys, calls: &points };
         let mut outs = Vec::with_capacity(items.len());
         for item in items {

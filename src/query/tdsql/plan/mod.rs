@@ -18,8 +18,11 @@ mod sequence;
 mod types;
 mod window;
 
+use std::cell::Cell;
+
 use chrono_tz::Tz;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr as Plan, LogicalPlan, LogicalPlanBuilder};
 
 use crate::model::{DeclaredType, Precision};
 use crate::query::Readable;
@@ -36,6 +39,9 @@ use types::{arrow_type, column};
 
 /// The `language` label of our metrics.
 const LANGUAGE: &str = "tdsql";
+
+/// How large the parts of a query may be together that stand in its plan more than once: nested, they double each time.
+const REPEATED_MAX: usize = 100_000;
 
 /// Who asks, and what their words mean.
 #[derive(Debug, Clone)]
@@ -133,8 +139,8 @@ fn plan(
     let state = session.names().state.clone();
     let default = question.database.as_deref();
     let databases = Databases { state: &state, tenant: &question.tenant, default, visible: &question.readable };
-    let (names, depth) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
-    make(&Planner { session, databases, question, names, depth })
+    let (names, depth, repeated) = (Cell::new(0), Cell::new(0), Cell::new(0));
+    make(&Planner { session, databases, question, names, depth, repeated })
 }
 
 /// The plan of an answer: its columns and nothing else, each of its type.
@@ -155,9 +161,11 @@ pub(super) struct Planner<'a> {
     session: &'a QuerySession,
     databases: Databases<'a>,
     question: &'a Question,
-    names: std::cell::Cell<u32>,
+    names: Cell<u32>,
     /// How many queries the one at hand is in.
-    depth: std::cell::Cell<u32>,
+    depth: Cell<u32>,
+    /// How many expressions stand in the plan again.
+    repeated: Cell<usize>,
 }
 
 impl Planner<'_> {
@@ -165,6 +173,25 @@ impl Planner<'_> {
     fn fresh(&self, what: &str) -> String {
         self.names.set(self.names.get() + 1);
         format!("{what}{}", self.names.get())
+    }
+
+    /// Counts expressions that are about to stand in the plan once more. Errors: more than a query may have of them.
+    fn repeat(&self, expressions: usize) -> Result<(), TdError> {
+        self.repeated.set(self.repeated.get().saturating_add(expressions));
+        if self.repeated.get() > REPEATED_MAX {
+            return Err(TdError::NotSupported("an expression that large".to_string()));
+        }
+        Ok(())
+    }
+
+    /// [`Self::repeat`] of an expression of the plan, `times` over.
+    fn repeat_plan(&self, expr: &Plan, times: usize) -> Result<(), TdError> {
+        let mut size = 0_usize;
+        expr.apply(|_| {
+            size += 1;
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        self.repeat(size.saturating_mul(times))
     }
 
     fn listing(&self, listing: Listing) -> Result<Selected, TdError> {

@@ -1,7 +1,7 @@
 //! Functions of one row's values.
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::logical_expr::{Case, Expr as Plan, ExprFunctionExt, lit};
+use datafusion::logical_expr::{Case, Expr as Plan, ExprFunctionExt, Operator, lit};
 
 use crate::model::{DeclaredType as T, Precision};
 use crate::query::tdsql::SERVER_VERSION;
@@ -10,7 +10,7 @@ use crate::query::tdsql::error::TdError;
 use crate::query::tdsql::functions::{texts, times};
 
 use super::Planner;
-use super::expr::Names;
+use super::expr::{Names, balanced};
 use super::types::{Typed, arrow_type, cast_to, null_of, text_literal, time_literal, units_of, varchar_of};
 
 type Planned = Result<Typed, TdError>;
@@ -62,6 +62,7 @@ impl Planner<'_> {
             _ => {}
         }
         if let Some(written_out) = written_out(name, args)? {
+            self.repeat(args.iter().map(Expr::size).sum())?;
             return self.expr(&written_out, names);
         }
         let typed = args.iter().map(|arg| self.expr(arg, names)).collect::<Result<Vec<_>, _>>()?;
@@ -92,6 +93,7 @@ impl Planner<'_> {
             "mod" => {
                 self.count(name, &typed, 2..=2)?;
                 let (number, by) = (self.number(typed[0].clone())?, self.number(typed[1].clone())?);
+                self.repeat_plan(&by, 1)?;
                 let zero = by.clone().eq(lit(0.0));
                 let rest = number % by;
                 let null = null_of(Some(T::Double));
@@ -200,10 +202,21 @@ impl Planner<'_> {
         }
         let kind = args.iter().fold(None, |kind, arg| super::types::common(kind, arg.kind));
         let Some(kind) = kind else { return Ok(Some(Typed::null())) };
-        let any_null = any_null(&args);
+        let any_null = self.any_null(&args)?;
         let values = args.into_iter().map(|arg| Ok(self.cast(arg, kind, precision)?.expr));
         let value = self.engine(name, values.collect::<Result<_, TdError>>()?)?;
         Ok(Some(Typed::of(null_if(any_null, value, kind), kind)))
+    }
+
+    /// That one of the arguments is null; `None`: none can be.
+    fn any_null(&self, args: &[Typed]) -> Result<Option<Plan>, TdError> {
+        let may_be = |arg: &&Typed| !matches!(&arg.expr, Plan::Literal(value, _) if !value.is_null());
+        let mut nulls = Vec::with_capacity(args.len());
+        for arg in args.iter().filter(may_be) {
+            self.repeat_plan(&arg.expr, 1)?;
+            nulls.push(arg.expr.clone().is_null());
+        }
+        Ok(balanced(nulls, Operator::Or))
     }
 
     /// Functions of texts. A null argument makes null.
@@ -258,7 +271,7 @@ impl Planner<'_> {
                 }
                 let parts = (0..args.len()).map(text).collect::<Result<Vec<_>, _>>()?;
                 let all = joined_kind(args);
-                Typed::of(null_if(any_null(args), self.engine("concat", parts)?, all), all)
+                Typed::of(null_if(self.any_null(args)?, self.engine("concat", parts)?, all), all)
             }
             "concat_ws" => {
                 if args.len() < 3 {
@@ -266,7 +279,7 @@ impl Planner<'_> {
                 }
                 let parts = (0..args.len()).map(text).collect::<Result<Vec<_>, _>>()?;
                 let all = joined_kind(args);
-                Typed::of(null_if(any_null(args), self.engine("concat_ws", parts)?, all), all)
+                Typed::of(null_if(self.any_null(args)?, self.engine("concat_ws", parts)?, all), all)
             }
             "substr" | "substring" => {
                 self.count(name, args, 2..=3)?;
@@ -430,11 +443,6 @@ fn written_out(name: &str, args: &[Expr]) -> Result<Option<Expr>, TdError> {
         }
         _ => return Ok(None),
     }))
-}
-
-fn any_null(args: &[Typed]) -> Option<Plan> {
-    let nulls = args.iter().filter(|arg| !matches!(&arg.expr, Plan::Literal(value, _) if !value.is_null()));
-    nulls.map(|arg| arg.expr.clone().is_null()).reduce(Plan::or)
 }
 
 /// `value`, or null where the condition holds.

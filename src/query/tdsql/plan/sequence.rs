@@ -4,8 +4,8 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
-    Case, Expr as Plan, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFrameBound,
-    WindowFrameUnits, WindowFunctionDefinition, lit,
+    Case, Expr as Plan, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, Operator, SortExpr, WindowFrame,
+    WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, lit,
 };
 
 use crate::model::{DeclaredType as T, Precision};
@@ -16,7 +16,7 @@ use crate::query::tdsql::functions::numbered::{Numbering, numbered};
 use super::Planner;
 use super::aggregate::{Ready, row_names, time_of};
 use super::calls::{Nature, calls_of, is_window_pseudo, nature};
-use super::expr::{Names, RowNames};
+use super::expr::{Names, RowNames, balanced};
 use super::groups::WindowColumns;
 use super::order::Out;
 use super::relation::{Role, Selected};
@@ -122,7 +122,7 @@ impl Planner<'_> {
             computed.calls.push((call.clone(), typed));
         }
         let Computed { plan, calls, kept, .. } = computed;
-        let kept = kept.into_iter().reduce(Plan::or);
+        let kept = balanced(kept, Operator::Or);
         let plan = LogicalPlanBuilder::from(plan);
         let plan = match kept {
             Some(kept) => plan.filter(kept)?,

@@ -20,7 +20,7 @@ use super::relation::{Relation, Role};
 use super::types::{column, time_literal};
 
 /// Most windows that one row may be in.
-const OVERLAPS_MAX: i64 = 100_000;
+const OVERLAPS_MAX: u64 = 1000;
 const INTERVAL_MIN_NS: i64 = 10_000_000;
 
 /// Rows with what their windows are grouped by.
@@ -55,6 +55,9 @@ impl Planner<'_> {
                 let offset = match (auto, range.from) {
                     (true, Some(from)) => {
                         let every = every.nanos().ok_or(TdError::IntervalOffset)?;
+                        if every <= 0 {
+                            return Err(TdError::IntervalTooSmall);
+                        }
                         Some(Duration { number: from.rem_euclid(every), unit: Unit::Nanosecond })
                     }
                     _ => *offset,
@@ -147,7 +150,7 @@ impl Planner<'_> {
             if step > nanos {
                 return Err(TdError::Sliding);
             }
-            if step <= 0 || nanos / step > OVERLAPS_MAX {
+            if step <= 0 || (nanos / step).unsigned_abs() > OVERLAPS_MAX {
                 return Err(TdError::IntervalTooSmall);
             }
             if step < nanos {
@@ -184,7 +187,7 @@ impl Planner<'_> {
 
     fn counted(&self, relation: &Relation, rows: u64, step: Option<u64>, keys: &[Plan]) -> Result<Made, TdError> {
         let step = step.unwrap_or(rows);
-        if rows == 0 || step == 0 || step > rows || (rows / step) as i64 > OVERLAPS_MAX {
+        if rows == 0 || step == 0 || step > rows || rows / step > OVERLAPS_MAX {
             return Err(TdError::ArgumentValue("count_window".to_string()));
         }
         let time = time_of(relation)?;
