@@ -84,7 +84,7 @@ fn nesting_and_chains_have_bounds() {
     assert!(parse(&nested(50)).is_ok());
     assert!(matches!(parse(&nested(100_000)), Err(TdError::NotSupported(_))));
     let chain = |length: usize| format!("select 1{}", " + 1".repeat(length));
-    assert!(parse(&chain(300)).is_ok());
+    assert!(parse(&chain(250)).is_ok());
     assert!(matches!(parse(&chain(100_000)), Err(TdError::NotSupported(_))));
     let not = format!("select a from t where {}a", "not ".repeat(100_000));
     assert!(matches!(parse(&not), Err(TdError::NotSupported(_))));
@@ -102,7 +102,8 @@ fn operators_are_counted_over_the_whole_statement() {
             " when 1 then 1" => format!("select case{} end from t", repeated.repeat(times)),
             _ => format!("select a from t where a{}", repeated.repeat(times)),
         };
-        assert!(parse(&text(900)).is_ok(), "{repeated}");
+        let most = if [" + 1", " * 1", " -> 'k'"].contains(&repeated) { 250 } else { 990 };
+        assert!(parse(&text(most)).is_ok(), "{repeated}");
         refused(text(100_000));
     }
     refused(format!("select concat(a{}) from t", ", a".repeat(100_000)));

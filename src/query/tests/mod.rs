@@ -10,4 +10,5 @@ mod oracle;
 mod plans;
 mod sandbox;
 mod store;
+mod tdengine;
 mod world;

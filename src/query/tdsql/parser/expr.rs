@@ -5,7 +5,7 @@ use crate::query::tdsql::ast::{BinaryOp, Expr};
 use crate::query::tdsql::error::TdError;
 use crate::query::tdsql::lexer::Token;
 
-use super::{Parsed, Parser};
+use super::{CHAINED_WEIGHT, Parsed, Parser};
 
 /// Words that begin a clause and so are no names unless quoted.
 pub(super) const RESERVED: [&str; 52] = [
@@ -146,7 +146,7 @@ impl Parser<'_> {
     fn chain(&mut self, ops: &[(&str, BinaryOp)], operand: fn(&mut Self) -> Parsed<Expr>) -> Parsed<Expr> {
         let mut left = operand(self)?;
         while let Some((_, op)) = ops.iter().find(|(sign, _)| self.is_sign(sign)) {
-            self.operators(1)?;
+            self.operators(CHAINED_WEIGHT)?;
             self.next();
             left = Expr::Binary { op: *op, left: Box::new(left), right: Box::new(operand(self)?) };
         }
@@ -177,7 +177,7 @@ impl Parser<'_> {
         }
         let mut expr = self.primary()?;
         while self.accept_sign("->") {
-            self.operators(1)?;
+            self.operators(CHAINED_WEIGHT)?;
             expr = Expr::Member { expr: Box::new(expr), key: self.text_literal()? };
         }
         Ok(expr)

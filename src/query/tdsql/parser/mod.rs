@@ -14,11 +14,14 @@ pub(in crate::query::tdsql) use show::list_word;
 
 /// How deep expressions and queries may be nested.
 const DEPTH_MAX: usize = 60;
-/// How many operators, arguments and branches one statement may have: chains of them are as deep as they are long, and
-/// what is nested adds up. Lists that stay flat (values, IN, the columns of a SELECT) do not count.
+/// How many operators, arguments and branches one statement may have, by their weight: what is nested adds up. Lists that
+/// stay flat (values, IN, the columns of a SELECT) do not count. Plans within it fit into
+/// [`STACK_BYTES`](crate::query::STACK_BYTES) even without optimisation.
 const OPERATORS_MAX: usize = 1000;
-/// How many operators a UNION or a JOIN is worth: each makes several levels of a plan.
-const SOURCE_WEIGHT: usize = 2;
+/// The weight of an operator whose chains are as deep as they are long, casts between the links included.
+const CHAINED_WEIGHT: usize = 4;
+/// The weight of a UNION or a JOIN: each makes several levels of a plan, which the optimizer walks again and again.
+const SOURCE_WEIGHT: usize = 10;
 
 /// Parses one statement; a semicolon may end it.
 pub fn parse(text: &str) -> Result<Statement, TdError> {

@@ -124,7 +124,7 @@ impl Planner<'_> {
                 let (left, right) = (self.expr(left, names)?, self.expr(right, names)?);
                 self.compare(*op, left, right, names.precision())
             }
-            Expr::Binary { op, left, right } => self.arithmetic(*op, left, right, names),
+            Expr::Binary { .. } => self.chain(expr, names),
             Expr::Between { expr, low, high, negated } => {
                 let typed = self.expr(expr, names)?;
                 self.repeat_plan(&typed.expr, 1)?;
@@ -300,22 +300,49 @@ impl Planner<'_> {
         Ok(boolean(subject.in_list(values, negated)))
     }
 
-    fn arithmetic(&self, op: BinaryOp, left: &Expr, right: &Expr, names: &mut dyn Names) -> Result<Typed, TdError> {
+    /// A chain of arithmetic, which is as deep as it is long: from its innermost operator outwards, without recursion.
+    fn chain(&self, whole: &Expr, names: &mut dyn Names) -> Result<Typed, TdError> {
+        let mut outer = Vec::new();
+        let mut at = whole;
+        let mut planned = None;
+        while let Expr::Binary { op, left, right } = at
+            && !op.is_comparison()
+        {
+            if !outer.is_empty() {
+                planned = names.whole(self, at)?;
+                if planned.is_some() {
+                    break;
+                }
+            }
+            outer.push((*op, right));
+            at = left;
+        }
+        let mut planned = match (planned, at, outer.last()) {
+            (Some(planned), ..) => planned,
+            (None, Expr::Duration(by), Some((BinaryOp::Add, right))) => {
+                let time = self.expr(right, names)?;
+                if time.is_time() {
+                    outer.pop();
+                    self.shifted(time.expr, *by, 1)?
+                } else {
+                    self.expr(at, names)?
+                }
+            }
+            (None, first, _) => self.expr(first, names)?,
+        };
+        for (op, right) in outer.into_iter().rev() {
+            planned = self.arithmetic(op, planned, right, names)?;
+        }
+        Ok(planned)
+    }
+
+    fn arithmetic(&self, op: BinaryOp, left: Typed, right: &Expr, names: &mut dyn Names) -> Result<Typed, TdError> {
         let sign = if op == BinaryOp::Subtract { -1 } else { 1 };
         let shifts = matches!(op, BinaryOp::Add | BinaryOp::Subtract);
-        if let (Expr::Duration(by), true) = (right, shifts) {
-            let time = self.expr(left, names)?;
-            if time.is_time() {
-                return self.shifted(time.expr, *by, sign);
-            }
+        if let (Expr::Duration(by), true, true) = (right, shifts, left.is_time()) {
+            return self.shifted(left.expr, *by, sign);
         }
-        if let (Expr::Duration(by), BinaryOp::Add) = (left, op) {
-            let time = self.expr(right, names)?;
-            if time.is_time() {
-                return self.shifted(time.expr, *by, 1);
-            }
-        }
-        let (left, right) = (self.expr(left, names)?, self.expr(right, names)?);
+        let right = self.expr(right, names)?;
         let precision = names.precision();
         match (left.is_time(), right.is_time()) {
             (true, true) if op == BinaryOp::Subtract => {
