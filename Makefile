@@ -99,8 +99,8 @@ damage: ## gateways over damaged stores and logs, CASES of them
 	TIDEGATE_DAMAGE_SEEDS=$(CASES) cargo test --locked --lib gateway::tests::damage -- --nocapture
 
 .PHONY: faults
-faults: ## the long form: 300 kills; a minute without a store; SEEDS=1000 histories over a sick store and every failure; 2,000 cases of damage; MINUTES=10 of several gateways
-	TIDEGATE_FAULT_SEEDS=$(SEEDS) TIDEGATE_FAULTS_ALL=1 TIDEGATE_OUTAGE_SECONDS=60 $(MAKE) crash KILLS=300
+faults: ## the long form: 300 kills; a minute without a store; SEEDS=1000 histories over a sick store and every failure; a million OpenTSDB lines; 2,000 cases of damage; MINUTES=10 of several gateways
+	TIDEGATE_FAULT_SEEDS=$(SEEDS) TIDEGATE_FAULTS_ALL=1 TIDEGATE_OUTAGE_SECONDS=60 TIDEGATE_TELNET_LINES=1000000 $(MAKE) crash KILLS=300
 	$(MAKE) damage CASES=2000
 	$(MAKE) processes MINUTES=$(MINUTES)
 

@@ -31,3 +31,4 @@ mod sick_operations;
 mod sick_wire;
 mod sick_world;
 mod stop;
+mod telnet_lines;

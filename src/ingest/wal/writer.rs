@@ -1,8 +1,12 @@
 //! Group commit: callers queue up, one thread writes what has queued up, syncs once, applies, and answers.
+//!
+//! Where many callers write little at a time, the syncs cost more than all else. The thread therefore expects as many requests as
+//! the last group had, and waits for them, but no longer than that group's sync took: a caller alone never waits.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -15,6 +19,10 @@ use crate::model::TableBatch;
 
 /// A group is closed when it reaches this size, so that early callers do not wait for ever later ones.
 const GROUP_BYTES: u64 = 16 << 20;
+/// The longest wait for further callers.
+const LINGER_MAX: Duration = Duration::from_micros(250);
+/// No number of callers wakes the thread, which is not waiting.
+const BUSY: usize = usize::MAX;
 
 /// The log in use. Dropping it is a [`shutdown`](Self::shutdown) that blocks.
 #[derive(Debug)]
@@ -36,6 +44,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Pending>,
+    /// So many requests in the queue wake the thread.
+    wanted: usize,
     /// Of all requests that are not written yet: their frames, and the memory they hold.
     pending_frames: u64,
     pending_memory: u64,
@@ -102,8 +112,11 @@ impl WalHandle {
         state.pending_memory += memory;
         let (reply, answer) = oneshot::channel();
         state.queue.push_back(Pending { payload, batches, memory, reply });
+        let are_enough = state.queue.len() >= state.wanted;
         drop(state);
-        shared.work.notify_one();
+        if are_enough {
+            shared.work.notify_one();
+        }
         Ok(answer)
     }
 
@@ -159,7 +172,7 @@ pub(super) fn start(wal: Wal, sink: Box<dyn Sink>, metrics: WalMetrics) -> Resul
     let disk_bytes = log.bytes();
     let last_sequence = log.next_sequence() - 1;
     metrics.bytes.set(disk_bytes as i64);
-    let state = Mutex::new(State { disk_bytes, last_sequence, ..State::default() });
+    let state = Mutex::new(State { disk_bytes, last_sequence, wanted: BUSY, ..State::default() });
     let shared = Arc::new(Shared { state, work: Condvar::new(), budget_bytes, queue_bytes });
     let (stop, stopped) = tokio::sync::watch::channel(false);
 
@@ -204,11 +217,19 @@ struct Work {
     trim: Option<u64>,
 }
 
+/// What the last group was: what the next one is expected to be.
+#[derive(Debug, Clone, Copy, Default)]
+struct Last {
+    records: usize,
+    took: Duration,
+}
+
 impl Writer {
     fn run(mut self) {
-        while let Some(Work { group, trim }) = self.wait_for_work() {
+        let mut last = Last::default();
+        while let Some(Work { group, trim }) = self.wait_for_work(last) {
             if !group.is_empty() {
-                self.commit(group);
+                last = self.commit(group);
             }
             if let Some(below) = trim {
                 self.trim(below);
@@ -217,10 +238,19 @@ impl Writer {
     }
 
     /// `None` when the log is closing and all is done.
-    fn wait_for_work(&self) -> Option<Work> {
+    fn wait_for_work(&self, last: Last) -> Option<Work> {
         let idle = |state: &mut State| state.queue.is_empty() && state.trim.is_none() && !state.closing;
-        let state = self.shared.work.wait_while(self.shared.lock(), idle);
+        let mut state = self.shared.lock();
+        state.wanted = 1;
+        let state = self.shared.work.wait_while(state, idle);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        if (1..last.records).contains(&state.queue.len()) {
+            state.wanted = last.records;
+            let few = |state: &mut State| state.queue.len() < state.wanted && !state.closing;
+            let lingered = self.shared.work.wait_timeout_while(state, last.took.min(LINGER_MAX), few);
+            state = lingered.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.wanted = BUSY;
         let mut group = Vec::new();
         let mut bytes = 0;
         while let Some(next) = state.queue.front().map(|pending| frame_bytes(&pending.payload))
@@ -233,11 +263,13 @@ impl Writer {
         (!group.is_empty() || trim.is_some()).then_some(Work { group, trim })
     }
 
-    fn commit(&mut self, group: Vec<Pending>) {
+    fn commit(&mut self, group: Vec<Pending>) -> Last {
         let frames: u64 = group.iter().map(|pending| frame_bytes(&pending.payload)).sum();
         let memory: u64 = group.iter().map(|pending| pending.memory).sum();
         let records = group.len() as u64;
+        let started = Instant::now();
         let written = self.log.append(group.iter().map(|pending| &pending.payload), &self.metrics);
+        let last = Last { records: group.len(), took: started.elapsed() };
         self.account(frames, memory);
         match written {
             Ok(first) => {
@@ -259,6 +291,7 @@ impl Writer {
                 }
             }
         }
+        last
     }
 
     fn trim(&mut self, below: u64) {
