@@ -151,13 +151,13 @@ readers: build $(VENV)/ready ## DuckDB and pyarrow open the store
 	$(PYTHON) -B tests/readers/readers.py
 
 .PHONY: bench
-bench: $(VENV)/ready ## side by side with InfluxDB and VictoriaMetrics (ARGS='…'); without ARGS also querybench and tsdbbench
+bench: $(VENV)/ready ## side by side with InfluxDB and VictoriaMetrics (ARGS='…'); without ARGS also querybench, tsdbbench and taosbench
 	cargo build --locked --profile dist
 	influxd=$$($(DEBIAN) influxdb influxd)
 	victoria=$$($(DEBIAN) victoria-metrics victoria-metrics)
 	export MINIO=$$(tools/object_store.sh minio)
 	TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate INFLUXD=$$influxd VICTORIA_METRICS=$$victoria $(PYTHON) -B benches/compare.py $(ARGS)
-	if [ -z "$(ARGS)" ]; then $(MAKE) querybench tsdbbench; fi
+	if [ -z "$(ARGS)" ]; then $(MAKE) querybench tsdbbench taosbench; fi
 
 .PHONY: querybench
 querybench: $(VENV)/ready ## queries side by side with InfluxDB and DuckDB (ARGS='…')
@@ -171,6 +171,11 @@ tsdbbench: $(VENV)/ready ## OpenTSDB's queries side by side with DuckDB, its poi
 	export VICTORIA_METRICS=$$($(DEBIAN) victoria-metrics victoria-metrics) TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate
 	$(PYTHON) -B benches/opentsdb.py $(ARGS)
 	$(PYTHON) -B benches/puts.py $(ARGS)
+
+.PHONY: taosbench
+taosbench: $(VENV)/ready ## TDengine's INSERT, and its queries side by side with DuckDB (ARGS='…')
+	cargo build --locked --profile dist
+	TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate $(PYTHON) -B benches/taos.py $(ARGS)
 
 # The fuzzed build locks the versions that the gateway locks.
 .PHONY: fuzz

@@ -128,12 +128,15 @@ class Server:
             self.memory_bytes = max(self.memory_bytes, int(found[1]) * 1024)
 
     def timed_get(self, path, parameters):
+        return self.timed("GET", f"{path}?{urllib.parse.urlencode(parameters)}")
+
+    def timed(self, method, target, body=None, headers=None):
         """(seconds until the last byte of the answer, its bytes), over a connection of its own that is open before."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=REQUEST_SECONDS)
         try:
             connection.connect()
             start = time.perf_counter()
-            connection.request("GET", f"{path}?{urllib.parse.urlencode(parameters)}")
+            connection.request(method, target, body, headers or {})
             response = connection.getresponse()
             body = response.read()
             seconds = time.perf_counter() - start
