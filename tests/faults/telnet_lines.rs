@@ -50,6 +50,8 @@ fn every_line_that_was_read_is_stored_once() {
     let lines = std::env::var("TIDEGATE_TELNET_LINES").map_or(LINES, |text| text.parse().expect("a number"));
     let gate = Gate::with(&[
         ("buffer.budget_bytes", &BUFFER_BYTES.to_string()),
+        ("limits.body_bytes_max", &BUFFER_BYTES.to_string()),
+        ("limits.write_body_bytes_max", &BUFFER_BYTES.to_string()),
         ("buffer.flush_bytes", &MIB.to_string()),
         ("buffer.flush_small_age_ms", "10000"),
     ]);
