@@ -29,7 +29,7 @@ INFLUXDB_PYTHON_VERSION := $(shell sed -n 's/^influxdb==//p' tests/requirements.
 TELEGRAF_VERSION := v1.37.2
 TELEGRAF_PLUGINS := custom,inputs.cpu,inputs.mem,inputs.disk,outputs.influxdb,outputs.influxdb_v2,outputs.file
 # Programs that are written against client libraries, built again when they change.
-CLIENTS := $(CACHE)/clients/$(shell (echo $(TELEGRAF_VERSION) $(TELEGRAF_PLUGINS); find tests/clients/node_influx tests/clients/go_influxdb tests/clients/java_influxdb -type f | sort | xargs cat) | sha256sum | cut -c1-12)
+CLIENTS := $(CACHE)/clients/$(shell (echo $(TELEGRAF_VERSION) $(TELEGRAF_PLUGINS); find tests/clients/*/ -type f -not -name '*.pyc' | sort | xargs cat) | sha256sum | cut -c1-12)
 PYTHON_SUITE := $(CACHE)/clients/influxdb-$(INFLUXDB_PYTHON_VERSION)
 KILLS ?= 30
 CASES ?= 200
@@ -108,7 +108,8 @@ faults: ## the long form: 300 kills; a minute without a store; SEEDS=1000 histor
 clients: pyclients $(CLIENTS)/ready ## real clients write, SQL reads back: also npm, Go, Java, Telegraf
 	@NODE_INFLUX=$(CLIENTS)/node $(PYTHON) -B tests/clients/node_influx.py
 	GO_INFLUXDB=$(CLIENTS)/go_influxdb $(PYTHON) -B tests/clients/go_influxdb.py
-	JAVA_INFLUXDB=$(CLIENTS)/java/target $(PYTHON) -B tests/clients/java_influxdb.py
+	JAVA_INFLUXDB=$(CLIENTS)/java_influxdb/target $(PYTHON) -B tests/clients/java_influxdb.py
+	JAVA_TAOS=$(CLIENTS)/java_taos/target $(PYTHON) -B tests/clients/java_taos.py
 	TELEGRAF=$(CLIENTS)/telegraf $(PYTHON) -B tests/clients/telegraf.py
 
 .PHONY: pyclients
@@ -141,8 +142,10 @@ $(CLIENTS)/ready:
 	cp tests/clients/node_influx/package*.json $(CLIENTS)/node
 	npm ci --prefix $(CLIENTS)/node --silent --no-audit --no-fund
 	(cd tests/clients/go_influxdb && go build -buildvcs=false -o $(CLIENTS)/go_influxdb .)
-	cp -r tests/clients/java_influxdb $(CLIENTS)/java
-	mvn --quiet --batch-mode --file $(CLIENTS)/java/pom.xml package
+	for name in java_influxdb java_taos; do
+		cp -r tests/clients/$$name $(CLIENTS)/$$name
+		mvn --quiet --batch-mode --file $(CLIENTS)/$$name/pom.xml package
+	done
 	GOBIN=$(CLIENTS) go install -buildvcs=false -tags $(TELEGRAF_PLUGINS) github.com/influxdata/telegraf/cmd/telegraf@$(TELEGRAF_VERSION)
 	touch $@
 
