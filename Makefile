@@ -106,8 +106,10 @@ faults: ## the long form: 300 kills; a minute without a store; SEEDS=1000 histor
 
 .PHONY: clients
 clients: pyclients $(CLIENTS)/ready ## real clients write, SQL reads back: also npm, Go, Java, Telegraf
-	@NODE_INFLUX=$(CLIENTS)/node $(PYTHON) -B tests/clients/node_influx.py
+	@NODE_INFLUX=$(CLIENTS)/node_influx $(PYTHON) -B tests/clients/node_influx.py
+	NODE_ELASTICSEARCH=$(CLIENTS)/node_elasticsearch $(PYTHON) -B tests/clients/node_elasticsearch.py
 	GO_INFLUXDB=$(CLIENTS)/go_influxdb $(PYTHON) -B tests/clients/go_influxdb.py
+	GO_ELASTICSEARCH=$(CLIENTS)/go_elasticsearch $(PYTHON) -B tests/clients/go_elasticsearch.py
 	JAVA_INFLUXDB=$(CLIENTS)/java_influxdb/target $(PYTHON) -B tests/clients/java_influxdb.py
 	JAVA_TAOS=$(CLIENTS)/java_taos/target $(PYTHON) -B tests/clients/java_taos.py
 	TELEGRAF=$(CLIENTS)/telegraf $(PYTHON) -B tests/clients/telegraf.py
@@ -138,10 +140,14 @@ $(CLIENTS)/ready:
 	tools/need.sh 'go version' golang-go
 	tools/need.sh 'mvn --version && javac --version' maven default-jdk-headless
 	rm -rf $(CLIENTS)
-	mkdir -p $(CLIENTS)/node
-	cp tests/clients/node_influx/package*.json $(CLIENTS)/node
-	npm ci --prefix $(CLIENTS)/node --silent --no-audit --no-fund
-	(cd tests/clients/go_influxdb && go build -buildvcs=false -o $(CLIENTS)/go_influxdb .)
+	for name in node_influx node_elasticsearch; do
+		mkdir -p $(CLIENTS)/$$name
+		cp tests/clients/$$name/package*.json $(CLIENTS)/$$name
+		npm ci --prefix $(CLIENTS)/$$name --silent --no-audit --no-fund
+	done
+	for name in go_influxdb go_elasticsearch; do
+		(cd tests/clients/$$name && go build -buildvcs=false -o $(CLIENTS)/$$name .)
+	done
 	for name in java_influxdb java_taos; do
 		cp -r tests/clients/$$name $(CLIENTS)/$$name
 		mvn --quiet --batch-mode --file $(CLIENTS)/$$name/pom.xml package

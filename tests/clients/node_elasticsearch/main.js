@@ -1,0 +1,64 @@
+// The npm library `@elastic/elasticsearch`: its bulk helper over a stream of documents, single requests, and refusals; prints what
+// it was told.
+//
+//     node main.js URL     (documents as lines of JSON on standard input, the answers as JSON on standard output)
+const readline = require("node:readline");
+const { Client, errors } = require("@elastic/elasticsearch");
+
+async function main() {
+  const client = new Client({ node: process.argv[2], compression: true });
+  const told = {};
+  told.version = (await client.info()).version.number;
+  told.ping = await client.ping();
+  told.health = (await client.cluster.health()).status;
+
+  // Small parts, three at a time: the order of the documents is not the order of their arrival.
+  const dropped = [];
+  const result = await client.helpers.bulk({
+    datasource: documents(),
+    onDocument: (document) => ({ [document.n % 2 ? "create" : "index"]: { _index: "node-bulk" } }),
+    onDrop: (document) => dropped.push(document),
+    flushBytes: 20_000,
+    concurrency: 3,
+    refreshOnCompletion: "node-bulk", // `true` asks for /_all/_refresh, which the gateway does not know.
+  });
+  told.bulk = { total: result.total, successful: result.successful, failed: result.failed, retry: result.retry, aborted: result.aborted, dropped: dropped.length };
+
+  const mixed = [];
+  const partly = await client.helpers.bulk({
+    datasource: [{ n: 1 }, { n: "word" }, { n: 3 }, { n: { deep: 1 } }],
+    onDocument: (document) => [{ create: { _index: "node-mixed" } }, document],
+    onDrop: ({ status, error, document, retried }) => mixed.push({ status, type: error.type, document, retried }),
+  });
+  told.mixed = { successful: partly.successful, failed: partly.failed, dropped: mixed };
+
+  const one = await client.index({ index: "node-one", id: "a b", document: { "@timestamp": "2024-05-01", n: 1 }, refresh: "wait_for" });
+  told.one = { result: one.result, id: one._id };
+  told.items = (await client.bulk({
+    index: "node-one",
+    operations: [{ index: { _id: "x" } }, { "@timestamp": 1714608000000, n: 2 }, { delete: { _id: "x" } }, { update: { _id: "x" } }, { doc: { n: 3 } }],
+  })).items.map((item) => Object.entries(item).map(([action, { _id, status, error }]) => [action, _id, status, error?.type ?? null])[0]);
+  told.exists = [await client.indices.exists({ index: "node-one" }), await client.indices.exists({ index: "node-none" })];
+  told.count = (await client.count({ index: "node-bulk" })).count;
+  told.found = (await client.search({ index: "node-one", sort: [{ "@timestamp": "desc" }] })).hits.hits.map((hit) => hit._source.n);
+  told.refused = await failure(client.index({ index: "node-one", document: { n: "word" } }));
+  told.missing = await failure(client.search({ index: "node-none" }));
+  told.unsupported = await failure(client.search({ index: "node-one", query: { fuzzy: { n: "1" } } }));
+  console.log(JSON.stringify(told));
+}
+
+async function* documents() {
+  for await (const line of readline.createInterface({ input: process.stdin, crlfDelay: Infinity })) yield JSON.parse(line);
+}
+
+function failure(answer) {
+  return answer.then(
+    () => "nothing",
+    (error) => (error instanceof errors.ResponseError ? [error.statusCode, error.body.error.type] : String(error)),
+  );
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
