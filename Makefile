@@ -22,6 +22,7 @@ TAOSPY_VERSION := 2.8.10
 # Python packages of the tests: one environment for each list of packages and version of Python.
 VENV := $(CACHE)/venv/$(shell (python3 --version; echo $(TAOSPY_VERSION); cat tests/requirements.txt) | sha256sum | cut -c1-12)
 PYTHON := $(VENV)/bin/python3
+ELASTICSEARCH9 := $(CACHE)/venv/$(shell (python3 --version; cat tests/requirements_elasticsearch9.txt) | sha256sum | cut -c1-12)
 DEBIAN := tools/debian_binary.sh $(CACHE)/debian
 
 CARGO_FUZZ_VERSION := 0.13.2
@@ -105,9 +106,10 @@ faults: ## the long form: 300 kills; a minute without a store; SEEDS=1000 histor
 	$(MAKE) processes MINUTES=$(MINUTES)
 
 .PHONY: clients
-clients: pyclients $(CLIENTS)/ready ## real clients write, SQL reads back: also npm, Go, Java, Telegraf
+clients: pyclients $(CLIENTS)/ready $(ELASTICSEARCH9)/ready ## real clients write, SQL reads back: also npm, Go, Java, Telegraf
 	@NODE_INFLUX=$(CLIENTS)/node_influx $(PYTHON) -B tests/clients/node_influx.py
 	NODE_ELASTICSEARCH=$(CLIENTS)/node_elasticsearch $(PYTHON) -B tests/clients/node_elasticsearch.py
+	$(ELASTICSEARCH9)/bin/python3 -B tests/clients/python_elasticsearch.py
 	GO_INFLUXDB=$(CLIENTS)/go_influxdb $(PYTHON) -B tests/clients/go_influxdb.py
 	GO_ELASTICSEARCH=$(CLIENTS)/go_elasticsearch $(PYTHON) -B tests/clients/go_elasticsearch.py
 	JAVA_INFLUXDB=$(CLIENTS)/java_influxdb/target $(PYTHON) -B tests/clients/java_influxdb.py
@@ -209,4 +211,11 @@ $(VENV)/ready:
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
 	# It asks for an older typing_extensions than another package does, and works with either.
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps taospy==$(TAOSPY_VERSION)
+	touch $@
+
+$(ELASTICSEARCH9)/ready:
+	@tools/need.sh 'python3 -c "import ensurepip, venv"' python3-venv
+	rm -rf $(ELASTICSEARCH9)
+	python3 -m venv $(ELASTICSEARCH9)
+	$(ELASTICSEARCH9)/bin/python3 -m pip install --quiet --disable-pip-version-check --requirement tests/requirements_elasticsearch9.txt
 	touch $@
