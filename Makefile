@@ -114,6 +114,9 @@ clients: pyclients $(CLIENTS)/ready $(ELASTICSEARCH9)/ready ## real clients writ
 	GO_ELASTICSEARCH=$(CLIENTS)/go_elasticsearch $(PYTHON) -B tests/clients/go_elasticsearch.py
 	JAVA_INFLUXDB=$(CLIENTS)/java_influxdb/target $(PYTHON) -B tests/clients/java_influxdb.py
 	JAVA_TAOS=$(CLIENTS)/java_taos/target $(PYTHON) -B tests/clients/java_taos.py
+	tools/need.sh 'curl --version' curl
+	rsyslogd=$$($(DEBIAN) rsyslog usr/sbin/rsyslogd rsyslog-elasticsearch libestr0 libfastjson4 liblognorm5)
+	RSYSLOGD=$$rsyslogd $(PYTHON) -B tests/clients/rsyslog.py
 	TELEGRAF=$(CLIENTS)/telegraf $(PYTHON) -B tests/clients/telegraf.py
 
 .PHONY: pyclients

@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
-# debian_binary.sh FOLDER PACKAGE COMMAND: prints the path of COMMAND out of Debian's PACKAGE, unpacked once below FOLDER.
+# debian_binary.sh FOLDER PACKAGE COMMAND [PACKAGE…]: prints the path of COMMAND out of Debian's PACKAGE, unpacked once below
+# FOLDER, together with further packages (libraries, plugins). COMMAND is a name in usr/bin, or a path such as usr/sbin/x.
 # Nothing is installed: it needs no root, and no service starts.
 set -euo pipefail
-folder=$1/$2 package=$2 path=$1/$2/usr/bin/$3
+folder=$1/$2 package=$2
+case $3 in
+*/*) path=$folder/$3 ;;
+*) path=$folder/usr/bin/$3 ;;
+esac
 
 fetch() {
     if ! command -v apt-get >/dev/null; then
@@ -13,13 +18,15 @@ fetch() {
     trap 'rm -rf "$work"' EXIT
     # apt reads no file of ours as another user: a download without its sandbox says less.
     local apt=(apt-get -q -o APT::Sandbox::User=root)
-    if ! (cd "$work" && "${apt[@]}" download "$package") >&2; then
+    local packages=("$package" "${@:4}")
+    if ! (cd "$work" && "${apt[@]}" download "${packages[@]}") >&2; then
         echo "$package: trying again with a package list of our own" >&2
         mkdir -p "$work"/{state/lists/partial,cache/archives/partial}
         apt+=(-o Dir::State="$work/state" -o Dir::State::status=/var/lib/dpkg/status -o Dir::Cache="$work/cache")
-        (cd "$work" && "${apt[@]}" update && "${apt[@]}" download "$package") >&2
+        (cd "$work" && "${apt[@]}" update && "${apt[@]}" download "${packages[@]}") >&2
     fi
-    dpkg-deb -x "$work"/"$package"_*.deb "$work/unpacked"
+    local one
+    for one in "${packages[@]}"; do dpkg-deb -x "$work"/"$one"_*.deb "$work/unpacked"; done
     mkdir -p "$(dirname "$folder")"
     rm -rf "$folder"
     mv "$work/unpacked" "$folder"
