@@ -28,7 +28,7 @@ DEBIAN := tools/debian_binary.sh $(CACHE)/debian
 CARGO_FUZZ_VERSION := 0.13.2
 INFLUXDB_PYTHON_VERSION := $(shell sed -n 's/^influxdb==//p' tests/requirements.txt)
 TELEGRAF_VERSION := v1.37.2
-TELEGRAF_PLUGINS := custom,inputs.cpu,inputs.mem,inputs.disk,outputs.influxdb,outputs.influxdb_v2,outputs.file
+TELEGRAF_PLUGINS := custom,inputs.cpu,inputs.mem,inputs.disk,outputs.influxdb,outputs.influxdb_v2,outputs.elasticsearch,outputs.opentsdb,outputs.file
 # Programs that are written against client libraries, built again when they change.
 CLIENTS := $(CACHE)/clients/$(shell (echo $(TELEGRAF_VERSION) $(TELEGRAF_PLUGINS); find tests/clients/*/ -type f -not -name '*.pyc' | sort | xargs cat) | sha256sum | cut -c1-12)
 PYTHON_SUITE := $(CACHE)/clients/influxdb-$(INFLUXDB_PYTHON_VERSION)

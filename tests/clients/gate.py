@@ -250,10 +250,15 @@ def from_cell(kind, cell):
     return {"time": time_ns, "float": float, "integer": int, "unsigned": int}.get(kind, str)(cell)
 
 
-def key(columns):
-    """Sorts rows as the query below does: time, then tags, nulls last."""
-    tags = [name for name, kind in columns.items() if kind == "tag"]
-    return lambda row: (row["time"], [(row.get(tag) is None, row.get(tag) or "") for tag in tags])
+def told_apart(columns, by):
+    """The columns beside `time` that no two rows have in common."""
+    return [name for name, kind in columns.items() if kind == "tag"] if by is None else by
+
+
+def key(columns, by=None):
+    """Sorts rows as the query below does: time, then what tells rows apart, nulls last."""
+    names = told_apart(columns, by)
+    return lambda row: (row["time"], [(row.get(name) is None, row.get(name) or "") for name in names])
 
 
 class Checks:
@@ -278,14 +283,15 @@ class Checks:
         except Exception as error:
             self.that(f"{call.__name__} runs to its end", False, f"{type(error).__name__}: {error}")
 
-    def table(self, gate, database, table, columns, rows):
+    def table(self, gate, database, table, columns, rows, by=None):
         """Checks type and every value of a table, through JSON and CSV.
 
         `columns`: {name: word of ARROW_TYPES}, with `time`; `rows`: objects as the client meant them, `time` in
-        nanoseconds, absent or None where null. The table must hold these columns and rows, and no others.
+        nanoseconds, absent or None where null. The table must hold these columns and rows, and no others. `by`: columns
+        of text that tell rows of one time apart, if not the tags.
         """
         self.attempt(self._columns, gate, database, table, columns)
-        self.attempt(self._rows, gate, database, table, columns, sorted(rows, key=key(columns)))
+        self.attempt(self._rows, gate, database, table, columns, sorted(rows, key=key(columns, by)), by)
 
     def _columns(self, gate, database, table, columns):
         header, _ = gate.sql_cells(database, f"SELECT * FROM {quoted(table)} LIMIT 0")
@@ -295,9 +301,8 @@ class Checks:
         found = {name: found[f"c{at}"] for at, name in enumerate(columns)}
         self.equal(f"{database}.{table}: types", found, {name: ARROW_TYPES[kind] for name, kind in columns.items()})
 
-    def _rows(self, gate, database, table, columns, rows):
-        tags = [name for name, kind in columns.items() if kind == "tag"]
-        order = ", ".join(f"{quoted(name)} ASC NULLS LAST" for name in ["time", *tags])
+    def _rows(self, gate, database, table, columns, rows, by):
+        order = ", ".join(f"{quoted(name)} ASC NULLS LAST" for name in ["time", *told_apart(columns, by)])
         select = f"SELECT {', '.join(map(quoted, columns))} FROM {quoted(table)} ORDER BY {order}"
         wanted = [{name: row.get(name) for name in columns} for row in rows]
         found = [{n: from_json(kind, row.get(n)) for n, kind in columns.items()} for row in gate.sql_rows(database, select)]

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Telegraf: its cpu, mem and disk inputs into the gateway through `outputs.influxdb` and `outputs.influxdb_v2`.
+"""Telegraf: its cpu, mem and disk inputs into the gateway through its outputs for InfluxDB (1 and 2), Elasticsearch and OpenTSDB
+(HTTP and lines).
 
 Telegraf also writes what it gathered into a file: the rows of each database must be those of the file. $TELEGRAF names the
 command, built with these plugins and `outputs.file`.
 """
-import os, signal, subprocess, time
+import os, re, signal, subprocess, time
 
 from gate import Checks, Gate
 
@@ -34,6 +35,27 @@ CONFIGURATION = """
   token = "user:password"
   organization = "any"
   bucket = "two/autogen"
+[[outputs.elasticsearch]]
+  urls = ["{elasticsearch}"]
+  index_name = "telegraf"
+  template_name = "telegraf"
+  enable_gzip = true
+  health_check_interval = "1s"
+[[outputs.elasticsearch]]
+  urls = ["{elasticsearch}"]
+  index_name = "telegraf-created"
+  manage_template = false
+  use_optype_create = true
+  force_document_id = true
+[[outputs.opentsdb]]
+  host = "http://127.0.0.1"
+  port = {opentsdb}
+  prefix = "http."
+  http_batch_size = 20
+[[outputs.opentsdb]]
+  host = "tcp://127.0.0.1"
+  port = {opentsdb}
+  prefix = "lines."
 [[outputs.file]]
   files = ["{file}"]
   data_format = "influx"
@@ -42,11 +64,12 @@ CONFIGURATION = """
 
 def main():
     checks = Checks("telegraf")
-    with Gate(checks) as gate:
+    with Gate(checks, listeners=("influxdb", "cnosdb", "elasticsearch", "opentsdb")) as gate:
         gate.influxql("CREATE DATABASE two")  # outputs.influxdb makes its own
         file = gate.folder / "gathered"
         configuration = gate.folder / "telegraf.conf"
-        configuration.write_text(CONFIGURATION.format(url=gate.url("influxdb"), file=file))
+        addresses = {"url": gate.url("influxdb"), "elasticsearch": gate.url("elasticsearch"), "opentsdb": gate.ports["opentsdb"]}
+        configuration.write_text(CONFIGURATION.format(file=file, **addresses))
         said = gather(gate, configuration, file)
         checks.that("telegraf complains of nothing", " E! " not in said and " W! " not in said, said[-2000:])
         tables = {}
@@ -59,7 +82,49 @@ def main():
         for table, (rows, columns) in tables.items():
             for database in ("one", "two"):
                 checks.table(gate, database, table, columns, rows)
+        documents(checks, gate, tables)
+        points(checks, gate, tables)
     checks.finish()
+
+
+def documents(checks, gate, tables):
+    """All in one index: tags and fields below names of their own. Floats without a fraction look like integers in JSON."""
+    rows, columns = [], {"time": "time", "measurement_name": "string"}
+    for table, (gathered, kinds) in tables.items():
+        renamed = {name: f"tag.{name}" if kind == "tag" else f"{table}.{name}" for name, kind in kinds.items() if name != "time"}
+        columns |= {renamed[name]: "string" if kind == "tag" else kind for name, kind in kinds.items() if name != "time"}
+        for row in gathered:
+            values = {renamed[name]: value for name, value in row.items() if name != "time"}
+            rows.append({"time": row["time"], "measurement_name": table} | values)
+    for column in [name for name, kind in columns.items() if kind == "float"]:
+        if all(row[column] == int(row[column]) for row in rows if column in row):
+            columns[column] = "integer"
+    by = ["measurement_name", *(name for name in columns if name.startswith("tag."))]
+    for index in ("telegraf", "telegraf-created"):
+        checks.table(gate, "public", index, columns, rows, by)
+
+
+def points(checks, gate, tables):
+    """A metric for each field that is a number, to the second; lines have six decimals, and a point in every float."""
+    for table, (gathered, kinds) in tables.items():
+        for field in [name for name, kind in kinds.items() if kind in ("float", "integer")]:
+            for prefix in ("http", "lines"):
+                rows, columns = [], {"time": "time", "value": "float"}
+                for row in [row for row in gathered if field in row]:
+                    tags = {clean(name): clean(value) for name, value in row.items() if kinds[name] == "tag"}
+                    columns |= {name: "tag" for name in tags}
+                    value = row[field] if prefix == "http" or kinds[field] == "integer" else float(f"{row[field]:.6f}")
+                    row = {"time": row["time"] // 10**9 * 10**9, **tags, "value": float(value)}
+                    if kinds[field] == "integer" or prefix == "http" and value == int(value):
+                        row["value_int"] = int(value)
+                        columns["value_int"] = "integer"
+                    rows.append(row)
+                checks.table(gate, "opentsdb", f"{prefix}.{clean(table)}_{clean(field)}", columns, rows)
+
+
+def clean(text):
+    """As Telegraf has it for OpenTSDB."""
+    return re.sub(r"[^a-zA-Z0-9_./-]", "_", re.sub(r"[@*%#$]", "-", text))
 
 
 def gather(gate, configuration, file):
