@@ -117,6 +117,8 @@ clients: pyclients $(CLIENTS)/ready $(ELASTICSEARCH9)/ready ## real clients writ
 	tools/need.sh 'curl --version' curl
 	rsyslogd=$$($(DEBIAN) rsyslog usr/sbin/rsyslogd rsyslog-elasticsearch libestr0 libfastjson4 liblognorm5)
 	RSYSLOGD=$$rsyslogd $(PYTHON) -B tests/clients/rsyslog.py
+	collectd=$$($(DEBIAN) collectd-core usr/sbin/collectd libcap2)
+	COLLECTD=$$collectd $(PYTHON) -B tests/clients/collectd.py
 	TELEGRAF=$(CLIENTS)/telegraf $(PYTHON) -B tests/clients/telegraf.py
 
 .PHONY: pyclients
@@ -127,6 +129,7 @@ pyclients: build $(VENV)/ready $(PYTHON_SUITE)/ready ## the Python clients and t
 	$(PYTHON) -B tests/clients/python_influxdb.py
 	$(PYTHON) -B tests/clients/python_influxdb_suite.py $(PYTHON_SUITE)/source
 	$(PYTHON) -B tests/clients/python_influxdb_client.py
+	$(PYTHON) -B tests/clients/python_opentsdb.py
 	$(PYTHON) -B tests/clients/python_taospy.py
 	influxd=$$($(DEBIAN) influxdb influxd)
 	INFLUXD=$$influxd $(PYTHON) -B tests/clients/grafana_differential.py
