@@ -109,6 +109,7 @@ faults: ## the long form: 300 kills; a minute without a store; SEEDS=1000 histor
 clients: pyclients $(CLIENTS)/ready $(ELASTICSEARCH9)/ready ## real clients write, SQL reads back: also npm, Go, Java, Telegraf
 	@NODE_INFLUX=$(CLIENTS)/node_influx $(PYTHON) -B tests/clients/node_influx.py
 	NODE_ELASTICSEARCH=$(CLIENTS)/node_elasticsearch $(PYTHON) -B tests/clients/node_elasticsearch.py
+	NODE_TAOS=$(CLIENTS)/node_taos $(PYTHON) -B tests/clients/node_taos.py
 	$(ELASTICSEARCH9)/bin/python3 -B tests/clients/python_elasticsearch.py
 	GO_INFLUXDB=$(CLIENTS)/go_influxdb $(PYTHON) -B tests/clients/go_influxdb.py
 	GO_ELASTICSEARCH=$(CLIENTS)/go_elasticsearch $(PYTHON) -B tests/clients/go_elasticsearch.py
@@ -148,7 +149,7 @@ $(CLIENTS)/ready:
 	tools/need.sh 'go version' golang-go
 	tools/need.sh 'mvn --version && javac --version' maven default-jdk-headless
 	rm -rf $(CLIENTS)
-	for name in node_influx node_elasticsearch; do
+	for name in node_influx node_elasticsearch node_taos; do
 		mkdir -p $(CLIENTS)/$$name
 		cp tests/clients/$$name/package*.json $(CLIENTS)/$$name
 		npm ci --prefix $(CLIENTS)/$$name --silent --no-audit --no-fund
