@@ -28,8 +28,8 @@ use crate::model::{ColumnId, FieldType, SeriesKeys, TableBatch, TableId};
 /// Most bytes of one payload before compression. Keeps every length inside it far below 2^31.
 pub const PLAIN_BYTES_MAX: u64 = 1 << 30;
 
-/// A payload below this size is not worth compressing.
-const COMPRESS_BYTES_MIN: usize = 128;
+/// A payload below this size is not worth compressing: of a line or two there is little to find, and it costs as much as parsing.
+const COMPRESS_BYTES_MIN: usize = 512;
 /// No LZ4 block grows by more than this factor.
 const LZ4_GROWTH_MAX: u64 = 255;
 
