@@ -169,13 +169,13 @@ readers: build $(VENV)/ready ## DuckDB and pyarrow open the store
 	$(PYTHON) -B tests/readers/readers.py
 
 .PHONY: bench
-bench: $(VENV)/ready ## side by side with InfluxDB and VictoriaMetrics (ARGS='…'); without ARGS also querybench, tsdbbench and taosbench
+bench: $(VENV)/ready ## side by side with InfluxDB and VictoriaMetrics (ARGS='…'); without ARGS also the four below
 	cargo build --locked --profile dist
 	influxd=$$($(DEBIAN) influxdb influxd)
 	victoria=$$($(DEBIAN) victoria-metrics victoria-metrics)
 	export MINIO=$$(tools/object_store.sh minio)
 	TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate INFLUXD=$$influxd VICTORIA_METRICS=$$victoria $(PYTHON) -B benches/compare.py $(ARGS)
-	if [ -z "$(ARGS)" ]; then $(MAKE) querybench tsdbbench taosbench; fi
+	if [ -z "$(ARGS)" ]; then $(MAKE) querybench tsdbbench taosbench bulkbench; fi
 
 .PHONY: querybench
 querybench: $(VENV)/ready ## queries side by side with InfluxDB and DuckDB (ARGS='…')
@@ -194,6 +194,11 @@ tsdbbench: $(VENV)/ready ## OpenTSDB's queries side by side with DuckDB, its poi
 taosbench: $(VENV)/ready ## TDengine's INSERT, and its queries side by side with DuckDB (ARGS='…')
 	cargo build --locked --profile dist
 	TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate $(PYTHON) -B benches/taos.py $(ARGS)
+
+.PHONY: bulkbench
+bulkbench: $(VENV)/ready ## Elasticsearch's bulk beside line protocol (ARGS='…')
+	cargo build --locked --profile dist
+	TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate $(PYTHON) -B benches/bulk.py $(ARGS)
 
 # The fuzzed build locks the versions that the gateway locks.
 .PHONY: fuzz
