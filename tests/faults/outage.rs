@@ -154,8 +154,12 @@ fn drill(outage: Outage, budget: Budget) {
         gate.wait_until_flushed();
         // A time-out of the drill is short: on a busy machine a question may meet one even now, and says "try later".
         let count = || gate.ask_sql(OTHER, "select count(*) as n, count(distinct b) as b from bulk").send();
-        eventually("questions are answered again", || count().status == 200);
-        let counted = count().expect(200).text();
+        let mut counted = String::new();
+        eventually("questions are answered again", || {
+            let answer = count();
+            counted = answer.text();
+            answer.status == 200
+        });
         let rows = (accepted + 1) * BULK_ROWS + 1;
         assert_eq!(counted, format!("n,b\n{rows},{rows}\n"));
         check_live_rows(&gate, pulses);

@@ -18,6 +18,7 @@ use tidegate::catalog::{Catalog, CatalogOptions};
 
 use super::physical;
 use super::process::{Connection, Process};
+use crate::http_gate::eventually;
 use crate::minio::Minio;
 
 const DATABASE: &str = "several";
@@ -356,11 +357,21 @@ fn tables(process: &Process) -> Vec<String> {
     ask(process, &statement).unwrap_or_default()
 }
 
+/// What it answers in the end: the time limit is a short one, and on a busy machine a question may meet it.
+fn answered(process: &Process, statement: &str) -> Vec<String> {
+    let mut answer = Err(String::new());
+    eventually(statement, || {
+        answer = ask(process, statement);
+        !matches!(&answer, Err(error) if error.starts_with("503: ") || error.starts_with("504: "))
+    });
+    answer.unwrap_or_else(|error| panic!("{statement}: {error}"))
+}
+
 fn rows_of(process: &Process, filter: &str) -> Seen {
     let mut seen = Seen::new();
     for table in tables(process).into_iter().filter(|table| table != BEACON) {
         let statement = format!("select host, batch, count(*), sum(n) from {table} {filter} group by host, batch");
-        for row in ask(process, &statement).unwrap_or_else(|error| panic!("{statement}: {error}")) {
+        for row in answered(process, &statement) {
             let cells: Vec<&str> = row.split(',').collect();
             let number = |at: usize| cells[at].parse::<i64>().unwrap();
             seen.insert((table.clone(), cells[0].to_string(), number(1)), (number(2), number(3)));
