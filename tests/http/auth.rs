@@ -63,6 +63,8 @@ fn every_route_asks_who_is_there_unless_it_is_open() {
     open.retain(|(method, _)| method != "OPTIONS" && method != "HEAD");
     // What log shippers are told below CnosDB's `/api/v1/es` is the same for everyone, and nothing is kept of what they send.
     open.retain(|(_, path)| !path.starts_with("/api/v1/es/_"));
+    // TDengine's paths with a slash too many: everyone is shown the same way, to where he is asked.
+    open.retain(|(_, path)| !path.ends_with('/'));
     let paths: Vec<&str> = open.iter().map(|(_, path)| path.as_str()).collect();
     assert_eq!(paths, ["/-/ping", "/api/v1/es", "/api/v1/ping", "/health", "/ping", "/ready", "/status"]);
 }

@@ -270,6 +270,33 @@ fn a_long_answer_comes_whole_and_packed_when_asked() {
 }
 
 #[test]
+fn a_slash_too_many_is_shown_the_way() {
+    let gate = Gate::with(&[("auth.enabled", "true")]);
+    let check = |ask: Ask, status: u16, location: &str| {
+        let answer = ask.at(Listener::Tdengine).send().expect(status);
+        assert_eq!(answer.header("location"), Some(location), "{answer}");
+    };
+    for path in [
+        "/rest/sql",
+        "/rest/sql/d",
+        "/rest/sql/d/vgid",
+        "/rest/upload",
+        "/influxdb/v1/write",
+        "/opentsdb/v1/put/json/d",
+        "/opentsdb/v1/put/telnet/d",
+    ] {
+        check(gate.post(&format!("{path}/?a=%2F&b"), "select 1"), 307, &format!("{path}?a=%2F&b"));
+        check(gate.post(&format!("{path}/"), "select 1"), 307, path);
+    }
+    for path in ["/-/ping", "/rest/login/a%20b/c"] {
+        check(gate.get(&format!("{path}/")), 301, path);
+    }
+    for ask in [gate.get("/rest/sql/"), gate.post("/rest/sql//", "select 1"), gate.post("/-/ping/", "")] {
+        ask.at(Listener::Tdengine).send().expect(404);
+    }
+}
+
+#[test]
 fn what_no_route_claims_is_not_found() {
     let gate = Gate::start();
     for ask in [gate.get("/rest/sql"), gate.post("/rest/sqlt", "x"), gate.post("/rest/tables/a", "x"), gate.get("/x")] {

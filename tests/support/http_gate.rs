@@ -250,6 +250,7 @@ impl Ask {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_idle_connections(0)
+            .max_redirects(0)
             .timeout_global(Some(PATIENCE))
             .build()
             .into();

@@ -34,21 +34,53 @@ pub struct Options {
 const CORS_PATHS: [&str; 6] =
     ["/rest/sql", "/rest/sql/{db}", "/rest/sql/{db}/vgid", "/rest/login/{user}/{password}", "/rest/upload", "/-/ping"];
 
+const GET: &[Method] = &[Method::GET];
+const POST: &[Method] = &[Method::POST];
+
+/// Paths that are found with a slash behind them too: the answer shows the way to the one without.
+const SLASHED_PATHS: [(&[Method], &str); 9] = [
+    (POST, "/rest/sql"),
+    (POST, "/rest/sql/{db}"),
+    (POST, "/rest/sql/{db}/vgid"),
+    (GET, "/rest/login/{user}/{password}"),
+    (POST, "/rest/upload"),
+    (GET, "/-/ping"),
+    (POST, "/influxdb/v1/write"),
+    (POST, "/opentsdb/v1/put/json/{db}"),
+    (POST, "/opentsdb/v1/put/telnet/{db}"),
+];
+
 pub fn routes(routes: &mut Routes<'_>) {
-    const POST: &[Method] = &[Method::POST];
     routes
         .checked(POST, "/rest/sql", sql::sql)
         .checked(POST, "/rest/sql/{db}", sql::sql)
         .checked(POST, "/rest/sql/{db}/vgid", sql::groups)
-        .checked(&[Method::GET], "/rest/login/{user}/{password}", login::login)
+        .checked(GET, "/rest/login/{user}/{password}", login::login)
         .checked(POST, "/rest/upload", upload::upload)
-        .open(&[Method::GET], "/-/ping", ping::ping)
+        .open(GET, "/-/ping", ping::ping)
         .checked(POST, "/influxdb/v1/write", lines::write)
         .checked(POST, "/opentsdb/v1/put/json/{db}", opentsdb::json)
         .checked(POST, "/opentsdb/v1/put/telnet/{db}", opentsdb::telnet);
     for path in CORS_PATHS {
         routes.open(&[Method::OPTIONS], path, preflight);
     }
+    for (methods, path) in SLASHED_PATHS {
+        routes.open(methods, &format!("{path}/"), without_slash);
+    }
+}
+
+/// Shows the way to the path without its last slash, with the query as it is: 301 for GET, else 307, which keeps method and body.
+///
+/// Some clients ask for `/rest/sql/`. Spec: gin, `RedirectTrailingSlash`, which taosAdapter leaves on; credentials are not looked at.
+async fn without_slash(request: HttpRequest) -> HttpResponse {
+    let uri = request.uri();
+    let path = uri.path().strip_suffix('/').unwrap_or(uri.path());
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let status = match *request.method() {
+        Method::GET => StatusCode::MOVED_PERMANENTLY,
+        _ => StatusCode::TEMPORARY_REDIRECT,
+    };
+    HttpResponse::build(status).insert_header((header::LOCATION, format!("{path}{query}"))).finish()
 }
 
 async fn preflight(request: HttpRequest) -> HttpResponse {

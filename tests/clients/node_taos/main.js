@@ -1,19 +1,19 @@
 // The npm library `@tdengine/rest`: statements and questions with a database, a zone and without; prints what it was told.
 //
-//     node main.js PORT     (statements as a list of [path, query, statement] in JSON on standard input, the answers on standard output)
-const { connect } = require("@tdengine/rest");
+//     node main.js PORT     (statements as a list of [path or null, query, statement] in JSON on standard input, the answers on standard output)
+const { connect, options } = require("@tdengine/rest");
 
 async function main() {
   const port = Number(process.argv[2]);
   const told = [];
   for (const [path, query, statement] of JSON.parse(await read(process.stdin))) {
-    // Its own default for the path, `/rest/sql/`, lives on a redirection, which the gateway does not give.
-    const connection = connect({ scheme: "http", host: "127.0.0.1", port, path, query, user: "root", passwd: "taosdata" });
+    // The library's own path is `/rest/sql/`, which lives on a redirection.
+    const connection = connect({ ...options, port, path: path ?? options.path, query });
     const result = await connection.cursor().query(statement);
     const meta = result.getMeta()?.map(({ columnName, typeName, size }) => [columnName, typeName, size]);
     told.push({ code: result.getErrCode(), text: result.getErrStr(), rows: result.getAffectRows(), meta, data: result.getData() });
   }
-  const stranger = connect({ scheme: "http", host: "127.0.0.1", port, path: "/rest/sql", user: "root", passwd: "wrong" });
+  const stranger = connect({ ...options, port, passwd: "wrong" });
   told.push(await stranger.cursor().query("select 1").then(() => "nothing", (error) => error.message));
   console.log(JSON.stringify(told));
 }
