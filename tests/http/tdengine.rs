@@ -144,6 +144,18 @@ fn calls_stand_side_by_side() {
 }
 
 #[test]
+fn the_cluster_is_alive_whatever_the_database() {
+    let gate = Gate::start();
+    let answer = ask(&gate, "", "show cluster alive").send().expect(200).json();
+    assert_eq!((&answer["column_meta"], &answer["data"]), (&json!([["status", "INT", 4]]), &json!([[1]])), "{answer}");
+    let answer = ask(&gate, "", "show alive").send().expect(200).json();
+    assert_eq!(answer["desc"], "Database not specified");
+    run(&gate, "create database d");
+    rows(&gate, "show alive", json!([[1]]));
+    assert_eq!(ask(&gate, "", "show d.alive").send().expect(200).json()["data"], json!([[1]]));
+}
+
+#[test]
 fn joins_that_test_show_the_other_side_too() {
     let gate = gate_with_tables(&[]);
     let both = "from one a left semi join two b on a.ts = b.ts";

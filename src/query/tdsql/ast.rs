@@ -502,6 +502,7 @@ pub enum Show {
     Alive {
         database: Option<String>,
     },
+    ClusterAlive,
     Indexes {
         table: TableName,
     },

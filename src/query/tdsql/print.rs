@@ -514,8 +514,8 @@ impl Display for Show {
             Show::Tags { table } => write!(f, "TAGS FROM {table}"),
             Show::TableTags { table, tags } if tags.is_empty() => write!(f, "TABLE TAGS FROM {table}"),
             Show::TableTags { table, tags } => write!(f, "TABLE TAGS {} FROM {table}", names(tags)),
-            Show::Alive { database: None } => f.write_str("CLUSTER ALIVE"),
             Show::Alive { database } => write!(f, "{}ALIVE", within(database)),
+            Show::ClusterAlive => f.write_str("CLUSTER ALIVE"),
             Show::Indexes { table } => write!(f, "INDEXES FROM {table}"),
             Show::List { table, .. } => f.write_str(super::parser::list_word(table)),
         }

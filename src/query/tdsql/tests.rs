@@ -53,6 +53,8 @@ fn statements_of_all_kinds_print_as_they_read() {
         "show table tags a, b from s",
         "show create stable s",
         "show cluster alive",
+        "show alive",
+        "show d.alive",
         "show queries",
         "grant all on *.* to u",
     ] {

@@ -78,7 +78,7 @@ impl Parser<'_> {
             let alive = self.is_ahead(1, "alive");
             self.at += 2;
             if alive {
-                return Ok(Show::Alive { database: None });
+                return Ok(Show::ClusterAlive);
             }
             return Ok(Show::List { schema: "information_schema".to_string(), table: "ins_configs".to_string() });
         }
