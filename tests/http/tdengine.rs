@@ -144,6 +144,60 @@ fn calls_stand_side_by_side() {
 }
 
 #[test]
+fn members_of_json_tags_are_told_apart_by_null_and_sorted_by_kind() {
+    let gate = Gate::start();
+    for statement in [
+        "create database d",
+        "create stable j (ts timestamp, v int) tags (t json)",
+        r#"create table j1 using j tags ('{"k":"b"}') j2 using j tags ('{"k":11}') j3 using j tags ('{"k":5.0,"k":6}')"#,
+        r#"create table j4 using j tags ('{"k":null}') j5 using j tags ('{"l":1}') j6 using j tags ('{}') j7 using j tags ('{"k":false}')"#,
+        r#"create table j8 using j tags ('{"k":"11"}') j9 using j tags ('{"k":5}')"#,
+        "insert into j1 values (1700000000001, 1) j2 values (1700000000002, 2) j3 values (1700000000003, 3)",
+        "insert into j4 values (1700000000004, 4) j5 values (1700000000005, 5) j6 values (1700000000006, 6)",
+        "insert into j7 values (1700000000007, 7) j8 values (1700000000008, 8) j9 values (1700000000009, 9)",
+    ] {
+        run(&gate, statement);
+    }
+    let groups = |order: &str| format!("select t->'k' k, count(*) from j group by t->'k' order by k{order}");
+    let mut sorted =
+        json!([[null, 2], [null, 1], [false, 1], [5, 2], [11, 1], ["11", 1], ["b", 1]]).as_array().unwrap().clone();
+    rows(&gate, &groups(" nulls first"), sorted.clone().into());
+    sorted.reverse();
+    rows(&gate, &groups(" desc nulls last"), sorted.clone().into());
+    sorted.rotate_right(1);
+    rows(&gate, &groups(" desc nulls first"), sorted.into());
+    rows(&gate, "select count(*) from (select distinct t->'k' from j)", json!([[7]]));
+    rows(&gate, "select v from j where t->'k' is null order by v", json!([[4], [5], [6]]));
+    rows(&gate, "select v from j where t is null", json!([[6]]));
+    rows(
+        &gate,
+        "select v from j where t->'k' = t->'k' and t contains 'k' order by t->'k', v desc",
+        json!([[7], [9], [3], [2], [8], [1]]),
+    );
+    rows(&gate, "select t from j3", json!([[{"k": 5}]]));
+    for (statement, code, text) in [
+        ("select * from j where t->'k' in ('b')", 1836, "Json not support in in/notin operator"),
+        ("select * from j where t->'k' not in (5)", 1836, "Json not support in in/notin operator"),
+        ("select count(*) from j group by t", 1838, "Json not support in group/partition by"),
+        ("select ts from j partition by t", 1838, "Json not support in group/partition by"),
+        ("select distinct t from j", 1838, "Json not support in group/partition by"),
+        (
+            r#"create table x using j tags ('{"k":[1]}')"#,
+            534,
+            r#"syntax error near '{"k":[1]}' (invalidate json value)"#,
+        ),
+        (
+            r#"insert into x using j tags ('{"é":1}') values (1, 1)"#,
+            534,
+            "syntax error near 'é' (json key not validate)",
+        ),
+        (r#"alter table j1 set tag t = '{"k":{}}'"#, 534, r#"syntax error near '{"k":{}}' (invalidate json value)"#),
+    ] {
+        refused(&gate, statement, code, text);
+    }
+}
+
+#[test]
 fn the_cluster_is_alive_whatever_the_database() {
     let gate = Gate::start();
     let answer = ask(&gate, "", "show cluster alive").send().expect(200).json();

@@ -99,6 +99,10 @@ pub enum TdError {
     ArgumentValue(String),
     #[error("Only tag can be json type")]
     JsonColumn,
+    #[error("Json not support in in/notin operator")]
+    JsonIn,
+    #[error("Json not support in group/partition by")]
+    JsonGroup,
     #[error("The DELETE statement must only have a definite time window range")]
     DeleteRange,
     #[error("Invalid interp clause")]
@@ -118,6 +122,13 @@ pub enum TdError {
 }
 
 impl TdError {
+    /// A value that is wrong. Of what stands there the first 63 bytes are told.
+    pub(super) fn value(near: &str, why: &'static str) -> TdError {
+        let ends = near.char_indices().map(|(at, character)| at + character.len_utf8());
+        let end = ends.take_while(|end| *end <= 63).last().unwrap_or(0);
+        TdError::Value { near: near[..end].to_string(), why }
+    }
+
     /// The number that clients look at.
     pub fn code(&self) -> u16 {
         use TdError::*;
@@ -164,6 +175,8 @@ impl TdError {
             ModifyLength => 0x264B,
             Function(_) => 0x264D,
             JsonColumn => 0x2652,
+            JsonIn => 0x072C,
+            JsonGroup => 0x072E,
             DeleteRange => 0x2655,
             PseudoColumn(_) => 0x2620,
             Interp => 0x265D,

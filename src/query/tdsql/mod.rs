@@ -13,6 +13,7 @@ mod deletion;
 mod error;
 mod functions;
 mod insert;
+mod json_tag;
 mod kinds;
 mod lexer;
 mod options;

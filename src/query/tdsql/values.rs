@@ -6,6 +6,7 @@ use crate::model::{DeclaredType, Precision};
 
 use super::ast::{InsertValue, MomentBase};
 use super::error::TdError;
+use super::json_tag::json;
 use super::time::parse_time;
 
 /// What a value may refer to.
@@ -31,7 +32,7 @@ pub(super) enum Stored {
 }
 
 fn illegal(near: &str, why: &'static str) -> TdError {
-    TdError::Value { near: near.to_string(), why }
+    TdError::value(near, why)
 }
 
 impl Moment {
@@ -222,16 +223,6 @@ pub(super) fn hex_of(text: &str) -> Option<String> {
     }
 }
 
-fn json(text: &str) -> Result<String, TdError> {
-    if text.trim().is_empty() {
-        return Ok(String::new());
-    }
-    match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(value @ (serde_json::Value::Object(_) | serde_json::Value::Null)) => Ok(value.to_string()),
-        _ => Err(illegal(text, "json parse error")),
-    }
-}
-
 /// Digits padded to `scale`, rounded half away from zero; `None` when there are too many before the point.
 pub(super) fn decimal(text: &str, precision: u8, scale: u8) -> Option<String> {
     let text = text.trim();
@@ -354,6 +345,12 @@ mod tests {
         check(DeclaredType::Double, number("1e3"), Some(Stored::Float(1000.0)));
         check(DeclaredType::Bool, text("TRUE"), Some(Stored::Bool(true)));
         check(DeclaredType::Int, InsertValue::Null, Some(Stored::Null));
+    }
+
+    #[test]
+    fn of_a_long_wrong_value_the_beginning_is_told() {
+        let wrong = AT.stored("c", DeclaredType::Int, &text(&"é".repeat(100))).unwrap_err();
+        assert_eq!(wrong.to_string(), format!("syntax error near '{}' (illegal int data)", "é".repeat(31)));
     }
 
     #[test]

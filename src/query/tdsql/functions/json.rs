@@ -9,14 +9,11 @@ use serde_json::Value;
 
 use super::call;
 
-/// The member called `key`, as JSON; null where there is none, or null.
+/// The member called `key`, as JSON, which may be `null`; null where there is none.
 pub(in crate::query::tdsql) fn member(json: Expr, key: &str) -> Expr {
     let key = key.to_string();
     call(format!("td_json_member_{key}"), DataType::Utf8, vec![json], move |args| {
-        let found = |text: &str| match serde_json::from_str::<Value>(text).ok()?.get(&key)? {
-            Value::Null => None,
-            value => Some(value.to_string()),
-        };
+        let found = |text: &str| Some(serde_json::from_str::<Value>(text).ok()?.get(&key)?.to_string());
         let members = args[0].as_string::<i32>().iter().map(|text| text.and_then(found));
         Ok(Arc::new(members.collect::<StringArray>()) as ArrayRef)
     })
@@ -30,6 +27,39 @@ pub(in crate::query::tdsql) fn contains(json: Expr, key: &str) -> Expr {
         let verdicts = args[0].as_string::<i32>().iter().map(|text| Some(text.is_some_and(has)));
         Ok(Arc::new(verdicts.collect::<BooleanArray>()) as ArrayRef)
     })
+}
+
+/// JSON that is a value: null for what is none, and for JSON's own null.
+pub(in crate::query::tdsql) fn value(json: Expr) -> Expr {
+    call("td_json_value".to_string(), DataType::Utf8, vec![json], |args| {
+        let values = args[0].as_string::<i32>().iter().map(|text| text.filter(|text| *text != "null"));
+        Ok(Arc::new(values.collect::<StringArray>()) as ArrayRef)
+    })
+}
+
+/// What JSON is sorted by: JSON's null, booleans, numbers, texts; null stays null.
+pub(in crate::query::tdsql) fn order(json: Expr) -> Expr {
+    call("td_json_order".to_string(), DataType::Utf8, vec![json], |args| {
+        let keys = args[0].as_string::<i32>().iter().map(|text| text.map(order_key));
+        Ok(Arc::new(keys.collect::<StringArray>()) as ArrayRef)
+    })
+}
+
+/// A text that compares with others as the values do.
+fn order_key(text: &str) -> String {
+    match serde_json::from_str(text) {
+        Ok(Value::Null) => "0".to_string(),
+        Ok(Value::Bool(value)) => format!("1{}", u8::from(value)),
+        Ok(Value::Number(number)) => {
+            let double = number.as_f64().unwrap_or_default();
+            let bits = double.to_bits();
+            // Doubles sort as their bits do, the negative ones backwards.
+            let sorted = if double.is_sign_negative() { !bits } else { bits | 1 << 63 };
+            format!("2{sorted:016x}")
+        }
+        Ok(Value::String(text)) => format!("3{text}"),
+        Ok(Value::Array(_) | Value::Object(_)) | Err(_) => format!("4{text}"),
+    }
 }
 
 /// The text that a JSON string is; null for what is none.
@@ -60,4 +90,19 @@ pub(in crate::query::tdsql) fn boolean(json: Expr) -> Expr {
         let verdicts = args[0].as_string::<i32>().iter().map(|text| text.and_then(of));
         Ok(Arc::new(verdicts.collect::<BooleanArray>()) as ArrayRef)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_sort_as_values_do() {
+        let sorted = [
+            "null", "false", "true", "-1e300", "-11", "-0.5", "0", "1.232", "5", "11", "1e300", r#""""#, r#""11""#,
+            r#""a""#, r#""é""#, "{}",
+        ];
+        let keys: Vec<String> = sorted.iter().map(|text| order_key(text)).collect();
+        assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
+    }
 }

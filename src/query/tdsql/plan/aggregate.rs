@@ -48,6 +48,9 @@ impl Planner<'_> {
                 },
                 _ => (None, Role::Field),
             };
+            if role == Role::Tag && typed.kind == Some(T::Json) {
+                return Err(TdError::JsonGroup);
+            }
             if keys.iter().any(|key| key.written == written) {
                 continue;
             }

@@ -156,8 +156,10 @@ impl Planner<'_> {
                 Ok(boolean(binary(value, op, pattern.plain())))
             }
             Expr::IsNull { expr, negated } => {
-                let typed = self.expr(expr, names)?.expr;
-                Ok(boolean(if *negated { typed.is_not_null() } else { typed.is_null() }))
+                let typed = self.expr(expr, names)?;
+                let is_json = typed.is(|kind| kind == DeclaredType::Json);
+                let value = if is_json { json::value(typed.plain()) } else { typed.expr };
+                Ok(boolean(if *negated { value.is_not_null() } else { value.is_null() }))
             }
             Expr::Case { operand, branches, otherwise } => {
                 self.case(operand.as_deref(), branches, otherwise.as_deref(), names)
@@ -213,9 +215,7 @@ impl Planner<'_> {
         }
         if let Some(text) = typed.literal_text() {
             let time = parse_time(text, self.question.zone).or_else(|| precision.to_nanos(text.trim().parse().ok()?));
-            return time
-                .map(time_literal)
-                .ok_or_else(|| TdError::Value { near: text.to_string(), why: "invalid timestamp" });
+            return time.map(time_literal).ok_or_else(|| TdError::value(text, "invalid timestamp"));
         }
         if let Some(number) = typed.literal_integer() {
             // Beyond what can be stored there is nothing either way.
@@ -264,7 +264,7 @@ impl Planner<'_> {
             return Ok((self.time(left, precision)?, self.time(right, precision)?));
         }
         match (a, b) {
-            (T::Json, T::Json) => Ok((left.expr, right.expr)),
+            (T::Json, T::Json) => Ok((json::value(left.plain()), json::value(right.plain()))),
             (T::Json, b) if b.is_text() => Ok((json::text(left.expr), right.plain())),
             (a, T::Json) if a.is_text() => Ok((left.plain(), json::text(right.expr))),
             (T::Json, T::Bool) => Ok((json::boolean(left.expr), right.expr)),
@@ -288,6 +288,9 @@ impl Planner<'_> {
 
     fn in_list(&self, expr: &Expr, list: &[Expr], negated: bool, names: &mut dyn Names) -> Result<Typed, TdError> {
         let typed = self.expr(expr, names)?;
+        if typed.is(|kind| kind == DeclaredType::Json) {
+            return Err(TdError::JsonIn);
+        }
         let precision = names.precision();
         let mut values = Vec::with_capacity(list.len());
         let mut subject = typed.expr.clone();

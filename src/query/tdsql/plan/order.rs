@@ -2,9 +2,10 @@
 
 use datafusion::logical_expr::{Expr as Plan, LogicalPlan, LogicalPlanBuilder, SortExpr, lit};
 
-use crate::model::Precision;
+use crate::model::{DeclaredType, Precision};
 use crate::query::tdsql::ast::{Expr, Limit, OrderItem, SelectItem};
 use crate::query::tdsql::error::TdError;
+use crate::query::tdsql::functions::json;
 
 use super::Planner;
 use super::expr::Names;
@@ -67,7 +68,7 @@ impl Planner<'_> {
                     let same = |item: &SelectItem| item.expr == *other;
                     match items.iter().position(alias).or_else(|| items.iter().position(same)) {
                         Some(at) => SortBy::Output(at),
-                        None => SortBy::Expr(self.expr(other, names)?.expr),
+                        None => SortBy::Expr(sortable(self.expr(other, names)?)),
                     }
                 }
             };
@@ -129,14 +130,17 @@ impl Planner<'_> {
         let mut order = Vec::with_capacity(sorts.len());
         for SortKey { by, descending, nulls_first } in sorts {
             let by = match by {
-                SortBy::Output(at) => match sorted_by[at].take().filter(|_| !finish.distinct) {
-                    Some(made) => {
-                        let by = beside(made.clone(), "s");
-                        sorted_by[at] = Some(made);
-                        by
-                    }
-                    None => column(&columns[at].id),
-                },
+                SortBy::Output(at) => {
+                    let by = match sorted_by[at].take().filter(|_| !finish.distinct) {
+                        Some(made) => {
+                            let by = beside(made.clone(), "s");
+                            sorted_by[at] = Some(made);
+                            by
+                        }
+                        None => column(&columns[at].id),
+                    };
+                    sortable(Typed { expr: by, kind: columns[at].kind })
+                }
                 SortBy::Expr(_) if finish.distinct => {
                     return Err(TdError::NotSupported("ORDER BY of what a SELECT DISTINCT does not list".to_string()));
                 }
@@ -175,6 +179,11 @@ impl Planner<'_> {
         }
         Ok(Selected { plan: plan.build()?, columns, time, precision, ordered })
     }
+}
+
+/// What values are sorted by: themselves, unless they are JSON.
+fn sortable(typed: Typed) -> Plan {
+    if typed.kind == Some(DeclaredType::Json) { json::order(typed.plain()) } else { typed.expr }
 }
 
 fn whole(number: u64) -> usize {

@@ -3,7 +3,7 @@
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr as Plan, LogicalPlanBuilder};
 
-use crate::model::Precision;
+use crate::model::{DeclaredType, Precision};
 use crate::query::tdsql::ast::{BinaryOp, Expr, Query, QueryBody, Select, SelectItem, Source};
 use crate::query::tdsql::error::TdError;
 
@@ -52,6 +52,9 @@ impl Planner<'_> {
         let items = self.items(select, &relation)?;
         if items.len() > COLUMNS_MAX {
             return Err(TdError::ColumnCount);
+        }
+        if select.distinct && items.iter().any(|item| is_json_tag(&item.expr, &relation)) {
+            return Err(TdError::JsonGroup);
         }
         let finish = Finish {
             distinct: select.distinct || (select.tags && !of_series),
@@ -310,6 +313,13 @@ impl Planner<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether this is a whole JSON tag, not a member of it.
+fn is_json_tag(expr: &Expr, relation: &Relation) -> bool {
+    let Expr::Column { table, name } = expr else { return false };
+    let found = relation.find(table.as_deref(), name);
+    found.is_ok_and(|column| column.role == Role::Tag && column.kind == Some(DeclaredType::Json))
 }
 
 /// The columns that a star means; in a join only a star of one table means tags too.
