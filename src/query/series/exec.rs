@@ -122,8 +122,9 @@ impl ExecutionPlan for SeriesExec {
         vec![Some(self.order.clone().into())]
     }
 
+    // The order is its own: no sort that is wanted above may take the place of the one below.
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
+        vec![false]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {

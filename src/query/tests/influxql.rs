@@ -100,7 +100,14 @@ async fn rows_have_a_field_and_come_by_time() {
         ("SELECT host FROM m", &[]),
         ("SELECT nothing FROM m", &[]),
         ("SELECT f FROM m GROUP BY dc LIMIT 1", &["m,dc= 21 5.0", "m,dc=x 10 1.0"]),
-        ("SELECT f FROM m GROUP BY * ORDER BY time DESC SLIMIT 1", &["m,dc=,host=b 45 3.0", "m,dc=,host=b 21 5.0"]),
+        ("SELECT f FROM m GROUP BY * ORDER BY time DESC SLIMIT 1", &["m,dc=x,host=a 50 -1.5", "m,dc=x,host=a 10 1.0"]),
+        (
+            "SELECT f, i FROM m WHERE time < 50 fill(previous)",
+            &["m 10 1.0 7", "m 21 5.0 7", "m 30 5.0 -2", "m 45 3.0 4"],
+        ),
+        ("SELECT f FROM m WHERE dc = dc", &["m 10 1.0", "m 50 -1.5"]),
+        ("SELECT f FROM m WHERE dc != dc", &["m 21 5.0", "m 45 3.0"]),
+        ("SELECT f FROM m, n WHERE s != 'x'", &["m 10 1.0", "m 50 -1.5"]),
         ("SELECT * FROM m WHERE f = 5", &["m 21 true - 5.0 b - -"]),
         ("SELECT f FROM /./", &["m 10 1.0", "m 21 5.0", "m 45 3.0", "m 50 -1.5", "n 5 2.0"]),
         ("SELECT f FROM m, n ORDER BY time DESC LIMIT 1", &["n 5 2.0", "m 50 -1.5"]),
@@ -176,6 +183,40 @@ async fn windows_without_end_are_not_made_before_they_are_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_call_has_a_range_and_points_of_its_own() {
+    let world = world().await;
+    let from_21 = "FROM m WHERE time >= 21 AND time < 80 GROUP BY time(20ns)";
+    let from_0 = "FROM m WHERE time >= 0 AND time < 80 GROUP BY";
+    let table: &[(String, &[&str])] = &[
+        (
+            format!("SELECT difference(max(f)), cumulative_sum(count(f)) {from_21}"),
+            &["m 20 4.0 1", "m 40 -2.0 3", "m 60 - 3"],
+        ),
+        (format!("SELECT difference(max(f)), difference(max(nothing)) {from_21}"), &["m 20 4.0 -", "m 40 -2.0 -"]),
+        (
+            format!("SELECT difference(last(f)), cumulative_sum(sum(f)) {from_0} time(10ns) LIMIT 1"),
+            &["m 10 - 1.0", "m 20 4.0 -"],
+        ),
+        (
+            format!("SELECT derivative(mean(f)), mean(i) {from_0} time(20ns)"),
+            &["m 0 - 7.0", "m 20 4.0 -2.0", "m 40 -4.25 4.0", "m 60 - 9.0"],
+        ),
+        (
+            format!("SELECT top(f, 2), i {from_0} time(40ns) fill(previous)"),
+            &["m 10 1.0 7", "m 21 5.0 7", "m 45 3.0 4", "m 50 -1.5 4"],
+        ),
+        (format!("SELECT bottom(f, 2) {from_0} time(80ns) LIMIT 9"), &["m 10 1.0", "m 50 -1.5"]),
+        (
+            format!("SELECT distinct(s) {from_0} time(40ns), host ORDER BY time DESC LIMIT 1"),
+            &["m,host=b 40 off", "m,host=a 40 on"],
+        ),
+    ];
+    for (text, expected) in table {
+        check(text, ask(&world, text).await, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn inner_selects_have_the_range_and_the_groups_of_the_outer_one() {
     let world = world().await;
     let table: &[(&str, &[&str])] = &[
@@ -190,6 +231,17 @@ async fn inner_selects_have_the_range_and_the_groups_of_the_outer_one() {
         ("SELECT distinct(host) FROM (SELECT f, host FROM m)", &["m 0 a", "m 0 b"]),
         ("SELECT count(host) FROM (SELECT last(f) FROM m GROUP BY host)", &["m 0 2"]),
         ("SELECT last(host), f FROM (SELECT f, host FROM m)", &["m 50 a -1.5"]),
+        ("SELECT x, dc FROM (SELECT last(f) AS x FROM m GROUP BY dc)", &["m 45 3.0 ", "m 50 -1.5 x"]),
+        ("SELECT x FROM (SELECT f AS x FROM m) WHERE nothing = '' AND x > 1", &["m 21 5.0", "m 45 3.0"]),
+        ("SELECT x FROM (SELECT f AS x FROM m) WHERE sqrt(x) > 1", &[]),
+        ("SELECT x::boolean FROM (SELECT f AS x FROM m) LIMIT 1", &["m 10 1.0"]),
+        ("SELECT c, host FROM (SELECT host AS c, f FROM m GROUP BY host) WHERE c = 'a'", &["m 10 a a", "m 50 a a"]),
+        ("SELECT x FROM (SELECT i AS x FROM m GROUP BY host LIMIT 1)", &["m 10 7", "m 45 4"]),
+        ("SELECT top(x, 1) FROM (SELECT f AS x FROM m) LIMIT 1", &["m 21 5.0"]),
+        (
+            "SELECT d FROM (SELECT difference(max(f)) AS d FROM m GROUP BY time(20ns)) WHERE time >= 21 AND time < 80",
+            &["m 40 -2.0"],
+        ),
     ];
     for (text, expected) in table {
         check(text, ask(&world, text).await, expected);

@@ -83,6 +83,7 @@ fn times_that_are_none_are_named() {
     );
     check("SELECT v FROM m WHERE v", Err("invalid condition expression: v"));
     check("SELECT v FROM m WHERE v = 1 AND 5", Err("invalid condition expression: 5"));
+    check("SELECT v FROM m WHERE 1s + 1s", Err("invalid condition expression: 2s"));
     check("SELECT v FROM m WHERE mean(v) > 1", Err("invalid function call in condition: mean(v)"));
     check("SELECT v FROM m WHERE pow(v) > 1", Err("invalid number of arguments for pow, expected 2, got 1"));
 }

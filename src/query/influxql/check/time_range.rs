@@ -66,7 +66,12 @@ fn split_part(part: &Expr, environment: &Environment) -> Result<(Option<Expr>, T
         Expr::Binary(binary) if is_time(&binary.right) => {
             Ok((None, bound(mirrored(binary.op), &binary.left, environment)?))
         }
-        Expr::Binary(_) => Ok((Some(fold(part, environment)), TimeRange::default())),
+        Expr::Binary(_) => match fold(part, environment) {
+            Expr::Literal(value) if !matches!(value, Literal::Boolean(_) | Literal::Nil) => {
+                Err(CheckError::NoCondition { expr: Expr::Literal(value).to_string() })
+            }
+            folded => Ok((Some(folded), TimeRange::default())),
+        },
         Expr::Literal(Literal::Boolean(_)) => Ok((Some(part.clone()), TimeRange::default())),
         other => Err(CheckError::NoCondition { expr: other.to_string() }),
     }

@@ -7,7 +7,7 @@ use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::functions::core::expr_fn::{get_field, nullif};
 use datafusion::functions_aggregate::expr_fn::{avg, count, count_distinct, max, min, sum};
 use datafusion::logical_expr::utils::disjunction;
-use datafusion::logical_expr::{Expr as Plan, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, cast, lit};
+use datafusion::logical_expr::{Expr as Plan, LogicalPlan, LogicalPlanBuilder, cast, lit};
 
 use crate::query::functions::series::{Choice, Kind, collected, mean_of_integers, selector, window_start};
 use crate::query::influxql::answer::StatementError;
@@ -25,7 +25,7 @@ use super::rows::{TIME, call_column, column, timestamp, value_column};
 use super::select::{Planner, series_order, wanted_rows};
 use super::sequence::over_windows;
 use super::types::Type;
-use super::typing::type_of_ref;
+use super::typing::{type_of_function, type_of_ref};
 
 /// The aggregates of all calls, each once, and what they are called until their values are made of them.
 #[derive(Default)]
@@ -64,7 +64,7 @@ impl Planner<'_> {
         let refs = fields_read(calls, &parts.refs);
         let drivers = drivers(calls, &refs);
         let wanted =
-            Wanted { query, refs: &refs, drivers: &drivers, drivers_decide_inner: true, range: query.read_range() };
+            Wanted { query, refs: &refs, drivers: &drivers, drivers_decide_inner: true, range: query.stored_range() };
         let edge = WantedEdge::of_calls(query, calls);
         let Some(read) = wanted.read(self.sources_at(query, edge.as_ref())?)? else { return Ok(None) };
         let plan = || {
@@ -123,12 +123,15 @@ fn grouped(query: &Query, parts: &Parts, calls: &[Planned], refs: &[VarRef], rea
             Function::Several(_) | Function::Sequence(_) => continue,
         };
         let has_company = calls.len() > 1;
-        let in_range = plain_range(query, call).filter(|_| query.read_range() != query.range);
         let beside: &[VarRef] = if has_company { &[] } else { &parts.refs };
         let with_point = !has_company && (keeps_time || !beside.is_empty());
         let beside: Vec<Plan> = beside.iter().map(|reference| aside(reference, refs)).collect();
         let value = (call.kind() != Type::Unknown).then(|| value_of(&call.field, refs));
-        let one = compute(aggregate, call.kind(), value, &beside, in_range, with_point, &mut aggregates)?;
+        let is_known = value.is_some();
+        let mut one = compute(aggregate, call.kind(), value, &beside, with_point, &mut aggregates);
+        if let (Function::OverWindows(sequence, _), false) = (&call.function, is_known) {
+            one.value = super::values::null(type_of_function(&sequence.name, result_type(aggregate, Type::Unknown)));
+        }
         computed.push(one);
     }
     let aggregates: Vec<Plan> = aggregates.0.into_iter().map(|(aggregate, name)| aggregate.alias(name)).collect();
@@ -160,13 +163,12 @@ fn grouped(query: &Query, parts: &Parts, calls: &[Planned], refs: &[VarRef], rea
     Ok(Read { plan, order, ..read })
 }
 
-/// The condition for rows that a call without a look back takes.
-fn plain_range(query: &Query, call: &Planned) -> Option<Plan> {
-    if matches!(call.function, Function::OverWindows(..)) {
-        return None;
+fn result_type(aggregate: Aggregate, kind: Type) -> Type {
+    match aggregate {
+        Aggregate::Count | Aggregate::CountDistinct => Type::Integer,
+        Aggregate::Mean | Aggregate::Median | Aggregate::Stddev => Type::Float,
+        _ => kind,
     }
-    let filters = query.range.filters(&column(TIME));
-    datafusion::logical_expr::utils::conjunction(filters)
 }
 
 fn compute(
@@ -174,28 +176,18 @@ fn compute(
     kind: Type,
     value: Option<Plan>,
     beside: &[Plan],
-    in_range: Option<Plan>,
     with_point: bool,
     aggregates: &mut Aggregates,
-) -> Result<Computed> {
-    let result = match aggregate {
-        Aggregate::Count | Aggregate::CountDistinct => Type::Integer,
-        Aggregate::Mean | Aggregate::Median | Aggregate::Stddev => Type::Float,
-        _ => kind,
-    };
+) -> Computed {
     let Some(value) = value else {
-        let value = super::values::null(result);
-        return Ok(Computed { value, present: lit(false), point: None });
+        let value = super::values::null(result_type(aggregate, kind));
+        return Computed { value, present: lit(false), point: None };
     };
     let mut first = None;
-    let mut add = |plan: Plan| -> Result<Plan> {
-        let plan = match &in_range {
-            Some(condition) => plan.filter(condition.clone()).build()?,
-            None => plan,
-        };
+    let mut add = |plan: Plan| {
         let column = aggregates.column(plan);
         first.get_or_insert_with(|| column.clone());
-        Ok(column)
+        column
     };
     let point_args = |first: Option<Plan>| {
         let args = first.into_iter().chain([value.clone(), column(TIME)]);
@@ -203,30 +195,30 @@ fn compute(
     };
     let mut point = None;
     let value = match aggregate {
-        Aggregate::Count => nullif(add(count(value))?, lit(0i64)),
-        Aggregate::CountDistinct => nullif(add(count_distinct(value))?, lit(0i64)),
-        Aggregate::Sum => add(sum(value))?,
-        Aggregate::Mean if kind == Type::Float => add(avg(value))?,
+        Aggregate::Count => nullif(add(count(value)), lit(0i64)),
+        Aggregate::CountDistinct => nullif(add(count_distinct(value)), lit(0i64)),
+        Aggregate::Sum => add(sum(value)),
+        Aggregate::Mean if kind == Type::Float => add(avg(value)),
         Aggregate::Mean => {
-            let total = add(sum(value.clone()))?;
-            mean_of_integers(total, add(count(value))?)
+            let total = add(sum(value.clone()));
+            mean_of_integers(total, add(count(value)))
         }
         Aggregate::Spread => {
-            let most = add(max(value.clone()))?;
-            most - add(min(value))?
+            let most = add(max(value.clone()));
+            most - add(min(value))
         }
-        Aggregate::Median => add(collected(Kind::Median).call(vec![value]))?,
-        Aggregate::Stddev => add(collected(Kind::Stddev).call(vec![value]))?,
-        Aggregate::Mode => add(collected(Kind::Mode).call(vec![value, column(TIME)]))?,
-        Aggregate::Selector(Choice::Min) if !with_point => add(min(value))?,
-        Aggregate::Selector(Choice::Max) if !with_point => add(max(value))?,
+        Aggregate::Median => add(collected(Kind::Median).call(vec![value])),
+        Aggregate::Stddev => add(collected(Kind::Stddev).call(vec![value])),
+        Aggregate::Mode => add(collected(Kind::Mode).call(vec![value, column(TIME)])),
+        Aggregate::Selector(Choice::Min) if !with_point => add(min(value)),
+        Aggregate::Selector(Choice::Max) if !with_point => add(max(value)),
         Aggregate::Selector(choice) => {
-            let chosen = add(selector(choice).call(point_args(None)))?;
+            let chosen = add(selector(choice).call(point_args(None)));
             point = Some(chosen.clone());
             get_field(chosen, "value")
         }
         Aggregate::Percentile(rank) => {
-            let chosen = add(collected(Kind::Percentile).call(point_args(Some(lit(rank)))))?;
+            let chosen = add(collected(Kind::Percentile).call(point_args(Some(lit(rank)))));
             point = Some(chosen.clone());
             get_field(chosen, "value")
         }
@@ -236,7 +228,7 @@ fn compute(
         (Aggregate::Count | Aggregate::CountDistinct, Some(first)) => first.gt(lit(0i64)),
         (_, Some(first)) => first.is_not_null(),
     };
-    Ok(Computed { value, present, point })
+    Computed { value, present, point }
 }
 
 /// With rows for windows in which there was nothing, and what is missing replaced.

@@ -67,6 +67,14 @@ impl Planned {
         }
     }
 
+    /// Whether it reads a window before the first.
+    pub(super) fn looks_back(&self) -> bool {
+        match &self.function {
+            Function::OverWindows(sequence, _) => looks_back(&sequence.name),
+            _ => false,
+        }
+    }
+
     /// Whether it picks points, so that alone it keeps their times.
     pub(super) fn is_selector(&self) -> bool {
         match &self.function {
@@ -170,6 +178,11 @@ const SEQUENCES: [&str; 18] = [
     "holt_winters",
     "holt_winters_with_fit",
 ];
+
+/// Whether a function over windows needs the one before the first.
+pub(super) fn looks_back(name: &str) -> bool {
+    is_sequence(name) && !matches!(name, "integral" | "cumulative_sum" | "holt_winters" | "holt_winters_with_fit")
+}
 
 fn is_sequence(name: &str) -> bool {
     SEQUENCES.contains(&name)

@@ -2,8 +2,9 @@
 
 use datafusion::common::ScalarValue;
 use datafusion::functions::core::expr_fn::coalesce;
+use datafusion::functions::math::expr_fn::isnan;
 use datafusion::logical_expr::utils::{conjunction, disjunction};
-use datafusion::logical_expr::{Expr as Plan, lit};
+use datafusion::logical_expr::{Expr as Plan, lit, when};
 
 use crate::query::influxql::answer::StatementError;
 use crate::query::influxql::expr::{Binary, BinaryOp, Expr, Literal, Logic, VarRef};
@@ -12,9 +13,14 @@ use super::fields::arithmetic_of;
 use super::types::Type;
 use super::values::{Comparison, Division, Value, arithmetic, compare, match_pattern, math_call};
 
-/// The condition over a source's rows, whose columns `column` finds. Null and false both mean no.
-pub(super) fn condition(expr: &Expr, column: &dyn Fn(&VarRef) -> Value) -> Result<Plan, StatementError> {
-    let value = Conditions { column }.value(expr)?;
+/// The condition over a source's rows, whose columns `column` finds. Null and false both mean no. Functions are computed
+/// over tables only: of what an inner select gives they are null.
+pub(super) fn condition(
+    expr: &Expr,
+    is_table: bool,
+    column: &dyn Fn(&VarRef) -> Value,
+) -> Result<Plan, StatementError> {
+    let value = Conditions { column, is_table }.value(expr)?;
     Ok(as_condition(value))
 }
 
@@ -25,6 +31,7 @@ fn as_condition(value: Value) -> Plan {
 
 struct Conditions<'a> {
     column: &'a dyn Fn(&VarRef) -> Value,
+    is_table: bool,
 }
 
 impl Conditions<'_> {
@@ -42,6 +49,7 @@ impl Conditions<'_> {
                 };
                 Value::of(all.unwrap_or_else(|| lit(true)), Type::Boolean)
             }
+            Expr::Call(_) if !self.is_table => Value::null(Type::Unknown),
             Expr::Call(call) => {
                 let args = call.args.iter().map(|arg| self.value(arg)).collect::<Result<Vec<_>, _>>()?;
                 math_call(&call.name, &args).unwrap_or_else(|| Value::null(Type::Unknown))
@@ -81,8 +89,20 @@ impl Conditions<'_> {
             value
         };
         let (left, right) = (decided(left, &binary.left), decided(right, &binary.right));
+        // Inner selects give what is no number, too.
+        let ordered = |value| if self.is_table || op == Comparison::NotEqual { value } else { number_or_null(value) };
+        let (left, right) = (ordered(left), ordered(right));
         Ok(Value::of(compare(op, &left, &right), Type::Boolean))
     }
+}
+
+/// Null for what is no number, which is greater than all others to the engine and no greater than any to clients.
+fn number_or_null(value: Value) -> Value {
+    if value.kind != Type::Float {
+        return value;
+    }
+    let is_number = isnan(value.expr.clone()).is_false();
+    when(is_number, value.expr.clone()).end().map_or(value, |number| Value::of(number, Type::Float))
 }
 
 /// A literal as a value. Durations and moments outside of bounds on time compare with nothing.

@@ -77,9 +77,9 @@ impl Parts {
         }
     }
 
-    /// The columns of the answer, in order. A value that is no number is null.
-    pub(super) fn values(&self) -> Vec<Value> {
-        self.columns.iter().map(|expr| self.shown(expr)).collect()
+    /// The columns of the answer, in order. A value that is no number is null where it is shown.
+    pub(super) fn values(&self, are_shown: bool) -> Vec<Value> {
+        self.columns.iter().map(|expr| if are_shown { self.shown(expr) } else { self.value(expr) }).collect()
     }
 
     fn shown(&self, expr: &Expr) -> Value {

@@ -12,6 +12,7 @@
 //! | `select` | selects of rows as they are, order, LIMIT |
 //! | `calls`, `aggregate`, `points`, `sequence` | selects with calls |
 //! | `together` | several calls side by side |
+//! | `limits` | LIMIT where rows are counted by their place among others |
 //! | `fields`, `values` | expressions over what was computed |
 //! | `rows` | how columns are called inside a plan |
 //! | [`execute`], [`into`] | running it all, writing what comes out |
@@ -23,6 +24,7 @@ mod condition;
 pub mod execute;
 mod fields;
 pub mod into;
+mod limits;
 mod names;
 mod points;
 mod range;

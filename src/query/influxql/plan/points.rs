@@ -1,8 +1,13 @@
 //! Selects with a call that gives several points of a group: distinct, top, bottom, sample.
 
-use datafusion::common::Result;
+use datafusion::common::{Result, ScalarValue};
 use datafusion::functions::core::expr_fn::get_field;
-use datafusion::logical_expr::{Expr as Plan, LogicalPlanBuilder, cast, lit};
+use datafusion::functions_window::nth_value::last_value_udwf;
+use datafusion::logical_expr::expr::{NullTreatment, WindowFunction};
+use datafusion::logical_expr::{
+    Expr as Plan, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    cast, lit,
+};
 
 use crate::query::functions::series::{Choice, Kind, collected, selector, tag_text, window_start};
 use crate::query::influxql::answer::StatementError;
@@ -15,8 +20,8 @@ use super::aggregate::{aside, drivers, fields_read, value_of};
 use super::calls::{Planned, Several};
 use super::fields::{Parts, filler};
 use super::read::{Read, Wanted, planning};
-use super::resolve::{Query, top_tags};
-use super::rows::{TIME, call_column, column, order_column, rank_column, timestamp, value_column};
+use super::resolve::{Origin, Query, top_tags};
+use super::rows::{TIME, call_column, column, order_column, rank_column, sorted_by, timestamp, value_column};
 use super::select::{Planner, series_order};
 use super::types::Type;
 use super::typing::type_of_ref;
@@ -58,7 +63,8 @@ impl Planner<'_> {
 /// storage stops there.
 fn as_many_as_asked(query: &Query, read: Read, several: Several) -> Result<Read> {
     let is_ranked = matches!(several, Several::Top(_) | Several::Bottom(_));
-    if !is_ranked || query.rows == Page::default() {
+    let is_stored = query.sources.iter().all(|source| matches!(source, Origin::Table(_)));
+    if !is_ranked || !is_stored || query.rows == Page::default() {
         return Ok(read);
     }
     let most = query.rows.limit.saturating_add(query.rows.offset).saturating_add(1);
@@ -97,6 +103,37 @@ fn best_of_each(
     let builder = LogicalPlanBuilder::from(read.plan.clone()).aggregate(groups, vec![best])?;
     let plan = builder.filter(column(POINTS).is_not_null())?.project(columns)?.build()?;
     Ok(Read { plan, order: vec![TIME.to_string()], ..read })
+}
+
+/// `fill(previous)` stands for what a point lacks beside its value with what the points before it had.
+fn with_points_before(
+    plan: LogicalPlan,
+    read: &Read,
+    order: &[String],
+    beside: usize,
+    query: &Query,
+) -> Result<LogicalPlan> {
+    let until_here = WindowFrame::new_bounds(
+        WindowFrameUnits::Rows,
+        WindowFrameBound::Preceding(ScalarValue::UInt64(None)),
+        WindowFrameBound::CurrentRow,
+    );
+    let carried = |i: usize| {
+        let last = Plan::from(WindowFunction::new(last_value_udwf(), vec![column(value_column(i))]));
+        let last = last.partition_by(read.keys.columns()).order_by(sorted_by(order.iter().cloned(), query.direction));
+        let last = last.window_frame(until_here.clone()).null_treatment(Some(NullTreatment::IgnoreNulls)).build()?;
+        Ok(last.alias(format!("carried_{i}")))
+    };
+    let carried = (0..beside).map(carried).collect::<Result<Vec<Plan>>>()?;
+    if carried.is_empty() {
+        return Ok(plan);
+    }
+    let kept = plan.schema().columns().into_iter().map(|known| {
+        let of = (0..beside).find(|i| known.name == value_column(*i));
+        of.map_or_else(|| column(&known.name), |i| column(format!("carried_{i}")).alias(value_column(i)))
+    });
+    let kept: Vec<Plan> = kept.collect();
+    LogicalPlanBuilder::from(plan).window(carried)?.project(kept)?.build()
 }
 
 struct Shape<'a> {
@@ -152,7 +189,10 @@ impl Shape<'_> {
             };
             columns.push(value.alias(value_column(i)));
         }
-        let plan = builder.project(columns)?.build()?;
+        let mut plan = builder.project(columns)?.build()?;
+        if self.query.fill == Fill::Previous && !is_distinct {
+            plan = with_points_before(plan, &read, &order, self.beside.len(), self.query)?;
+        }
         Ok(Read { plan, order, ..read })
     }
 

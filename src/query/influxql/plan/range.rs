@@ -3,10 +3,11 @@
 use crate::query::influxql::check::{Interval, Offset, TimeRange};
 use crate::query::influxql::clauses::Direction;
 use crate::query::influxql::expr::Expr;
+use crate::query::influxql::select::Field;
 use crate::query::influxql::zone::TimeZone;
 use crate::query::series::{TIME_MAX, TIME_MIN, Windows};
 
-use super::resolve::{Query, is_aggregate_call};
+use super::resolve::{Origin, Query};
 
 /// Times from and to, both included, nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub(super) struct Range {
 }
 
 impl Range {
+    pub(super) const ALL: Range = Range { start: TIME_MIN, end: TIME_MAX };
+
     pub(super) fn intersect(self, other: Range) -> Range {
         Range { start: self.start.max(other.start), end: self.end.min(other.end) }
     }
@@ -39,8 +42,7 @@ impl Query {
     /// the first one of the range has one before it.
     pub(super) fn read_range(&self) -> Range {
         let Some(windows) = &self.windows else { return self.range };
-        let looks_back = self.fields.iter().any(|field| field.expr.any(&mut |part| is_over_windows(part)));
-        if !looks_back {
+        if !self.looks_back {
             return self.range;
         }
         match self.direction {
@@ -53,18 +55,53 @@ impl Query {
             _ => self.range,
         }
     }
+
+    /// The times of the points that are read of tables: of a look back no more than the whole statement reads.
+    pub(super) fn stored_range(&self) -> Range {
+        self.read_range().intersect(self.bounds)
+    }
+
+    /// What a whole statement reads: its range, and the windows before it (behind it, downwards) that its own calls look
+    /// back at.
+    pub(super) fn whole_range(&self, extra_windows: i64) -> Range {
+        let Some(windows) = &self.windows else { return self.range };
+        let extra = windows.interval().saturating_mul(extra_windows);
+        match self.direction {
+            Direction::Ascending if !self.range.is_unbounded_below() => {
+                Range { start: self.range.start.saturating_sub(extra).max(TIME_MIN), ..self.range }
+            }
+            Direction::Descending if !self.range.is_unbounded_above() => {
+                Range { end: self.range.end.saturating_add(extra).min(TIME_MAX), ..self.range }
+            }
+            _ => self.range,
+        }
+    }
+
+    /// The same select for calls that read their own range only, and what is inside it for them.
+    pub(super) fn without_look_back(&self) -> Query {
+        let mut query = Query { looks_back: false, ..self.clone() };
+        let range = self.range;
+        query.narrow(range);
+        query
+    }
+
+    fn narrow(&mut self, range: Range) {
+        for source in &mut self.sources {
+            if let Origin::Query(inner) = source {
+                inner.range = inner.range.intersect(range);
+                inner.narrow(range);
+            }
+        }
+    }
 }
 
-/// Whether it is a call over what another call makes of the windows, and looks at more than one.
-fn is_over_windows(expr: &Expr) -> bool {
-    match expr {
-        Expr::Call(call) if is_aggregate_call(expr) => {
-            let looks_back = !matches!(call.name.as_str(), "cumulative_sum" | "holt_winters" | "holt_winters_with_fit");
-            let is_sequence = !matches!(call.name.as_str(), "count");
-            looks_back && is_sequence && matches!(call.args.first(), Some(Expr::Call(_)))
-        }
+/// Whether one of the fields has a call over what another call makes of the windows, and looks at more than one.
+pub(super) fn looks_back(fields: &[Field]) -> bool {
+    let is_over_windows = |part: &Expr| match part {
+        Expr::Call(call) => super::calls::looks_back(&call.name) && matches!(call.args.first(), Some(Expr::Call(_))),
         _ => false,
-    }
+    };
+    fields.iter().any(|field| field.expr.any(&mut |part| is_over_windows(part)))
 }
 
 /// The times that a select's own condition allows; with windows, nothing is later than now.

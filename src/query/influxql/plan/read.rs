@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::datasource::provider_as_source;
+use datafusion::functions::core::expr_fn::{coalesce, nullif};
 use datafusion::logical_expr::utils::{conjunction, disjunction};
-use datafusion::logical_expr::{Expr as Plan, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Expr as Plan, LogicalPlan, LogicalPlanBuilder, cast, lit};
 
 use crate::catalog::Table;
 use crate::model::{ColumnKind, RowIdentity};
@@ -117,7 +118,7 @@ impl Wanted<'_> {
             filters.extend(self.range.filters(&column(TIME)));
         }
         if let Some(wanted) = &self.query.condition {
-            filters.push(condition(wanted, &|reference| visible_in(reference, &rows, is_table))?);
+            filters.push(condition(wanted, is_table, &|reference| visible_in(reference, &rows, is_table))?);
         }
         let all_have_values = self.drivers.iter().any(|&i| is_complete(&self.refs[i], &rows.fields));
         if (is_table || self.drivers_decide_inner) && !all_have_values {
@@ -165,7 +166,8 @@ fn reference_in(reference: &VarRef, rows: &Rows, is_table: bool) -> Value {
         let known = column(&rows.tag(name)?.column);
         Some(Value::of(if is_table { known } else { text_tag(known) }, Type::Tag))
     };
-    let found = if kind == Type::Tag { tag().or(field) } else { field.or_else(tag) };
+    // What an inner select gives under a name hides the tag.
+    let found = if kind == Type::Tag && is_table { tag().or(field) } else { field.or_else(tag) };
     match found {
         Some(value) if kind != Type::Unknown && (value.kind == Type::Tag) == (kind == Type::Tag) => value.cast_to(kind),
         // A text that an inner select made of a tag is both.
@@ -174,21 +176,37 @@ fn reference_in(reference: &VarRef, rows: &Rows, is_table: bool) -> Value {
     }
 }
 
-/// What a reference of the condition is. In a table, a name that stands for nothing is a tag that is absent.
+/// What a reference of the condition is. A name that stands for nothing anywhere is a tag that is absent.
 fn visible_in(reference: &VarRef, rows: &Rows, is_table: bool) -> Value {
+    if !is_table {
+        return visible_in_inner(reference, rows);
+    }
     let name = reference.name.0.as_str();
     let kind = type_of_ref(reference);
-    let found = reference_in(reference, rows, is_table);
-    if kind != Type::Unknown && (rows.field(name).is_some() || rows.tag(name).is_some()) {
-        return found;
+    match (rows.field(name), rows.tag(name)) {
+        (None, Some(known)) if kind == Type::Unknown => Value::of(column(&known.column), Type::Tag),
+        (None, None) if matches!(kind, Type::Unknown | Type::Tag) => Value::of(no_tag(), Type::Tag),
+        (Some(_), _) if kind == Type::Unknown => Value::null(Type::Unknown),
+        _ => reference_in(reference, rows, true),
     }
-    if is_table && rows.field(name).is_none() {
-        return match rows.tag(name) {
-            Some(known) => Value::of(column(&known.column), Type::Tag),
-            None => Value::of(no_tag(), Type::Tag),
-        };
+}
+
+/// What a reference of the condition over an inner select is: its column, else the text of its tag, empty where absent.
+fn visible_in_inner(reference: &VarRef, rows: &Rows) -> Value {
+    let name = reference.name.0.as_str();
+    let text = |expr: Plan| Value::of(cast(expr, Type::String.arrow()), Type::String);
+    let Some(known) = rows.field(name) else {
+        // Not the bare column: where the engine knows that a grouped tag is one text, it loses that again over no rows.
+        let tag = rows.tag(name).map(|tag| nullif(column(&tag.column), no_text()));
+        return text(tag.map_or_else(no_text, |tag| coalesce(vec![tag, no_text()])));
+    };
+    let value = Value::of(column(&known.column), known.kind);
+    let kind = type_of_ref(reference);
+    match known.kind {
+        Type::Tag => text(value.expr),
+        known if known.is_number() && kind.is_number() => value.cast_to(kind),
+        _ => value,
     }
-    Value::null(Type::Unknown)
 }
 
 /// What the planner cannot plan is a fault of ours, or asks too much.

@@ -55,6 +55,10 @@ pub(super) struct Query {
     /// Without the bounds on time.
     pub condition: Option<Expr>,
     pub range: Range,
+    /// What the whole statement reads, which is more where its calls look back: what is inside reads no more.
+    pub bounds: Range,
+    /// Whether a call reads a window before the range.
+    pub looks_back: bool,
     pub sources: Vec<Origin>,
     /// Whether rows are written somewhere: then nulls are nothing to keep.
     pub has_target: bool,
@@ -81,6 +85,7 @@ pub(super) fn is_aggregate_call(expr: &Expr) -> bool {
 /// What a select hands to those inside it.
 struct Outer {
     range: Range,
+    bounds: Range,
     windows: Option<Windows>,
     dimensions: BTreeSet<Arc<str>>,
     direction: Direction,
@@ -96,6 +101,7 @@ pub(super) fn resolve(select: &Select, scope: &Scope<'_>) -> Result<Query, State
     if query.has_target && query.fill == Fill::Null {
         query.fill = Fill::None;
     }
+    query.bounds = query.whole_range(checked.calls.extra_windows);
     hand_down(&mut query, scope.now);
     Ok(query)
 }
@@ -136,6 +142,7 @@ fn resolve_alone(checked: &Checked, scope: &Scope<'_>) -> Result<Query, Statemen
     let windows = checked.interval.as_ref().and_then(|interval| range::windows(interval, checked.zone));
     Ok(Query {
         columns: column_names(&fields),
+        looks_back: range::looks_back(&fields),
         fields,
         time_column: checked.time_name.0.as_str().into(),
         dimensions,
@@ -146,6 +153,7 @@ fn resolve_alone(checked: &Checked, scope: &Scope<'_>) -> Result<Query, Statemen
         series: checked.series,
         condition,
         range: range::of(checked.range, checked.interval.is_some(), scope.now),
+        bounds: Range::ALL,
         windows,
         sources,
         has_target,
@@ -162,6 +170,7 @@ fn hand_down(query: &mut Query, now: i64) {
     }
     let outer = Outer {
         range: query.read_range(),
+        bounds: query.bounds,
         windows: query.windows.clone(),
         dimensions,
         direction: query.direction,
@@ -177,6 +186,7 @@ fn hand_down(query: &mut Query, now: i64) {
 
 fn inherit(query: &mut Query, outer: &Outer, now: i64) {
     query.range = query.range.intersect(outer.range);
+    query.bounds = outer.bounds;
     if query.windows.is_some() && query.range.is_unbounded_above() {
         query.range.end = now;
     }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use datafusion::common::{Column, ScalarValue};
-use datafusion::functions::core::expr_fn::nullif;
+use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr, cast, lit};
 
 use crate::model::schema::{TIME_COLUMN, tag_type};
@@ -112,10 +112,15 @@ impl Keys {
 }
 
 /// `names` in the direction of a select, ranks upwards.
+///
+/// Ranks are no bare columns: the engine holds that a group's key decides about all else in its rows, also when the rows
+/// have become several, and would leave them out.
 pub(super) fn sorted_by(names: impl IntoIterator<Item = String>, direction: Direction) -> Vec<SortExpr> {
     let sorted = |name: String| {
-        let ascending = direction == Direction::Ascending || is_rank(&name);
-        column(name).sort(ascending, !ascending)
+        let is_rank = is_rank(&name);
+        let ascending = direction == Direction::Ascending || is_rank;
+        let by = if is_rank { coalesce(vec![column(&name), column(&name)]) } else { column(name) };
+        by.sort(ascending, !ascending)
     };
     names.into_iter().map(sorted).collect()
 }
@@ -130,9 +135,9 @@ pub(super) fn no_text() -> Expr {
     lit(ScalarValue::Utf8View(Some(String::new())))
 }
 
-/// The tag that such a text stands for.
+/// The tag that such a text stands for: of an inner select, where it is absent, the empty one.
 pub(super) fn text_tag(text: Expr) -> Expr {
-    cast(nullif(text, no_text()), tag_type())
+    cast(text, tag_type())
 }
 
 pub(super) fn timestamp(nanoseconds: i64) -> Expr {

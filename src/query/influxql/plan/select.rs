@@ -7,25 +7,31 @@ use std::sync::Arc;
 
 use datafusion::common::{Column, DataFusionError};
 use datafusion::functions::core::expr_fn::coalesce;
-use datafusion::logical_expr::{Expr as Plan, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::functions::string::expr_fn::concat_ws;
+use datafusion::functions_window::expr_fn::dense_rank;
+use datafusion::logical_expr::{Expr as Plan, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, cast, lit, when};
 
+use crate::query::functions::series::Calculation;
 use crate::query::influxql::answer::StatementError;
 use crate::query::influxql::clauses::{Direction, Page};
 use crate::query::influxql::select::Fill;
-use crate::query::series::{Limit, SeriesOperation, SeriesOrder, series_plan};
+use crate::query::series::{Limit, SeriesOperation, SeriesOrder, Transform, series_plan};
 use crate::query::session::QuerySession;
 
 use super::ahead::WantedEdge;
 use super::calls::{Function, Planned, check_types, planned};
 use super::fields::{Parts, filler};
+use super::limits::{rows_of_runs, rows_of_series};
 use super::read::{Read, Wanted, planning, table_rows};
 use super::resolve::{Origin, Query};
 use super::rows::{
-    Keys, Known, Rows, TIME, call_column, column, field_column, is_rank, sorted_by, tag_column, value_column,
+    Keys, Known, NAME, Rows, TIME, call_column, column, field_column, is_rank, no_text, sorted_by, tag_column,
+    value_column,
 };
 use super::together::{joined, limited, limits_each_call, renamed};
 use super::types::{Type, type_of_arrow};
 use super::typing::type_of_ref;
+use super::values::null;
 
 /// Rows that a select gives: [`NAME`] or one measurement, grouped tags, [`TIME`], a [`field_column`] for each column, and
 /// what tells their order.
@@ -55,7 +61,10 @@ impl Planner<'_> {
     /// of a statement.
     fn select(&self, query: &Query, is_statement: bool) -> Result<Option<Selected>, StatementError> {
         let parts = Parts::of(&query.fields);
-        if parts.calls.is_empty() { self.raw(query, &parts, is_statement) } else { self.calls(query, &parts) }
+        match parts.calls.is_empty() {
+            true => self.raw(query, &parts, is_statement),
+            false => self.calls(query, &parts, is_statement),
+        }
     }
 
     fn raw(&self, query: &Query, parts: &Parts, is_statement: bool) -> Result<Option<Selected>, StatementError> {
@@ -74,10 +83,11 @@ impl Planner<'_> {
         let edge = if is_statement { WantedEdge::of_rows(query, driving) } else { None };
         let Some(read) = wanted.read(self.sources_at(query, edge.as_ref())?)? else { return Ok(None) };
         let plan = with_filled_refs(read.plan.clone(), &read, query, parts)?;
-        fields_of(Read { plan, ..read }, parts).map(Some)
+        let read = with_values_before(Read { plan, ..read }, query).map_err(planning)?;
+        fields_of(read, parts, is_statement).map(Some)
     }
 
-    fn calls(&self, query: &Query, parts: &Parts) -> Result<Option<Selected>, StatementError> {
+    fn calls(&self, query: &Query, parts: &Parts, is_statement: bool) -> Result<Option<Selected>, StatementError> {
         let mut calls = Vec::with_capacity(parts.calls.len());
         for call in &parts.calls {
             let planned = planned(call)?;
@@ -90,13 +100,16 @@ impl Planner<'_> {
         let Some(read) = self.computed(query, parts, &calls)? else { return Ok(None) };
         let read = if limits_each_call(query) { limited(read, query, parts).map_err(planning)? } else { read };
         let plan = with_numbers(&read, query, parts, calls.len()).map_err(planning)?;
-        fields_of(Read { plan, ..read }, parts).map(Some)
+        let read = Read { plan, ..read };
+        let read = if calls.len() > 1 { with_values_before(read, query).map_err(planning)? } else { read };
+        fields_of(read, parts, is_statement).map(Some)
     }
 
     /// Keys, [`TIME`], a column for each call and each reference beside one.
     fn computed(&self, query: &Query, parts: &Parts, calls: &[Planned]) -> Result<Option<Read>, StatementError> {
         let is_aggregate = |call: &Planned| matches!(call.function, Function::Aggregate(_) | Function::OverWindows(..));
-        if calls.iter().all(is_aggregate) {
+        let read_alike = calls.iter().all(|call| call.looks_back() == calls[0].looks_back());
+        if calls.iter().all(is_aggregate) && read_alike {
             return self.aggregates(query, parts, calls);
         }
         let mut reads: Vec<(Vec<usize>, Read)> = Vec::new();
@@ -115,12 +128,16 @@ impl Planner<'_> {
             let read = self.several(query, parts, i, &call, several)?;
             reads.extend(read.map(|read| (vec![i], read)));
         }
-        let aggregates = of(&is_aggregate);
-        if !aggregates.is_empty() {
+        for looks_back in [false, true] {
+            let aggregates = of(&|call| is_aggregate(call) && call.looks_back() == looks_back);
+            if aggregates.is_empty() {
+                continue;
+            }
             let numbers: Vec<usize> = aggregates.iter().map(|(i, _)| *i).collect();
             let calls: Vec<Planned> = aggregates.into_iter().map(|(_, call)| call).collect();
             let alone = Parts { refs: Vec::new(), ..parts.clone() };
-            if let Some(read) = self.aggregates(query, &alone, &calls)? {
+            let query = if looks_back { query.clone() } else { query.without_look_back() };
+            if let Some(read) = self.aggregates(&query, &alone, &calls)? {
                 let renamed = renamed(read, &numbers).map_err(planning)?;
                 reads.push((numbers, renamed));
             }
@@ -144,23 +161,26 @@ impl Planner<'_> {
                 Origin::Table(table) => {
                     Some(table_rows(self.session, table, self.looks_ahead, edge).map_err(planning)?)
                 }
-                Origin::Query(inner) => self.inner_rows(inner, query.dimensions.len())?,
+                Origin::Query(inner) => self.inner_rows(inner, &query.dimensions)?,
             };
             sources.extend(rows.map(|rows| (origin, rows)));
         }
         Ok(sources)
     }
 
-    /// The rows of an inner select as its outer one, which groups by `outer_tags` tags, sees them.
-    fn inner_rows(&self, inner: &Query, outer_tags: usize) -> Result<Option<Rows>, StatementError> {
+    /// The rows of an inner select as its outer one, which groups by the tags `outer`, sees them.
+    fn inner_rows(&self, inner: &Query, outer: &[Arc<str>]) -> Result<Option<Rows>, StatementError> {
         let Some(mut selected) = self.select(inner, false)? else { return Ok(None) };
-        if inner.rows != Page::default() {
-            let mut limited = inner.clone();
-            // Where series of the inner select come mixed, only the storage counts rows, and it gives one more.
-            if inner.is_raw() && inner.dimensions.len() > outer_tags && inner.rows.offset == 0 {
-                limited.rows.limit += 1;
-            }
-            selected = self.in_order(&limited, selected, Page::default())?;
+        // Without windows a call gives one row of a series.
+        let has_rows =
+            (inner.is_raw() || inner.windows.is_some()) && !selected.read.order.iter().any(|name| is_rank(name));
+        let is_mixed = has_rows && inner.dimensions.len() > outer.len();
+        if inner.rows != Page::default() && is_mixed && !limits_each_call(inner) {
+            let Read { plan, keys, .. } = &selected.read;
+            let plan = rows_of_runs(plan.clone(), keys, inner, outer).map_err(planning)?;
+            selected.read.plan = plan;
+        } else if inner.rows != Page::default() {
+            selected = self.in_order(inner, selected, Page::default())?;
         }
         let known = |name: &Arc<str>, column, kind| Known { name: name.clone(), column, kind, is_complete: false };
         let tags = inner.dimensions.iter().enumerate().map(|(i, key)| known(key, tag_column(i), Type::Tag));
@@ -174,7 +194,7 @@ impl Planner<'_> {
     /// Sorts by series and within them, and takes the rows and series that LIMIT and SLIMIT want.
     fn in_order(&self, query: &Query, selected: Selected, series: Page) -> Result<Selected, StatementError> {
         let Selected { read, kinds } = selected;
-        let plan = wanted_series(read.plan.clone(), &read.keys, series).and_then(|plan| {
+        let plan = wanted_series(read.plan.clone(), &read.keys, &query.dimensions, series).and_then(|plan| {
             let names = read.keys.names().into_iter().chain(read.order.iter().cloned());
             let sorts = sorted_by(names, query.direction);
             let (offset, limit) = if limits_each_call(query) { (0, None) } else { wanted_rows(query) };
@@ -182,13 +202,13 @@ impl Planner<'_> {
                 LogicalPlanBuilder::from(plan).sort(sorts)?.build()
             } else if !read.keys.has_name && read.keys.tags == 0 {
                 LogicalPlanBuilder::from(plan).sort(sorts)?.limit(offset, limit)?.build()
+            } else if read.order.iter().any(|name| is_rank(name)) {
+                let order = sorted_by(read.order.iter().cloned(), query.direction);
+                let plan = rows_of_series(plan, &read.keys, order, (offset, limit))?;
+                LogicalPlanBuilder::from(plan).sort(sorts)?.build()
             } else {
                 let limit = Limit { offset, limit, ..Limit::default() };
-                let mut order = series_order(&read.keys, query.direction);
-                if let Some(rank) = read.order.first().filter(|name| is_rank(name)) {
-                    order = SeriesOrder { time: Column::new_unqualified(rank), time_descending: false, ..order };
-                }
-                series_plan(plan, order, SeriesOperation::Limit(limit))
+                series_plan(plan, series_order(&read.keys, query.direction), SeriesOperation::Limit(limit))
             }
         });
         Ok(Selected { read: Read { plan: plan.map_err(planning)?, ..read }, kinds })
@@ -206,17 +226,48 @@ pub(super) fn wanted_rows(query: &Query) -> (usize, Option<usize>) {
     (offset as usize, limit)
 }
 
-/// SLIMIT and SOFFSET count series upwards, in whichever direction they leave. SOFFSET alone leaves none.
-fn wanted_series(plan: LogicalPlan, keys: &Keys, series: Page) -> Result<LogicalPlan, DataFusionError> {
+/// SLIMIT and SOFFSET count the series of a measurement upwards, in whichever direction they leave, in the order of the
+/// server's index. SOFFSET alone leaves none.
+fn wanted_series(
+    plan: LogicalPlan,
+    keys: &Keys,
+    dimensions: &[Arc<str>],
+    series: Page,
+) -> Result<LogicalPlan, DataFusionError> {
     let Page { limit, offset } = series;
     if limit == 0 && offset == 0 {
         return Ok(plan);
     }
+    let builder = LogicalPlanBuilder::from(plan.clone());
     if limit == 0 {
-        return LogicalPlanBuilder::from(plan).filter(lit(false))?.build();
+        return builder.filter(lit(false))?.build();
     }
-    let limit = Limit { series_offset: offset as usize, series_limit: Some(limit as usize), ..Limit::default() };
-    series_plan(plan, series_order(keys, Direction::Ascending), SeriesOperation::Limit(limit))
+    if keys.tags == 0 {
+        return if offset == 0 { Ok(plan) } else { builder.filter(lit(false))?.build() };
+    }
+    let by_name = keys.has_name.then(|| column(NAME)).into_iter().collect();
+    let order = index_order(dimensions).into_iter().map(|key| key.sort(true, true)).collect();
+    let number = dense_rank().partition_by(by_name).order_by(order).build()?.alias(SERIES_NUMBER);
+    let (first, last) = (lit(offset.saturating_add(1)), lit(offset.saturating_add(limit)));
+    let columns: Vec<Plan> = plan.schema().columns().into_iter().map(Plan::Column).collect();
+    let wanted = column(SERIES_NUMBER).between(first, last);
+    builder.window(vec![number])?.filter(wanted)?.project(columns)?.build()
+}
+
+const SERIES_NUMBER: &str = "series_number";
+
+/// What the server's index sorts groups of series by: the names of the tags they have with the values of these behind.
+fn index_order(dimensions: &[Arc<str>]) -> Vec<Plan> {
+    let tags = || (0..dimensions.len()).map(|i| column(tag_column(i)));
+    let names = tags().zip(dimensions).map(|(tag, name)| if_present(tag, lit(&**name)));
+    let values = tags().map(|tag| if_present(tag.clone(), tag));
+    let key = concat_ws(lit("|"), names.chain(values).collect());
+    [key].into_iter().chain(tags()).collect()
+}
+
+/// Null where a grouped tag is absent.
+fn if_present(tag: Plan, value: Plan) -> Plan {
+    when(tag.not_eq(no_text()), cast(value, Type::String.arrow())).end().unwrap_or_else(|_| null(Type::String))
 }
 
 /// SLIMIT and SOFFSET of a statement: those of the selects inside count with it, for its own series.
@@ -283,6 +334,20 @@ fn with_numbers(read: &Read, query: &Query, parts: &Parts, calls: usize) -> Resu
     LogicalPlanBuilder::from(read.plan.clone()).project(columns)?.build()
 }
 
+/// `fill(previous)` stands for what rows lack with what the rows before them had.
+fn with_values_before(read: Read, query: &Query) -> Result<Read, DataFusionError> {
+    let is_by_time = read.order.iter().all(|name| name == TIME || read.keys.names().contains(name));
+    if query.fill != Fill::Previous || !is_by_time {
+        return Ok(read);
+    }
+    let is_key = |column: &Column| column.name == TIME || read.keys.names().contains(&column.name);
+    let columns = read.plan.schema().columns().into_iter().filter(|column| !is_key(column));
+    let columns = columns.map(|column| (column.clone(), Calculation::Carry, column.name)).collect();
+    let order = series_order(&read.keys, query.direction);
+    let plan = series_plan(read.plan.clone(), order, SeriesOperation::Transform(Transform { columns }))?;
+    Ok(Read { plan, ..read })
+}
+
 /// The columns of rows that are not values: keys, time, order.
 pub(super) fn passed_on(read: &Read) -> Vec<Plan> {
     let keys = read.keys.names();
@@ -290,9 +355,9 @@ pub(super) fn passed_on(read: &Read) -> Vec<Plan> {
     read.keys.columns().into_iter().chain([column(TIME)]).chain(hidden).collect()
 }
 
-/// Computes the columns of the answer.
-pub(super) fn fields_of(read: Read, parts: &Parts) -> Result<Selected, StatementError> {
-    let values = parts.values();
+/// Computes the columns of the answer. What is no number is null in a statement's, and still none in an inner select's.
+pub(super) fn fields_of(read: Read, parts: &Parts, is_statement: bool) -> Result<Selected, StatementError> {
+    let values = parts.values(is_statement);
     let kinds = values.iter().map(|value| value.kind).collect();
     let mut columns = passed_on(&read);
     columns.extend(values.into_iter().enumerate().map(|(i, value)| value.expr.alias(field_column(i))));

@@ -1,8 +1,6 @@
 //! Calls that go along a series point by point: derivative, moving_average, integral, holt_winters and the like.
 
 use datafusion::common::{Column, Result};
-use datafusion::logical_expr::utils::disjunction;
-use datafusion::logical_expr::{LogicalPlanBuilder, when};
 
 use crate::query::functions::series::{Calculation, Smoothing, Warmup};
 use crate::query::influxql::answer::StatementError;
@@ -16,8 +14,9 @@ use super::calls::{Function, Planned, Sequence};
 use super::fields::Parts;
 use super::read::{Read, Wanted, planning};
 use super::resolve::Query;
-use super::rows::{TIME, call_column, column, timestamp, value_column};
+use super::rows::{TIME, call_column, value_column};
 use super::select::{Planner, series_order};
+use super::types::Type;
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -50,6 +49,7 @@ pub(super) fn over_windows(query: &Query, parts: &Parts, calls: &[Planned], read
     let mut columns = Vec::new();
     for (i, call) in calls.iter().enumerate() {
         let calculation = match &call.function {
+            Function::OverWindows(..) if call.kind() == Type::Unknown => Calculation::Keep { nulls: false },
             Function::OverWindows(sequence, _) => calculation(sequence, query),
             _ => keep.clone(),
         };
@@ -60,39 +60,7 @@ pub(super) fn over_windows(query: &Query, parts: &Parts, calls: &[Planned], read
     }
     let order = series_order(&read.keys, query.direction);
     let plan = series_plan(read.plan.clone(), order, SeriesOperation::Transform(Transform { columns }))?;
-    let read = Read { plan, ..read };
-    if query.read_range() == query.range { Ok(read) } else { in_range(query, parts, calls, read) }
-}
-
-/// Only calls over windows see the windows before the range.
-fn in_range(query: &Query, parts: &Parts, calls: &[Planned], read: Read) -> Result<Read> {
-    let Some(windows) = &query.windows else { return Ok(read) };
-    let mut clock = windows.clock();
-    let is_inside = match query.direction {
-        Direction::Ascending => column(TIME).gt_eq(timestamp(clock.start(query.range.start))),
-        Direction::Descending => column(TIME).lt_eq(timestamp(clock.start(query.range.end))),
-    };
-    let mut columns = super::select::passed_on(&read);
-    let mut has_value = Vec::new();
-    for (i, call) in calls.iter().enumerate() {
-        let value = column(call_column(i));
-        if matches!(call.function, Function::OverWindows(..)) {
-            has_value.push(value.clone().is_not_null());
-            columns.push(value);
-        } else {
-            let inside = when(is_inside.clone(), value).end()?;
-            columns.push(inside.alias(call_column(i)));
-        }
-    }
-    columns.extend((0..parts.refs.len()).map(|i| column(value_column(i))));
-    let has_value = disjunction(has_value);
-    let others = calls.iter().any(|call| !matches!(call.function, Function::OverWindows(..)));
-    let builder = LogicalPlanBuilder::from(read.plan.clone());
-    let builder = match has_value {
-        Some(has_value) if others => builder.filter(is_inside.or(has_value))?,
-        _ => builder,
-    };
-    Ok(Read { plan: builder.project(columns)?.build()?, ..read })
+    Ok(Read { plan, ..read })
 }
 
 fn calculation(sequence: &Sequence, query: &Query) -> Calculation {

@@ -10,7 +10,7 @@ use datafusion::logical_expr::{
 
 use crate::query::functions::series::Calculation;
 use crate::query::influxql::clauses::Page;
-use crate::query::influxql::expr::Expr;
+use crate::query::influxql::expr::{Call, Expr};
 use crate::query::influxql::select::Fill;
 use crate::query::series::{SeriesOperation, Transform, series_plan};
 
@@ -33,7 +33,7 @@ pub(super) fn renamed(read: Read, numbers: &[usize]) -> Result<Read, DataFusionE
     Ok(Read { plan, order: vec![TIME.to_string()], ..read })
 }
 
-/// Rows of several reads of one select: those of one series and time are one row.
+/// Rows of several reads of one select: those of one series and time are one row. A row stays one where all is null.
 pub(super) fn joined(
     query: &Query,
     parts: &Parts,
@@ -47,13 +47,17 @@ pub(super) fn joined(
     let (keys, measurement) = (first.keys.clone(), first.measurement.clone());
     let kinds: Vec<Type> = parts.calls.iter().map(|call| type_of(&Expr::Call(call.clone()))).collect();
     let mut all: Option<LogicalPlanBuilder> = None;
-    for (numbers, read) in reads {
+    let from = |read: usize| format!("from_{read}");
+    let count = reads.len();
+    for (number, (numbers, read)) in reads.into_iter().enumerate() {
         let mut columns = keys.columns();
         columns.push(column(TIME));
         for (i, kind) in kinds.iter().enumerate() {
             let name = call_column(i);
             columns.push(if numbers.contains(&i) { column(name) } else { null(*kind).alias(name) });
         }
+        let here = |i: usize| if i == number { lit(true) } else { null(Type::Boolean) };
+        columns.extend((0..count).map(|i| here(i).alias(from(i))));
         let part = LogicalPlanBuilder::from(read.plan).project(columns)?.build()?;
         all = Some(match all {
             None => LogicalPlanBuilder::from(part),
@@ -61,18 +65,23 @@ pub(super) fn joined(
         });
     }
     let Some(all) = all else { return Ok(None) };
-    let kept = (0..calls.len())
-        .map(|i| (Column::new_unqualified(call_column(i)), Calculation::Keep { nulls: false }, call_column(i)));
+    let names = (0..calls.len()).map(call_column);
+    let kept = names.clone().chain((0..count).map(from));
+    let kept = kept.map(|name| (Column::new_unqualified(&name), Calculation::Keep { nulls: false }, name));
     let transform = Transform { columns: kept.collect() };
     let order = series_order(&keys, query.direction);
     let plan = series_plan(all.build()?, order, SeriesOperation::Transform(transform))?;
+    let columns = keys.columns().into_iter().chain([column(TIME)]).chain(names.map(column));
+    let plan = LogicalPlanBuilder::from(plan).project(columns)?.build()?;
     Ok(Some(Read { plan, measurement, keys, order: vec![TIME.to_string()] }))
 }
 
 /// Whether LIMIT and OFFSET count the points of each call by itself: where calls have points of their own.
 pub(super) fn limits_each_call(query: &Query) -> bool {
-    let calls = Parts::of(&query.fields).calls.len();
-    calls > 1 && query.rows != Page::default() && (query.windows.is_none() || query.fill == Fill::None)
+    let calls = Parts::of(&query.fields).calls;
+    let over_windows = |call: &Call| matches!(call.args.first(), Some(Expr::Call(_))) && call.name != "count";
+    let own_points = query.windows.is_none() || query.fill == Fill::None || calls.iter().all(over_windows);
+    calls.len() > 1 && query.rows != Page::default() && own_points
 }
 
 /// Of each call the points that LIMIT and OFFSET want.

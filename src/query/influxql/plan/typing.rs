@@ -26,14 +26,24 @@ pub(super) fn assign(expr: &mut Expr, sources: &[Origin]) {
     match expr {
         Expr::Ref(reference) => {
             let wants_field = reference.cast == Some(Cast::Field);
-            if reference.cast.is_some() && !wants_field {
-                return;
-            }
             let kind = type_of_name(&reference.name.0, sources);
-            reference.cast = if kind == Type::Tag && wants_field { Some(Cast::Field) } else { cast_of(kind) };
+            let all_inner = sources.iter().all(|source| matches!(source, Origin::Query(_)));
+            reference.cast = match reference.cast {
+                Some(wanted) if all_inner && kind != Type::Unknown => cast_of(cast_of_inner(wanted, kind)),
+                Some(cast) if !wants_field => Some(cast),
+                _ if kind == Type::Tag && wants_field => Some(Cast::Field),
+                _ => cast_of(kind),
+            };
         }
         Expr::Call(call) => {
-            call.args.iter_mut().for_each(|arg| assign(arg, sources));
+            let is_aggregate = !super::values::MATH_FUNCTIONS.contains(&call.name.as_str());
+            for arg in &mut call.args {
+                match arg {
+                    // What a function is computed of is what its cast says.
+                    Expr::Ref(about) if is_aggregate && about.cast.is_some_and(|cast| cast != Cast::Field) => {}
+                    arg => assign(arg, sources),
+                }
+            }
             if let Some(Expr::Ref(about)) = call.args.first_mut()
                 && about.cast == Some(Cast::Tag)
                 && sources.iter().any(|source| is_inner_tag(&about.name.0, source))
@@ -48,6 +58,15 @@ pub(super) fn assign(expr: &mut Expr, sources: &[Origin]) {
         }
         Expr::Logic(_, terms) => terms.iter_mut().for_each(|term| assign(term, sources)),
         Expr::Distinct(_) | Expr::Wildcard(_) | Expr::Literal(_) => {}
+    }
+}
+
+/// The type of a column of inner selects under a cast: numbers become other numbers, all else stays what it is.
+fn cast_of_inner(wanted: Cast, kind: Type) -> Type {
+    match Type::from(wanted) {
+        wanted if wanted.is_number() && kind.is_number() => wanted,
+        Type::String | Type::Unknown if kind == Type::Tag => Type::String,
+        _ => kind,
     }
 }
 
@@ -118,7 +137,12 @@ fn try_type_of(expr: &Expr) -> Result<Type, StatementError> {
 
 fn type_of_call(call: &Call) -> Result<Type, StatementError> {
     let kinds = call.args.iter().map(try_type_of).collect::<Result<Vec<_>, _>>()?;
-    Ok(match call.name.as_str() {
+    Ok(type_of_function(&call.name, kinds.first().copied().unwrap_or(Type::Unknown)))
+}
+
+/// What a function gives whose first argument is of a type.
+pub(super) fn type_of_function(name: &str, of: Type) -> Type {
+    match name {
         "mean"
         | "median"
         | "integral"
@@ -139,8 +163,8 @@ fn type_of_call(call: &Call) -> Result<Type, StatementError> {
         "sin" | "cos" | "tan" | "asin" | "acos" | "atan" | "atan2" | "exp" | "log" | "ln" | "log2" | "log10"
         | "sqrt" | "pow" => Type::Float,
         "count" | "elapsed" => Type::Integer,
-        _ => kinds.first().copied().unwrap_or(Type::Unknown),
-    })
+        _ => of,
+    }
 }
 
 fn type_of_binary(binary: &Binary, whole: &Expr) -> Result<Type, StatementError> {

@@ -6,7 +6,7 @@
 use datafusion::common::ScalarValue;
 use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::functions::math::expr_fn as math;
-use datafusion::logical_expr::{Expr, Operator, binary_expr, cast, lit, try_cast, when};
+use datafusion::logical_expr::{Expr, Operator, binary_expr, cast, lit, not, try_cast, when};
 
 use crate::query::functions::series;
 
@@ -292,6 +292,11 @@ fn compare_tag(op: Comparison, tag: &Value, other: &Value) -> Expr {
             (_, true) => column.not_eq(lit("")),
             (_, false) => column.clone().is_null().or(column.not_eq(lit(text.as_str()))),
         };
+    }
+    if other.kind == Type::Tag {
+        // Two tags that are both absent are not equal, and not unequal where only one is.
+        let equal = binary_expr(as_text(tag), Operator::Eq, as_text(other)).and(column.is_not_null());
+        return if op == Comparison::Equal { equal } else { not(equal) };
     }
     binary_expr(as_text(tag), op.operator(), as_text(other))
 }

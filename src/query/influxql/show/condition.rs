@@ -10,6 +10,7 @@ use crate::catalog::Table;
 use crate::model::ColumnKind;
 use crate::query::QueryError;
 use crate::query::influxql::answer::StatementError;
+use crate::query::influxql::check::fold::{Environment, fold};
 use crate::query::influxql::expr::{Binary, BinaryOp, Cast, Expr, Literal, Logic, VarRef};
 
 use super::series::TagSets;
@@ -26,6 +27,35 @@ pub(super) fn check_operators(condition: &Expr) -> Result<(), StatementError> {
     match condition.any(is_odd) {
         true => Err(StatementError::Refused("invalid tag comparison operator".to_string())),
         false => Ok(()),
+    }
+}
+
+/// Refuses what the values of tags cannot be asked for by: anything but comparisons whose left side is a name, unless it is
+/// always true.
+pub(super) fn check_comparisons(condition: &Expr) -> Result<(), StatementError> {
+    match fold(condition, &Environment::default()) {
+        Expr::Literal(Literal::Boolean(true)) => Ok(()),
+        folded => check_folded(&folded),
+    }
+}
+
+fn check_folded(condition: &Expr) -> Result<(), StatementError> {
+    let refuse = |why: String| Err(StatementError::Refused(why));
+    match condition {
+        Expr::Paren(inner) => check_folded(inner),
+        Expr::Logic(_, terms) => terms.iter().try_for_each(check_folded),
+        // As the server shows what it has read.
+        Expr::Literal(Literal::Boolean(value)) => refuse(format!("&influxql.BooleanLiteral{{Val:{value}}}")),
+        Expr::Binary(comparison) if comparison.left.is_literal() && comparison.right.is_literal() => Ok(()),
+        Expr::Binary(_) if speaks_of_time(condition) => Ok(()),
+        Expr::Binary(comparison) => match (comparison.op, &comparison.left) {
+            (BinaryOp::Eq | BinaryOp::EqRegex | BinaryOp::NotEq | BinaryOp::NotEqRegex, Expr::Ref(_)) => Ok(()),
+            (op @ (BinaryOp::Eq | BinaryOp::EqRegex | BinaryOp::NotEq | BinaryOp::NotEqRegex), _) => {
+                refuse(format!("left side of '{}' must be a tag key", op.as_str()))
+            }
+            _ => refuse("invalid tag comparison operator".to_string()),
+        },
+        _ => Ok(()),
     }
 }
 
@@ -93,7 +123,7 @@ impl Judge<'_> {
                 _ if self.is_field(name) => Ok(None),
                 Expr::Literal(Literal::String(text)) => is_equal(self.tag(name, |value| value == text)),
                 Expr::Literal(Literal::Regex(regex)) => is_equal(self.tag(name, |value| regex.is_match(value))),
-                Expr::Ref(other) if !self.is_field(other) => is_equal(self.same(name, other)),
+                Expr::Ref(other) if !self.is_field(other) => Ok(Some(self.pair(comparison.op, name, other))),
                 Expr::Ref(_) => Ok(None),
                 // Tags are strings and equal nothing else.
                 _ => Ok(Some(self.all(false))),
@@ -109,9 +139,15 @@ impl Judge<'_> {
         }
     }
 
-    fn same(&self, left: &VarRef, right: &VarRef) -> BooleanArray {
-        let value = |name: &VarRef| self.sets.texts(&name.name.0);
-        value(left).into_iter().zip(value(right)).map(|(left, right)| Some(left == right)).collect()
+    /// Two tags in a comparison: `=` asks for series that have both, `!=` for those that have the left one alone.
+    fn pair(&self, op: BinaryOp, left: &VarRef, right: &VarRef) -> BooleanArray {
+        let has = |name: &VarRef| self.sets.texts(&name.name.0).into_iter().map(|value| !value.is_empty());
+        let verdict = |(left, right): (bool, bool)| match op {
+            BinaryOp::Eq => left && right,
+            BinaryOp::NotEq => left && !right,
+            _ => false,
+        };
+        has(left).zip(has(right)).map(verdict).map(Some).collect()
     }
 
     /// A name means a field where there is one, unless it is cast to a tag.

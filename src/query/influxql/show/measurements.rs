@@ -26,6 +26,7 @@ impl Show<'_> {
         }
         let name = self.database_name(statement.database.as_ref())?;
         let Ok(database) = self.database(name) else { return Ok(Vec::new()) };
+        condition.map_or(Ok(()), check)?;
         let measurements = self.under_all_policies(database, statement.measurement.as_slice());
         let mut session = self.session(name).await?;
         let mut found = Names::new();
@@ -36,10 +37,7 @@ impl Show<'_> {
                 continue;
             }
             let sets = tag_sets(&mut session, self.engine, tables, Bounds::ALL).await?;
-            let counts = match condition {
-                Some(condition) => holds(condition, measurement, &sets)?,
-                None => true,
-            };
+            let counts = condition.is_none_or(|condition| holds(condition, measurement, &sets));
             if counts && sets.rows > 0 {
                 found.insert(measurement.clone());
             }
@@ -98,43 +96,54 @@ impl Show<'_> {
     }
 }
 
-/// Whether a measurement counts. Here a condition speaks of measurements, not of series: one that has the tag counts for
-/// `=` and `=~` if any series fits, for `!=` and `!~` if none does; one without the tag never does.
-fn holds(condition: &Expr, measurement: &str, sets: &TagSets) -> Result<bool, StatementError> {
+/// Refuses conditions that say nothing about measurements.
+fn check(condition: &Expr) -> Result<(), StatementError> {
+    use BinaryOp::{Eq, EqRegex, NotEq, NotEqRegex};
     let refuse = |why: String| Err(StatementError::Refused(why));
     match condition {
+        Expr::Paren(inner) => check(inner),
+        Expr::Logic(_, terms) => terms.iter().try_for_each(check),
+        Expr::Binary(comparison) => match (comparison.op, &comparison.left, &comparison.right) {
+            (
+                Eq | NotEq | EqRegex | NotEqRegex,
+                Expr::Ref(_),
+                Expr::Literal(Literal::String(_) | Literal::Regex(_)),
+            ) => Ok(()),
+            (op @ (Eq | NotEq | EqRegex | NotEqRegex), Expr::Ref(_), _) => {
+                refuse(format!("right side of '{}' must be a tag value string", op.as_str()))
+            }
+            (op @ (Eq | NotEq | EqRegex | NotEqRegex), ..) => {
+                refuse(format!("left side of '{}' must be a tag key", op.as_str()))
+            }
+            _ => refuse("invalid tag comparison operator".to_string()),
+        },
+        // As the server shows what it has read.
+        Expr::Literal(Literal::Boolean(value)) => refuse(format!("&influxql.BooleanLiteral{{Val:{value}}}")),
+        other => refuse(other.to_string()),
+    }
+}
+
+/// Whether a measurement counts. Here a condition, which has been checked, speaks of measurements, not of series: one that
+/// has the tag counts for `=` and `=~` if any series fits, for `!=` and `!~` if none does; one without the tag never does.
+fn holds(condition: &Expr, measurement: &str, sets: &TagSets) -> bool {
+    match condition {
         Expr::Paren(inner) => holds(inner, measurement, sets),
-        Expr::Logic(logic, terms) => {
-            let mut verdicts = Vec::with_capacity(terms.len());
-            for term in terms {
-                verdicts.push(holds(term, measurement, sets)?);
-            }
-            Ok(match logic {
-                Logic::And => verdicts.into_iter().all(|verdict| verdict),
-                Logic::Or => verdicts.into_iter().any(|verdict| verdict),
-            })
-        }
+        Expr::Logic(Logic::And, terms) => terms.iter().all(|term| holds(term, measurement, sets)),
+        Expr::Logic(Logic::Or, terms) => terms.iter().any(|term| holds(term, measurement, sets)),
         Expr::Binary(comparison) => {
-            let Binary { op, left, right } = &**comparison;
-            use BinaryOp::{Eq, EqRegex, NotEq, NotEqRegex};
-            if !matches!(op, Eq | NotEq | EqRegex | NotEqRegex) {
-                return refuse("invalid tag comparison operator".to_string());
-            }
-            let Expr::Ref(tag) = left else {
-                return refuse(format!("left side of '{}' must be a tag key", op.as_str()));
-            };
+            let Binary { op, left: Expr::Ref(tag), right } = &**comparison else { return false };
             let fits: Box<dyn Fn(&str) -> bool> = match right {
                 Expr::Literal(Literal::String(text)) => Box::new(move |value| value == text),
                 Expr::Literal(Literal::Regex(regex)) => Box::new(move |value| regex.is_match(value)),
-                _ => return refuse(format!("right side of '{}' must be a tag value string", op.as_str())),
+                _ => return false,
             };
-            let wants_fit = matches!(op, Eq | EqRegex);
+            let wants_fit = matches!(op, BinaryOp::Eq | BinaryOp::EqRegex);
             if tag.name.0 == "_name" {
-                return Ok(fits(measurement) == wants_fit);
+                return fits(measurement) == wants_fit;
             }
             let values = sets.values(&tag.name.0);
-            Ok(!values.is_empty() && values.iter().any(|value| fits(value)) == wants_fit)
+            !values.is_empty() && values.iter().any(|value| fits(value)) == wants_fit
         }
-        other => refuse(other.to_string()),
+        _ => false,
     }
 }

@@ -8,6 +8,7 @@ use crate::query::influxql::expr::Expr;
 use crate::query::influxql::schema::{ShowTagKeys, ShowTagValues, TagKeys};
 use crate::query::session::QuerySession;
 
+use super::condition::check_comparisons;
 use super::series::{Bounds, TagSets};
 use super::{Pieces, Show, page};
 
@@ -33,6 +34,9 @@ impl Show<'_> {
     pub(super) async fn tag_values(&self, statement: &ShowTagValues) -> Result<Pieces, StatementError> {
         let name = self.database_name(statement.database.as_ref())?;
         let measurements = self.under_all_policies(self.database(name)?, &statement.sources);
+        if let (Some(condition), false) = (&statement.condition, measurements.is_empty()) {
+            check_comparisons(condition)?;
+        }
         let mut session = self.session(name).await?;
         let mut pieces = Vec::new();
         for (measurement, tables) in &measurements {

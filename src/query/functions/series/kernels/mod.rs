@@ -3,6 +3,7 @@
 //! A [`Kernel`] is made for one series by [`Calculation::kernel`]. Points whose value is null are passed over. Series may
 //! run backwards in time: then everything is computed along the descending points.
 
+mod carried;
 mod difference;
 mod elapsed;
 mod holt_winters;
@@ -23,6 +24,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 use datafusion::common::{Result, plan_err};
 
+use self::carried::Carried;
 use self::difference::{CumulativeSum, Derivative, Difference};
 use self::elapsed::Elapsed;
 use self::holt_winters::HoltWinters;
@@ -40,6 +42,8 @@ pub use smoothing::{Smoothing, Warmup};
 pub enum Calculation {
     /// The points themselves, of any type. With `nulls` a null is a point too.
     Keep { nulls: bool },
+    /// The points, of any type; one without a value has that of the point before.
+    Carry,
     /// Float64: the step from the point before by the time between them, for each `unit`. Only the first of points at one
     /// time counts. `descending` says how the series runs, for the sign.
     Derivative { unit: i64, non_negative: bool, descending: bool },
@@ -69,7 +73,7 @@ impl Calculation {
         }
         let number = matches!(data_type, DataType::Float64 | DataType::Int64 | DataType::UInt64);
         match self {
-            Calculation::Keep { .. } => Ok(data_type.clone()),
+            Calculation::Keep { .. } | Calculation::Carry => Ok(data_type.clone()),
             Calculation::Elapsed { .. } => Ok(DataType::Int64),
             _ if !number => plan_err!("{self} does not take values of type {data_type}"),
             Calculation::Difference { .. } | Calculation::CumulativeSum => Ok(data_type.clone()),
@@ -90,7 +94,8 @@ impl Calculation {
                 }
                 (*season > holt_winters::SEASON_MAX).then_some("the season is too long")
             }
-            Calculation::Keep { .. } | Calculation::Difference { .. } | Calculation::CumulativeSum => None,
+            Calculation::Keep { .. } | Calculation::Carry => None,
+            Calculation::Difference { .. } | Calculation::CumulativeSum => None,
         }
     }
 
@@ -99,6 +104,7 @@ impl Calculation {
         self.result_type(data_type)?;
         Ok(match (self.clone(), data_type) {
             (Calculation::Keep { nulls }, _) => Box::new(Kept { nulls }),
+            (Calculation::Carry, _) => Box::new(Carried::default()),
             (Calculation::Elapsed { unit }, _) => Box::new(Elapsed::new(unit)),
             (Calculation::Smoothed(smoothing), _) => Box::new(AsFloats(Along::new(Smoother::new(&smoothing)))),
             (Calculation::HoltWinters { forecasts, season, fit, interval }, _) => {
@@ -150,6 +156,7 @@ impl fmt::Display for Calculation {
         let non_negative = |yes: &bool| if *yes { "non_negative_" } else { "" };
         match self {
             Calculation::Keep { .. } => f.write_str("keep"),
+            Calculation::Carry => f.write_str("carry"),
             Calculation::Derivative { unit, non_negative: yes, .. } => {
                 write!(f, "{}derivative({unit}ns)", non_negative(yes))
             }

@@ -1,0 +1,76 @@
+//! LIMIT and OFFSET where rows are counted by their place among others: of groups whose points have an order of their own,
+//! and of series that leave an inner select mixed.
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::functions_window::expr_fn::row_number;
+use datafusion::logical_expr::{Expr as Plan, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, lit};
+
+use crate::query::influxql::clauses::Page;
+
+use super::resolve::Query;
+use super::rows::{Keys, NAME, TIME, column, sorted_by, tag_column};
+
+const NUMBER: &str = "number";
+const NUMBER_OF_SERIES: &str = "number_of_series";
+const RUN: &str = "run";
+
+/// So many rows of each series, in an order.
+pub(super) fn rows_of_series(
+    plan: LogicalPlan,
+    keys: &Keys,
+    order: Vec<SortExpr>,
+    (offset, limit): (usize, Option<usize>),
+) -> Result<LogicalPlan> {
+    let kept = all_columns(&plan);
+    let number = numbered(keys.columns(), order, NUMBER)?;
+    let wanted = wanted(offset, limit);
+    LogicalPlanBuilder::from(plan).window(vec![number])?.filter(wanted)?.project(kept)?.build()
+}
+
+/// What leaves an inner select as rows whose series are more than those of the outer one, which groups by `outer`: they
+/// come mixed, by time, and the server counts anew whenever the series is another than that of the row before. Of rows
+/// as they are its storage gives one of each series more than may be needed.
+pub(super) fn rows_of_runs(plan: LogicalPlan, keys: &Keys, inner: &Query, outer: &[Arc<str>]) -> Result<LogicalPlan> {
+    let Page { limit, offset } = inner.rows;
+    let (limit, offset) = (limit as usize, offset as usize);
+    let direction = inner.direction;
+    let by_time = || sorted_by([TIME.to_string()], direction);
+    let stored = offset.saturating_add(limit).saturating_add(1);
+    let plan = if inner.is_raw() { rows_of_series(plan, keys, by_time(), (0, Some(stored)))? } else { plan };
+
+    let is_outer = |i: &usize| outer.contains(&inner.dimensions[*i]);
+    let together = (0..inner.dimensions.len()).filter(is_outer).map(tag_column);
+    let together = keys.has_name.then(|| NAME.to_string()).into_iter().chain(together);
+    let mixed = sorted_by(together.chain([TIME.to_string()]).chain(keys.names()), direction);
+    let kept = all_columns(&plan);
+    // Rows of a series that follow each other are as far from their numbers within it.
+    let run = (column(NUMBER) - column(NUMBER_OF_SERIES)).alias(RUN);
+    let with_runs: Vec<Plan> = kept.iter().cloned().chain([run]).collect();
+    let in_run = keys.columns().into_iter().chain([column(RUN)]).collect();
+    LogicalPlanBuilder::from(plan)
+        .window(vec![numbered(Vec::new(), mixed, NUMBER)?])?
+        .window(vec![numbered(keys.columns(), by_time(), NUMBER_OF_SERIES)?])?
+        .project(with_runs)?
+        .window(vec![numbered(in_run, by_time(), NUMBER)?])?
+        .filter(wanted(offset, (limit > 0).then_some(limit)))?
+        .project(kept)?
+        .build()
+}
+
+fn all_columns(plan: &LogicalPlan) -> Vec<Plan> {
+    plan.schema().columns().into_iter().map(Plan::Column).collect()
+}
+
+fn numbered(parts: Vec<Plan>, order: Vec<SortExpr>, name: &str) -> Result<Plan> {
+    Ok(row_number().partition_by(parts).order_by(order).build()?.alias(name))
+}
+
+fn wanted(offset: usize, limit: Option<usize>) -> Plan {
+    let above = column(NUMBER).gt(lit(offset as u64));
+    match limit {
+        Some(limit) => above.and(column(NUMBER).lt_eq(lit(offset.saturating_add(limit) as u64))),
+        None => above,
+    }
+}
