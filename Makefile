@@ -37,6 +37,8 @@ CASES ?= 200
 MINUTES ?= 10
 SEEDS ?= 1000
 FUZZ_SECONDS ?= 60
+QUESTIONS ?= 20000
+SEED ?= 1
 # `none` finds panics, endless loops and unbounded memory; `address` also wants what only the compiler's own tests may use.
 FUZZ_SANITIZER ?= none
 
@@ -63,6 +65,7 @@ lint: ## format, clippy, documentation links, licences and advisories, the check
 	python3 -B -m unittest discover -s tools
 	python3 -B -m unittest discover -s tests/conformance
 	python3 -B -m unittest discover -s benches
+	python3 -B -m unittest discover -s tests/clients
 
 # Installed before the tests that ask for them, which would say nothing for minutes.
 .PHONY: servers
@@ -135,7 +138,12 @@ pyclients: build $(VENV)/ready $(PYTHON_SUITE)/ready ## the Python clients and t
 	influxd=$$($(DEBIAN) influxdb influxd)
 	INFLUXD=$$influxd $(PYTHON) -B tests/clients/grafana_differential.py
 	INFLUXD=$$influxd $(PYTHON) -B tests/clients/continuous_differential.py
-	INFLUXD=$$influxd $(PYTHON) -B tests/clients/influxd_differential.py
+	INFLUXD=$$influxd $(PYTHON) -B tests/clients/influxd_differential.py --questions 500
+
+.PHONY: differential
+differential: build ## QUESTIONS=20000 of InfluxQL over random data (SEED=1), answered by influxd and by the gateway
+	@influxd=$$($(DEBIAN) influxdb influxd)
+	INFLUXD=$$influxd python3 -B tests/clients/influxd_differential.py --questions $(QUESTIONS) --seed $(SEED)
 
 $(PYTHON_SUITE)/ready: $(VENV)/ready
 	@rm -rf $(PYTHON_SUITE)

@@ -7,7 +7,8 @@ $INFLUXD names the server's command.
 import time
 
 from gate import Checks, Gate
-from influxd_differential import Asker, Influxd, differ, normal
+from influxd import Asker, Influxd
+from influxd_compare import differ, normal
 
 # Windows of two seconds: both servers look once a second for queries that are due.
 WINDOW = 2

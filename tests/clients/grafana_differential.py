@@ -7,7 +7,8 @@ their case; they are sent as Grafana sends them, by GET and by POST. $INFLUXD na
 import random, time, urllib.parse
 
 from gate import Checks, Gate
-from influxd_differential import Asker, Influxd, differ, normal
+from influxd import Asker, Influxd
+from influxd_compare import differ, normal
 
 # Grafana asks for now() - … too, so the data ends now; on a whole minute.
 END = int(time.time()) // 60 * 60
