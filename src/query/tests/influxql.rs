@@ -106,6 +106,7 @@ async fn rows_have_a_field_and_come_by_time() {
             &["m 10 1.0 7", "m 21 5.0 7", "m 30 5.0 -2", "m 45 3.0 4"],
         ),
         ("SELECT f FROM m WHERE dc = dc", &["m 10 1.0", "m 50 -1.5"]),
+        ("SELECT f FROM m WHERE b - 1 != true AND b = true", &["m 21 5.0"]),
         ("SELECT f FROM m WHERE dc != dc", &["m 21 5.0", "m 45 3.0"]),
         ("SELECT f FROM m, n WHERE s != 'x'", &["m 10 1.0", "m 50 -1.5"]),
         ("SELECT * FROM m WHERE f = 5", &["m 21 true - 5.0 b - -"]),
@@ -237,6 +238,9 @@ async fn inner_selects_have_the_range_and_the_groups_of_the_outer_one() {
         ("SELECT x::boolean FROM (SELECT f AS x FROM m) LIMIT 1", &["m 10 1.0"]),
         ("SELECT c, host FROM (SELECT host AS c, f FROM m GROUP BY host) WHERE c = 'a'", &["m 10 a a", "m 50 a a"]),
         ("SELECT x FROM (SELECT i AS x FROM m GROUP BY host LIMIT 1)", &["m 10 7", "m 45 4"]),
+        ("SELECT x FROM (SELECT i AS x FROM m GROUP BY host LIMIT 1 OFFSET 1)", &[]),
+        ("SELECT x FROM (SELECT f AS x, b FROM m) WHERE b != true", &["m 10 1.0", "m 45 3.0", "m 50 -1.5"]),
+        ("SELECT x FROM (SELECT f AS x, i FROM m) WHERE i = false", &["m 21 5.0", "m 50 -1.5"]),
         ("SELECT top(x, 1) FROM (SELECT f AS x FROM m) LIMIT 1", &["m 21 5.0"]),
         (
             "SELECT d FROM (SELECT difference(max(f)) AS d FROM m GROUP BY time(20ns)) WHERE time >= 21 AND time < 80",

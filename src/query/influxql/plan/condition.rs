@@ -92,8 +92,24 @@ impl Conditions<'_> {
         // Inner selects give what is no number, too.
         let ordered = |value| if self.is_table || op == Comparison::NotEqual { value } else { number_or_null(value) };
         let (left, right) = (ordered(left), ordered(right));
-        Ok(Value::of(compare(op, &left, &right), Type::Boolean))
+        let may_lack = |side: &Expr| !self.is_table || !matches!(side, Expr::Ref(_) | Expr::Literal(_));
+        let holds = match (left.kind, right.kind) {
+            (Type::Boolean, _) if may_lack(&binary.right) => compare_boolean(op, &right, &left),
+            (_, Type::Boolean) if may_lack(&binary.left) => compare_boolean(op, &left, &right),
+            _ => compare(op, &left, &right),
+        };
+        Ok(Value::of(holds, Type::Boolean))
     }
+}
+
+/// What an inner select lacks, or an expression cannot be computed of, is false beside a boolean.
+fn compare_boolean(op: Comparison, value: &Value, boolean: &Value) -> Plan {
+    let or_false = |value: &Value| Value::of(coalesce(vec![value.expr.clone(), lit(false)]), Type::Boolean);
+    if value.kind == Type::Boolean {
+        return compare(op, &or_false(value), &or_false(boolean));
+    }
+    let absent = Value::of(lit(false), Type::Boolean);
+    value.expr.clone().is_null().and(compare(op, &absent, &or_false(boolean)))
 }
 
 /// Null for what is no number, which is greater than all others to the engine and no greater than any to clients.

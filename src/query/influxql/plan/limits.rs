@@ -31,15 +31,23 @@ pub(super) fn rows_of_series(
 
 /// What leaves an inner select as rows whose series are more than those of the outer one, which groups by `outer`: they
 /// come mixed, by time, and the server counts anew whenever the series is another than that of the row before. Of rows
-/// as they are its storage gives one of each series more than may be needed.
+/// as they are its storage gives one of each series more than may be needed, and they are counted twice.
 pub(super) fn rows_of_runs(plan: LogicalPlan, keys: &Keys, inner: &Query, outer: &[Arc<str>]) -> Result<LogicalPlan> {
+    if !inner.is_raw() {
+        return counted_in_runs(plan, keys, inner, outer);
+    }
     let Page { limit, offset } = inner.rows;
-    let (limit, offset) = (limit as usize, offset as usize);
+    let stored = (limit as usize).saturating_add(offset as usize).saturating_add(1);
+    let by_time = sorted_by([TIME.to_string()], inner.direction);
+    let plan = rows_of_series(plan, keys, by_time, (0, Some(stored)))?;
+    let plan = counted_in_runs(plan, keys, inner, outer)?;
+    if offset == 0 { Ok(plan) } else { counted_in_runs(plan, keys, inner, outer) }
+}
+
+fn counted_in_runs(plan: LogicalPlan, keys: &Keys, inner: &Query, outer: &[Arc<str>]) -> Result<LogicalPlan> {
+    let Page { limit, offset } = inner.rows;
     let direction = inner.direction;
     let by_time = || sorted_by([TIME.to_string()], direction);
-    let stored = offset.saturating_add(limit).saturating_add(1);
-    let plan = if inner.is_raw() { rows_of_series(plan, keys, by_time(), (0, Some(stored)))? } else { plan };
-
     let is_outer = |i: &usize| outer.contains(&inner.dimensions[*i]);
     let together = (0..inner.dimensions.len()).filter(is_outer).map(tag_column);
     let together = keys.has_name.then(|| NAME.to_string()).into_iter().chain(together);
@@ -54,7 +62,7 @@ pub(super) fn rows_of_runs(plan: LogicalPlan, keys: &Keys, inner: &Query, outer:
         .window(vec![numbered(keys.columns(), by_time(), NUMBER_OF_SERIES)?])?
         .project(with_runs)?
         .window(vec![numbered(in_run, by_time(), NUMBER)?])?
-        .filter(wanted(offset, (limit > 0).then_some(limit)))?
+        .filter(wanted(offset as usize, (limit > 0).then_some(limit as usize)))?
         .project(kept)?
         .build()
 }

@@ -39,6 +39,27 @@ pub(super) fn check_comparisons(condition: &Expr) -> Result<(), StatementError> 
     }
 }
 
+/// A condition without the comparisons whose left side is no name, as if they did not stand there.
+pub(super) fn of_names(condition: &Expr) -> Option<Expr> {
+    match condition {
+        Expr::Paren(inner) => of_names(inner).map(|inner| Expr::Paren(Box::new(inner))),
+        Expr::Logic(logic, terms) => {
+            let mut terms: Vec<Expr> = terms.iter().filter_map(of_names).collect();
+            if terms.len() > 1 { Some(Expr::Logic(*logic, terms)) } else { terms.pop() }
+        }
+        Expr::Binary(comparison) if !matches!(comparison.left, Expr::Ref(_)) && !speaks_of_time(condition) => None,
+        other => Some(other.clone()),
+    }
+}
+
+/// Refuses a condition that is never true, as the server shows it.
+pub(super) fn check_is_no_verdict(condition: &Expr) -> Result<(), StatementError> {
+    match fold(condition, &Environment::default()) {
+        folded @ Expr::Literal(Literal::Boolean(false)) => check_folded(&folded),
+        _ => Ok(()),
+    }
+}
+
 fn check_folded(condition: &Expr) -> Result<(), StatementError> {
     let refuse = |why: String| Err(StatementError::Refused(why));
     match condition {
@@ -72,7 +93,7 @@ pub(super) fn verdicts(
     sets: &TagSets,
 ) -> Result<BooleanArray, QueryError> {
     let judge = Judge { measurement, tables, sets };
-    let verdicts = judge.expr(condition).map_err(DataFusionError::from)?;
+    let verdicts = judge.expr(&fold(condition, &Environment::default())).map_err(DataFusionError::from)?;
     Ok(verdicts.unwrap_or_else(|| judge.all(true)))
 }
 

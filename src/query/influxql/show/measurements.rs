@@ -57,7 +57,9 @@ impl Show<'_> {
             Some(condition) if speaks_of_time(condition) => self.under_one_policy(name, &statement.sources)?,
             _ => self.under_all_policies(self.database(name)?, &statement.sources),
         };
-        condition.map_or(Ok(()), check_operators)?;
+        if !measurements.is_empty() {
+            condition.map_or(Ok(()), check_operators)?;
+        }
         let bounds = self.bounds(condition)?;
         let mut session = self.session(name).await?;
         let mut keys = Vec::new();

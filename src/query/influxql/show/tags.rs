@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::catalog::Table;
 use crate::query::influxql::answer::{SeriesPiece, StatementError, texts_array};
+use crate::query::influxql::check::fold::{Environment, fold};
 use crate::query::influxql::expr::Expr;
 use crate::query::influxql::schema::{ShowTagKeys, ShowTagValues, TagKeys};
 use crate::query::session::QuerySession;
 
-use super::condition::check_comparisons;
+use super::condition::{check_comparisons, check_is_no_verdict, check_operators, of_names};
 use super::series::{Bounds, TagSets};
 use super::{Pieces, Show, page};
 
@@ -17,10 +18,16 @@ impl Show<'_> {
     pub(super) async fn tag_keys(&self, statement: &ShowTagKeys) -> Result<Pieces, StatementError> {
         let name = self.database_name(statement.database.as_ref())?;
         let measurements = self.under_all_policies(self.database(name)?, &statement.sources);
+        if let Some(condition) = &statement.condition {
+            check_operators(condition)?;
+            check_is_no_verdict(condition)?;
+        }
+        let condition = statement.condition.as_ref().map(|condition| fold(condition, &Environment::default()));
+        let condition = condition.and_then(|condition| of_names(&condition));
         let mut session = self.session(name).await?;
         let mut pieces = Vec::new();
         for (measurement, tables) in &measurements {
-            let sets = self.sets_of_stretches(&mut session, measurement, tables, statement.condition.as_ref()).await?;
+            let sets = self.sets_of_stretches(&mut session, measurement, tables, condition.as_ref()).await?;
             let keys = sets.columns.keys().filter(|key| !sets.values(key).is_empty()).cloned().collect();
             let keys = page(keys, statement.rows);
             if !keys.is_empty() {
