@@ -18,6 +18,7 @@ mod http {
     mod cnosdb_write;
     mod connections;
     mod elasticsearch;
+    mod elasticsearch_search;
     mod influxdb_debug;
     mod influxdb_v2;
     mod influxdb_v3;

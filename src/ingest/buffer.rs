@@ -112,6 +112,13 @@ impl Buffer {
         times.min().copied()
     }
 
+    /// The latest, in the same way.
+    pub fn newest_ns(&self, table: TableId) -> Option<i64> {
+        let parts = self.rows_of(table);
+        let times = parts.iter().flat_map(|part| &part.chunks).flat_map(|chunk| &chunk.times);
+        times.max().copied()
+    }
+
     /// Tables that have rows.
     pub fn loads(&self) -> Vec<TableLoad> {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);

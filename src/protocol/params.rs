@@ -23,6 +23,11 @@ impl Params {
         Params(body.split(&delimiter).skip(1).filter_map(part).collect())
     }
 
+    /// Names and values in their order, repeated names too.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The first value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())

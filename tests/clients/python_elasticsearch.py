@@ -54,9 +54,16 @@ def expected(count):
 def bulk(checks, gate, client):
     stored, errors = helpers.bulk(client, documents("py-bulk"), chunk_size=300)
     checks.equal("helpers.bulk stores all", (stored, errors), (COUNT, []))
+    checks.equal("refresh has nothing to do", [client.indices.refresh(**of)["_shards"]["failed"] for of in ({}, {"index": "py-*"})], [0, 0])
     checks.equal("and SQL finds them", counted(gate, "py-bulk"), expected(COUNT))
     checks.equal("and the client counts them", client.count(index="py-bulk")["count"], COUNT)
     hits = client.search(index="py-bulk", size=1, sort=[{"@timestamp": "desc"}])["hits"]
+    (hit,) = client.search(index="py-bulk", size=1, sort=[{"@timestamp": "desc"}], source={"includes": ["host"], "excludes": ["*.ip"]})["hits"]["hits"]
+    checks.equal("as much of it as was asked for", (list(hit["_source"]), len(hit["sort"])), (["host.name"], 1))
+    try:
+        checks.equal("a scan is not cut short", len(list(helpers.scan(client, index="py-bulk"))), COUNT)
+    except BadRequestError as error:
+        checks.that("a scan is refused with a reason", "queried with SQL" in error.body["error"]["reason"])
     checks.equal("the newest is found", hits["hits"][0]["_source"]["n"], rows(gate, 'SELECT n FROM "py-bulk" ORDER BY time DESC LIMIT 1')[0]["n"])
 
 
@@ -99,6 +106,11 @@ def templates(checks, gate, client):
     checks.equal("a template is remembered", client.indices.get_index_template(name="py")["index_templates"][0]["name"], "py")
     client.ilm.put_lifecycle(name="py", policy={"phases": {"hot": {"actions": {}}}})
     checks.that("a policy too", "py" in client.ilm.get_lifecycle(name="py"))
+    settings = client.indices.put_settings(index="py-one", settings={"index": {"refresh_interval": "-1", "number_of_replicas": 0}})
+    mapping = client.indices.put_mapping(index="py-one", properties={"n": {"type": "long"}})
+    checks.that("settings and a mapping that fits are acknowledged", settings["acknowledged"] and mapping["acknowledged"])
+    client.indices.create_data_stream(name="py-stream")
+    checks.equal("data streams have statistics", client.indices.data_streams_stats()["data_stream_count"], 1)
     client.indices.delete_index_template(name="py")
     try:
         client.indices.get_index_template(name="py")

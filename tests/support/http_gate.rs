@@ -239,6 +239,10 @@ impl Ask {
         self
     }
 
+    pub fn body(self, body: impl AsRef<[u8]>) -> Ask {
+        Ask { body: body.as_ref().to_vec(), ..self }
+    }
+
     #[track_caller]
     pub fn send(self) -> Answer {
         let what = format!("{} {} at {}", self.method, self.path, self.listener);

@@ -5,9 +5,9 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value as Json, json};
 
-use crate::catalog::{CatalogState, Database, Table};
+use crate::catalog::{CatalogState, Table};
 use crate::model::names::DEFAULT_TENANT;
-use crate::model::{RowIdentity, TableSchema};
+use crate::model::{Kind, RowIdentity, TableSchema};
 use crate::protocol::params::Params;
 use crate::protocol::{Core, Gate};
 
@@ -20,11 +20,6 @@ use super::{Options, names};
 /// The database that a request's indices are in. Query: `db` (default: the setting `elastic.database`).
 pub(super) fn database_name<'a>(params: &'a Params, options: &'a Options) -> &'a str {
     params.get("db").filter(|db| !db.is_empty()).unwrap_or(&options.database)
-}
-
-/// The database itself, as far as a reading request goes: one that is missing has no indices.
-fn database<'a>(state: &'a CatalogState, name: &str) -> Result<&'a Database, WireError> {
-    state.database(DEFAULT_TENANT, name).map(|d| &**d).ok_or_else(|| WireError::no_such_index(name))
 }
 
 /// `GET|HEAD|PUT|DELETE /{index}`, and `GET /{index}/_mapping`, `/_mapping`.
@@ -48,7 +43,7 @@ pub(super) async fn index(
     let state = core.catalog.state();
     match *request.method() {
         Method::HEAD => {
-            let found = database(&state, database_name).is_ok_and(|d| names::resolve(&state, d, name).is_ok());
+            let found = resolve(&state, database_name, name).is_ok();
             Ok(bare(if found { StatusCode::OK } else { StatusCode::NOT_FOUND }))
         }
         Method::PUT => {
@@ -66,6 +61,10 @@ pub(super) async fn index(
             if !options.allow_delete {
                 return Err(WireError::not_here("deleting indices (elastic.allow_delete = false)"));
             }
+            if name.contains('*') || name.split(',').any(|name| name == "_all") {
+                // As `action.destructive_requires_name` has it, which is true unless somebody changed it.
+                return Err(WireError::new(Kind::Invalid, "Wildcard expressions or all indices are not allowed"));
+            }
             let tables = resolve(&state, database_name, name)?;
             for table in tables {
                 core.catalog.drop_table(DEFAULT_TENANT, database_name, &table.name.table).await?;
@@ -82,12 +81,14 @@ pub(super) async fn index(
     }
 }
 
+/// The tables that a comma list of names and patterns means. `Err`: a name without a star is of none.
 pub(super) fn resolve<'a>(
     state: &'a CatalogState,
     database_name: &str,
     name: &str,
 ) -> Result<Vec<&'a Table>, WireError> {
-    names::resolve(state, database(state, database_name)?, name).map_err(|missing| WireError::no_such_index(&missing))
+    let database = state.database(DEFAULT_TENANT, database_name).map(|database| &**database);
+    names::resolve(state, database, name).map_err(|missing| WireError::no_such_index(&missing))
 }
 
 /// Dots that are taken as nesting: other protocols write names of thousands, and nesting goes by recursion.

@@ -6,6 +6,7 @@
 
 mod bulk;
 mod caller;
+mod chosen;
 mod document;
 pub mod error;
 mod filter;
@@ -15,9 +16,14 @@ mod items;
 mod media_type;
 mod names;
 mod remembered;
+mod request;
 mod respond;
 mod search;
+mod sort;
+mod source;
+mod streams;
 mod take;
+mod upkeep;
 
 use actix_web::guard::{GuardContext, fn_guard};
 use actix_web::http::{Method, StatusCode, header};
@@ -89,6 +95,12 @@ pub fn routes(routes: &mut Routes<'_>) {
         .checked(READS, "/_cat/templates", indices::cat_other)
         .checked(READS, "/_cat/templates/{name}", indices::cat_other)
         .checked(READS, "/_mapping", indices::index)
+        .checked(READS, "/_settings", upkeep::settings)
+        .checked(&[Method::PUT], "/_settings", upkeep::put_settings)
+        .checked(ASK, "/_refresh", upkeep::refreshed)
+        .checked(ASK, "/_flush", upkeep::refreshed)
+        .checked(READS, "/_data_stream/_stats", streams::stats)
+        .checked(READS, "/_data_stream/{name}/_stats", streams::stats)
         .checked(ASK, "/_count", search::count)
         .checked(ASK, "/_search", search::search)
         .checked(&[Method::POST], "/_ilm/start", acknowledged)
@@ -120,11 +132,16 @@ pub fn index_routes(routes: &mut Routes<'_>) {
     add.at("_doc", &[Method::POST], document::document);
     add.at("_doc/{id}", SEND, document::document);
     add.at("_create/{id}", SEND, document::document);
-    add.at("_mapping", READS, indices::index);
+    for mapping in ["_mapping", "_mappings"] {
+        add.at(mapping, READS, indices::index);
+        add.at(mapping, SEND, upkeep::put_mapping);
+    }
+    add.at("_settings", READS, upkeep::settings);
+    add.at("_settings", &[Method::PUT], upkeep::put_settings);
     add.at("_count", ASK, search::count);
     add.at("_search", ASK, search::search);
-    add.at("_refresh", ASK, refreshed);
-    add.at("_flush", ASK, refreshed);
+    add.at("_refresh", ASK, upkeep::refreshed);
+    add.at("_flush", ASK, upkeep::refreshed);
     add.at("_ilm/explain", READS, explained);
     add.at("_alias/{name}", KEEP, acknowledged);
     add.at("{type}/_bulk", SEND, bulk::bulk);
@@ -132,7 +149,7 @@ pub fn index_routes(routes: &mut Routes<'_>) {
     add.whole(&[Method::GET, Method::HEAD, Method::PUT, Method::DELETE], indices::index);
 }
 
-/// Registers what begins with the name of an index, which never begins with an underscore.
+/// Registers what begins with the name of an index, which never begins with an underscore, or with `_all`.
 struct IndexRoutes<'a, 'r>(&'r mut Routes<'a>);
 
 impl IndexRoutes<'_, '_> {
@@ -172,7 +189,7 @@ const TAKEN: [&str; 9] = ["api", "debug", "health", "metrics", "ping", "query", 
 
 fn is_index(request: &GuardContext<'_>) -> bool {
     let name = request.head().uri.path().split('/').nth(1).unwrap_or_default();
-    !name.is_empty() && !name.starts_with('_') && !TAKEN.contains(&name)
+    !name.is_empty() && (!name.starts_with('_') || name == "_all") && !TAKEN.contains(&name)
 }
 
 /// Whether the second part of a path is one of Elasticsearch's own.
@@ -217,11 +234,6 @@ async fn acknowledged(_: Caller, request: HttpRequest) -> HttpResponse {
         Method::GET | Method::HEAD => answer(&request, StatusCode::NOT_FOUND, &json!({})),
         _ => respond::acknowledged(&request),
     }
-}
-
-/// Rows are visible before they are acknowledged: there is nothing to do.
-async fn refreshed(_: Caller, request: HttpRequest) -> HttpResponse {
-    answer(&request, StatusCode::OK, &json!({"_shards": {"total": 1, "successful": 1, "failed": 0}}))
 }
 
 async fn explained(_: Caller, request: HttpRequest) -> HttpResponse {

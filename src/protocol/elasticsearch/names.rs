@@ -20,13 +20,16 @@ pub(super) fn refusal(index: &str) -> Option<&'static str> {
 }
 
 /// Tables of a database's default policy that a comma list of names and patterns means; `_all` and nothing mean all.
-/// `Err`: a name without a star that is of no table.
+/// `Err`: a name without a star that is of no table. A database that is not there has no tables.
 pub(super) fn resolve<'a>(
     state: &'a CatalogState,
-    database: &'a Database,
+    database: Option<&'a Database>,
     expression: &str,
 ) -> Result<Vec<&'a Table>, String> {
-    let tables = || state.tables_of(database, &database.default_policy).map(|table| &**table);
+    let tables = || {
+        let of = |database: &'a Database| state.tables_of(database, &database.default_policy).map(|table| &**table);
+        database.into_iter().flat_map(of)
+    };
     let mut found: Vec<&Table> = Vec::new();
     for name in expression.split(',') {
         let name = if name.is_empty() || name == "_all" { "*" } else { name };

@@ -38,7 +38,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Where the catalog keeps them.
-    fn collection(self) -> &'static str {
+    pub(super) fn collection(self) -> &'static str {
         match self {
             Kind::IndexTemplate => "elasticsearch/index_template",
             Kind::ComponentTemplate => "elasticsearch/component_template",

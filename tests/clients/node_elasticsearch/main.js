@@ -20,7 +20,7 @@ async function main() {
     onDrop: (document) => dropped.push(document),
     flushBytes: 20_000,
     concurrency: 3,
-    refreshOnCompletion: "node-bulk", // `true` asks for /_all/_refresh, which the gateway does not know.
+    refreshOnCompletion: true,
   });
   told.bulk = { total: result.total, successful: result.successful, failed: result.failed, retry: result.retry, aborted: result.aborted, dropped: dropped.length };
 
@@ -41,6 +41,16 @@ async function main() {
   told.exists = [await client.indices.exists({ index: "node-one" }), await client.indices.exists({ index: "node-none" })];
   told.count = (await client.count({ index: "node-bulk" })).count;
   told.found = (await client.search({ index: "node-one", sort: [{ "@timestamp": "desc" }] })).hits.hits.map((hit) => hit._source.n);
+  told.chosen = (await client.search({ index: "node-one", sort: [{ "@timestamp": "desc" }], _source: ["n"], size: 1 })).hits.hits.map((hit) => [hit._source, hit.sort])[0];
+  const scrolled = [];
+  told.scroll = await failure((async () => {
+    for await (const document of client.helpers.scrollDocuments({ index: "node-bulk" })) scrolled.push(document);
+  })());
+  told.scrolled = scrolled.length;
+  told.refreshed = [await client.indices.refresh(), await client.indices.flush({ index: "node-*" })].map((answer) => answer._shards.failed);
+  told.settings = (await client.indices.putSettings({ index: "node-one", settings: { index: { refresh_interval: "-1" } } })).acknowledged;
+  told.mapping = (await client.indices.putMapping({ index: "node-one", properties: { n: { type: "long" } } })).acknowledged;
+  told.unrefreshed = await failure(client.indices.refresh({ index: "node-none" }));
   told.refused = await failure(client.index({ index: "node-one", document: { n: "word" } }));
   told.missing = await failure(client.search({ index: "node-none" }));
   told.unsupported = await failure(client.search({ index: "node-one", query: { fuzzy: { n: "1" } } }));

@@ -1,0 +1,295 @@
+//! What keeps an index of Elasticsearch in shape and finds nothing to do here: refresh, flush, mappings and settings.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Map, Value as Json, json};
+
+use crate::model::{FieldType, Kind, TableSchema};
+use crate::protocol::body::{self, BodyLimits};
+use crate::protocol::params::Params;
+use crate::protocol::{Gate, RequestLimits};
+
+use super::Options;
+use super::caller::Caller;
+use super::chosen::Chosen;
+use super::error::WireError;
+use super::indices::database_name;
+use super::items::type_name;
+use super::respond::{acknowledged, ok};
+
+/// Bytes of a mapping or of settings.
+const BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// `POST|GET /_refresh`, `/_flush`, `/{index}/_refresh`, `/{index}/_flush`: rows are durable and visible before they are
+/// acknowledged, so nothing is left to do. Who may read or write may ask. 404 for an index that is not there.
+pub(super) async fn refreshed(
+    caller: Caller,
+    request: HttpRequest,
+    params: Params,
+    gate: Data<Gate>,
+    options: Data<Options>,
+) -> Result<HttpResponse, WireError> {
+    let core = gate.core().ok_or_else(WireError::starting)?;
+    let database = database_name(&params, &options);
+    caller.may_read(database).or_else(|_| caller.may_write(database))?;
+    let name = request.match_info().get("index").unwrap_or("*");
+    let shards = Chosen::of(&params).tables(&core.catalog.state(), database, name)?.len();
+    Ok(ok(&request, &json!({"_shards": {"total": shards, "successful": shards, "failed": 0}})))
+}
+
+/// `PUT|POST /{index}/_mapping`: columns come from documents, so a mapping changes nothing. It is acknowledged, and not kept, unless it
+/// contradicts a column: 400 as for any mapping of Elasticsearch that would change a field's type.
+pub(super) async fn put_mapping(
+    caller: Caller,
+    request: HttpRequest,
+    params: Params,
+    payload: Payload,
+    gate: Data<Gate>,
+    limits: Data<RequestLimits>,
+    options: Data<Options>,
+) -> Result<HttpResponse, WireError> {
+    let core = gate.core().ok_or_else(WireError::starting)?;
+    let database = database_name(&params, &options);
+    caller.may_write(database)?;
+    let mapping = object(&request, payload, &limits).await?;
+    check_root(&mapping)?;
+    let state = core.catalog.state();
+    let name = request.match_info().get("index").unwrap_or("*");
+    for table in Chosen::of(&params).tables(&state, database, name)? {
+        check_properties(&mapping, "", &table.schema)?;
+    }
+    Ok(acknowledged(&request))
+}
+
+/// `PUT /_settings`, `/{index}/_settings`: how Elasticsearch keeps an index is nothing to us. Acknowledged, and not kept, but for what would
+/// forbid something that goes on being allowed.
+pub(super) async fn put_settings(
+    caller: Caller,
+    request: HttpRequest,
+    params: Params,
+    payload: Payload,
+    gate: Data<Gate>,
+    limits: Data<RequestLimits>,
+    options: Data<Options>,
+) -> Result<HttpResponse, WireError> {
+    let core = gate.core().ok_or_else(WireError::starting)?;
+    let database = database_name(&params, &options);
+    caller.may_write(database)?;
+    let settings = object(&request, payload, &limits).await?;
+    let state = core.catalog.state();
+    let name = request.match_info().get("index").unwrap_or("*");
+    Chosen::of(&params).tables(&state, database, name)?;
+    check_settings(&settings, name)?;
+    Ok(acknowledged(&request))
+}
+
+/// `GET /_settings`, `/{index}/_settings`: what every index here has.
+pub(super) async fn settings(
+    caller: Caller,
+    request: HttpRequest,
+    params: Params,
+    gate: Data<Gate>,
+    options: Data<Options>,
+) -> Result<HttpResponse, WireError> {
+    let core = gate.core().ok_or_else(WireError::starting)?;
+    let database = database_name(&params, &options);
+    caller.may_read(database)?;
+    let state = core.catalog.state();
+    let name = request.match_info().get("index").unwrap_or("*");
+    let tables = Chosen::of(&params).tables(&state, database, name)?;
+    let of_table = |table: &crate::catalog::Table| {
+        let (name, id) = (table.name.table.to_string(), format!("{:022}", table.id.0));
+        let index = json!({"number_of_shards": "1", "number_of_replicas": "0", "provided_name": name, "uuid": id});
+        (name, json!({"settings": {"index": index}}))
+    };
+    Ok(ok(&request, &tables.into_iter().map(of_table).collect::<Map<_, _>>()))
+}
+
+/// A request's body, which must be a JSON object.
+async fn object(
+    request: &HttpRequest,
+    payload: Payload,
+    limits: &RequestLimits,
+) -> Result<Map<String, Json>, WireError> {
+    let limits = BodyLimits { wire_bytes_max: BYTES_MAX, expanded_bytes_max: BYTES_MAX, ..limits.body_of(BYTES_MAX) };
+    let body = body::read(payload, request.headers(), limits).await?;
+    let bad = |kind, reason: String| WireError::named(StatusCode::BAD_REQUEST, kind, reason);
+    if body.trim_ascii().is_empty() {
+        return Err(bad("parse_exception", "request body is required".to_string()));
+    }
+    serde_json::from_slice(&body).map_err(|error| bad("x_content_parse_exception", error.to_string()))
+}
+
+/// What a mapping may hold beside `properties`; none of it changes anything here.
+const ROOT_MEMBERS: [&str; 12] = [
+    "properties",
+    "_data_stream_timestamp",
+    "_field_names",
+    "_meta",
+    "_routing",
+    "_size",
+    "_source",
+    "date_detection",
+    "dynamic",
+    "dynamic_date_formats",
+    "dynamic_templates",
+    "numeric_detection",
+];
+
+fn check_root(mapping: &Map<String, Json>) -> Result<(), WireError> {
+    match mapping.iter().find(|(name, _)| !(ROOT_MEMBERS.contains(&name.as_str()) || *name == "runtime")) {
+        None => Ok(()),
+        Some((name, value)) => {
+            let value: String = value.to_string().chars().take(60).collect();
+            let reason = format!("Root mapping definition has unsupported parameters:  [{name} : {value}]");
+            Err(WireError::named(StatusCode::BAD_REQUEST, "mapper_parsing_exception", reason))
+        }
+    }
+}
+
+/// Refuses a field whose type is not that of the column that is there. Depth is bounded by the JSON parser.
+fn check_properties(object: &Map<String, Json>, prefix: &str, schema: &TableSchema) -> Result<(), WireError> {
+    let properties = object.get("properties").and_then(Json::as_object);
+    for (name, field) in properties.into_iter().flatten() {
+        let Some(field) = field.as_object() else { continue };
+        let path = format!("{prefix}{name}");
+        if let Some(declared) = field.get("type").and_then(Json::as_str)
+            && let Some(stored) = stored_type(schema, &path)
+            && !fits(stored, declared)
+        {
+            let stored = stored.map_or("date", type_name);
+            let reason = format!("mapper [{path}] cannot be changed from type [{stored}] to [{declared}]");
+            return Err(WireError::new(Kind::Invalid, reason));
+        }
+        check_properties(field, &format!("{path}."), schema)?;
+    }
+    Ok(())
+}
+
+/// The type of a column, `Some(None)` for the time; `None` where there is no such column.
+fn stored_type(schema: &TableSchema, name: &str) -> Option<Option<FieldType>> {
+    if name == "@timestamp" {
+        return Some(None);
+    }
+    let column = schema.columns.iter().find(|column| column.name == name)?;
+    Some(Some(column.field_type.unwrap_or(FieldType::String)))
+}
+
+/// Whether values of Elasticsearch's type `declared` are kept in such a column as they are.
+fn fits(stored: Option<FieldType>, declared: &str) -> bool {
+    const TIMES: [&str; 2] = ["date", "date_nanos"];
+    const NUMBERS: [&str; 9] =
+        ["long", "integer", "short", "byte", "double", "float", "half_float", "scaled_float", "unsigned_long"];
+    match stored {
+        None => TIMES.contains(&declared),
+        Some(FieldType::Boolean) => declared == "boolean",
+        Some(FieldType::Float | FieldType::Integer | FieldType::Unsigned) => {
+            NUMBERS.contains(&declared) || TIMES.contains(&declared)
+        }
+        Some(FieldType::String) => declared != "boolean" && !NUMBERS.contains(&declared),
+    }
+}
+
+/// `index`: as the client named it, for messages.
+fn check_settings(settings: &Map<String, Json>, index: &str) -> Result<(), WireError> {
+    let settings = settings.get("settings").and_then(Json::as_object).unwrap_or(settings);
+    let mut flat = Vec::new();
+    flatten(settings, "", &mut flat);
+    if flat.is_empty() {
+        let reason = "Validation Failed: 1: no settings to update;";
+        return Err(WireError::named(StatusCode::BAD_REQUEST, "action_request_validation_exception", reason));
+    }
+    for (name, value) in flat {
+        let name = name.strip_prefix("index.").unwrap_or(&name);
+        if name == "number_of_shards" {
+            let reason = format!("final {index} setting [index.number_of_shards], not updateable");
+            return Err(WireError::new(Kind::Invalid, reason));
+        }
+        let is_on = value == &Json::Bool(true) || value == "true";
+        if name.starts_with("blocks.") && is_on {
+            return Err(WireError::not_here(&format!("[index.{name}] with {value}")));
+        }
+    }
+    Ok(())
+}
+
+/// Names with dots, whether they were nested or not. Depth is bounded by the JSON parser.
+fn flatten<'a>(settings: &'a Map<String, Json>, prefix: &str, into: &mut Vec<(String, &'a Json)>) {
+    for (name, value) in settings {
+        let name = format!("{prefix}{name}");
+        match value {
+            Json::Object(nested) => flatten(nested, &format!("{name}."), into),
+            value => into.push((name, value)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::RowIdentity;
+
+    use super::*;
+
+    fn map(value: Json) -> Map<String, Json> {
+        value.as_object().cloned().unwrap()
+    }
+
+    #[test]
+    fn a_mapping_that_contradicts_a_column_is_refused() {
+        let mut schema = TableSchema::new(RowIdentity::Append);
+        schema.add_missing_field("n", FieldType::Integer);
+        schema.add_missing_field("host.name", FieldType::String);
+        schema.add_missing_field("ok", FieldType::Boolean);
+        let check = |properties: Json, expected: Option<&str>| {
+            let seen = check_properties(&map(json!({"properties": properties})), "", &schema);
+            let reason = expected.map(|expected| format!("illegal_argument_exception: mapper {expected}"));
+            assert_eq!(seen.err().map(|error| error.to_string()), reason);
+        };
+        check(json!({"n": {"type": "double"}, "host": {"properties": {"name": {"type": "text"}}}}), None);
+        check(
+            json!({"host.name": {"type": "ip"}, "@timestamp": {"type": "date_nanos"}, "new": {"type": "long"}}),
+            None,
+        );
+        check(json!({"n": {"type": "keyword"}}), Some("[n] cannot be changed from type [long] to [keyword]"));
+        check(json!({"ok": {"type": "long"}}), Some("[ok] cannot be changed from type [boolean] to [long]"));
+        check(
+            json!({"host": {"type": "object", "properties": {"name": {"type": "long"}}}}),
+            Some("[host.name] cannot be changed from type [keyword] to [long]"),
+        );
+        check(
+            json!({"@timestamp": {"type": "long"}}),
+            Some("[@timestamp] cannot be changed from type [date] to [long]"),
+        );
+    }
+
+    #[test]
+    fn a_mapping_of_another_form_is_refused() {
+        assert!(check_root(&map(json!({"properties": {}, "dynamic": false, "runtime": {}}))).is_ok());
+        let error = check_root(&map(json!({"doc": {"properties": {}}}))).unwrap_err().to_string();
+        assert!(
+            error.starts_with("mapper_parsing_exception: Root mapping definition has unsupported parameters:  [doc")
+        );
+    }
+
+    #[test]
+    fn settings_are_taken_but_for_those_that_would_forbid_something() {
+        for settings in [
+            json!({"index": {"refresh_interval": "-1", "number_of_replicas": 0}}),
+            json!({"refresh_interval": null}),
+            json!({"settings": {"index.blocks.write": false}}),
+        ] {
+            assert!(check_settings(&map(settings.clone()), "a").is_ok(), "{settings}");
+        }
+        for (settings, expected) in [
+            (json!({}), "no settings to update"),
+            (json!({"index": {}}), "no settings to update"),
+            (json!({"index.number_of_shards": 2}), "final a setting [index.number_of_shards], not updateable"),
+            (json!({"index": {"blocks": {"write": true}}}), "[index.blocks.write] with true is not supported here"),
+            (json!({"blocks.read_only": "true"}), "is not supported here"),
+        ] {
+            let error = check_settings(&map(settings.clone()), "a").unwrap_err().to_string();
+            assert!(error.contains(expected), "{settings}: {error}");
+        }
+    }
+}
