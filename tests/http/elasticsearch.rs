@@ -315,3 +315,28 @@ fn bad_lines_of_every_kind_leave_every_good_document() {
         "n,good,text\n7,3,2000000\n"
     );
 }
+
+#[test]
+fn an_index_is_named_by_date_in_actions_and_in_paths() {
+    let gate = Gate::start();
+    let action = r#"{"index":{"_index":"<logs-{now/y{yyyy}}>"}}"#;
+    let answer =
+        send(&gate, "/_bulk", &[action, r#"{"@timestamp":1,"n":1}"#, r#"{"index":{"_index":"<logs-{now/q}>"}}"#, "{}"]);
+    assert_eq!(statuses(&answer), ["index 201", "index 400"]);
+    let items = answer.json()["items"].clone();
+    assert_eq!(items[1]["index"]["error"]["type"], "parse_exception", "{items}");
+    let name = items[0]["index"]["_index"].as_str().unwrap().to_string();
+    assert!(name.len() == 9 && name.starts_with("logs-2"), "{name}");
+    let path = "/%3Clogs-%7Bnow%2Fy%7Byyyy%7D%7D%3E";
+    for (path, document) in [(format!("{path}/_doc"), true), (format!("{path}/_bulk"), false)] {
+        let lines: &[&str] =
+            if document { &[r#"{"@timestamp":2,"n":2}"#] } else { &[r#"{"index":{}}"#, r#"{"@timestamp":3,"n":3}"#] };
+        assert!(send(&gate, &path, lines).status < 300, "{path}");
+    }
+    assert_eq!(gate.sql("public", &format!("SELECT sum(n) AS n FROM \"{name}\"")), "n\n6\n");
+    assert_eq!(at_home(gate.get(&format!("{path}/_count"))).send().expect(200).json()["count"], 3);
+    let refused = at_home(gate.post("/%3Clogs-%7Bnow%2F%7D%3E/_doc", "{}")).send().expect(400);
+    assert_eq!(refused.json()["error"]["type"], "parse_exception");
+    let told = at_home(gate.post("/plain/_doc/a%2Fb", r#"{"n":1}"#)).send().expect(201);
+    assert_eq!(told.json()["_id"], "a/b");
+}

@@ -16,7 +16,7 @@ use super::indices::database_name;
 use super::items::BulkAnswer;
 use super::respond::ok;
 use super::take::{Destination, take};
-use super::{Options, media_type, names};
+use super::{Options, date_math, media_type, names};
 
 /// `POST|PUT /_bulk`, `/{index}/_bulk`, `/{index}/{type}/_bulk`: NDJSON of actions and documents.
 ///
@@ -37,12 +37,14 @@ pub(super) async fn bulk(
     let core = gate.core().ok_or_else(WireError::starting)?;
     caller.may_write(database_name(&params, &options))?;
     media_type::check(request.headers().get(header::CONTENT_TYPE))?;
-    let default_index = request.match_info().get("index").or_else(|| params.get("table").filter(|t| !t.is_empty()));
-    if let Some(index) = default_index
-        && let Some(why) = names::refusal(index)
-    {
-        // It would be said again with each item.
-        return Err(WireError::index_name(index, why));
+    let in_path = names::in_path(&request, "index");
+    let default_index = in_path.as_deref().or_else(|| params.get("table").filter(|t| !t.is_empty()));
+    if let Some(index) = default_index {
+        let resolved = date_math::resolve(index, (core.ingest.clock)()).map_err(WireError::bad_name)?;
+        if let Some(why) = names::refusal(&resolved) {
+            // It would be said again with each item.
+            return Err(WireError::index_name(index, why));
+        }
     }
     let body = body::read(payload, request.headers(), limits.body_of(options.body_bytes_max)).await?;
     let actions = bulk::parse(&body, default_index)?;

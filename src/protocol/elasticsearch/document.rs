@@ -13,7 +13,7 @@ use super::error::WireError;
 use super::indices::database_name;
 use super::respond::answer;
 use super::take::{Destination, take};
-use super::{Options, media_type};
+use super::{Options, media_type, names};
 
 /// `POST /{index}/_doc`, `PUT|POST /{index}/_doc/{id}`, `PUT|POST /{index}/_create/{id}`: the body is one document.
 ///
@@ -32,9 +32,8 @@ pub(super) async fn document(
     caller.may_write(database_name(&params, &options))?;
     media_type::check(request.headers().get(header::CONTENT_TYPE))?;
     let body = body::read(payload, request.headers(), limits.body_of(options.body_bytes_max)).await?;
-    let path = request.match_info();
-    let index = path.get("index").unwrap_or_default().to_string();
-    let id = path.get("id").map(str::to_string);
+    let index = names::in_path(&request, "index").unwrap_or_default();
+    let id = names::in_path(&request, "id");
     let action = Item { action: Action::Index, index, id, source: Some(&body) };
     let items = take(core, vec![action], &Destination::of(&params, &options)).await?;
     let Some(item) = items.first() else { return Err(WireError::starting()) };

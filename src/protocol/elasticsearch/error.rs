@@ -61,6 +61,11 @@ impl WireError {
         WireError::named(StatusCode::BAD_REQUEST, "invalid_index_name_exception", reason)
     }
 
+    /// A name with a date in it that cannot be read.
+    pub(super) fn bad_name(reason: String) -> Self {
+        WireError::named(StatusCode::BAD_REQUEST, "parse_exception", reason)
+    }
+
     pub(super) fn no_such_index(index: &str) -> Self {
         WireError::named(StatusCode::NOT_FOUND, "index_not_found_exception", format!("no such index [{index}]"))
     }

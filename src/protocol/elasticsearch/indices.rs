@@ -39,7 +39,7 @@ pub(super) async fn index(
         Method::PUT | Method::DELETE => caller.may_write(database_name)?,
         _ => caller.may_read(database_name)?,
     }
-    let name = request.match_info().get("index").unwrap_or_default();
+    let name = &names::expression(&request, (core.ingest.clock)())?[..];
     let state = core.catalog.state();
     match *request.method() {
         Method::HEAD => {
@@ -137,7 +137,7 @@ pub(super) async fn cat_indices(
 ) -> Result<HttpResponse, WireError> {
     let core = gate.core().ok_or_else(WireError::starting)?;
     caller.may_read(database_name(&params, &options))?;
-    let name = request.match_info().get("index").unwrap_or("*");
+    let name = &names::expression(&request, (core.ingest.clock)())?;
     let state = core.catalog.state();
     let tables = resolve(&state, database_name(&params, &options), name)?;
     let columns = [

@@ -68,6 +68,11 @@ impl Failure {
         Failure::new(ARGUMENT, "the action has no document: the request ends with it")
     }
 
+    /// A name with a date in it that cannot be read.
+    pub(super) fn bad_name(reason: String) -> Self {
+        Failure::new("parse_exception", reason)
+    }
+
     pub(super) fn index_name(index: &str, why: &str) -> Self {
         Failure::new("invalid_index_name_exception", format!("Invalid index name [{index}], {why}"))
     }

@@ -7,6 +7,7 @@
 mod bulk;
 mod caller;
 mod chosen;
+mod date_math;
 mod document;
 pub mod error;
 mod filter;

@@ -1,8 +1,26 @@
 //! Names of indices, and which of them a pattern means.
 
+use actix_web::HttpRequest;
+use percent_encoding::percent_decode_str;
+
 use crate::catalog::{CatalogState, Database, Table};
 
+use super::date_math;
+use super::error::WireError;
 use super::filter::matches_part;
+
+/// A part of a request's path. What stands for a slash, a plus or a percent sign is still escaped in the router's parts.
+pub(super) fn in_path(request: &HttpRequest, part: &str) -> Option<String> {
+    let raw = request.match_info().get(part)?;
+    Some(percent_decode_str(raw).decode_utf8_lossy().into_owned())
+}
+
+/// The names and patterns of indices in a request's path, all where there are none, with their dates. `now_ns`: what `now` is in them.
+pub(super) fn expression(request: &HttpRequest, now_ns: i64) -> Result<String, WireError> {
+    let Some(written) = in_path(request, "index") else { return Ok("*".to_string()) };
+    let names: Result<Vec<_>, String> = written.split(',').map(|name| date_math::resolve(name, now_ns)).collect();
+    names.map(|names| names.join(",")).map_err(WireError::bad_name)
+}
 
 /// Why `index` cannot be the name of an index that documents go to. `None`: it can. Upper case is no reason here.
 pub(super) fn refusal(index: &str) -> Option<&'static str> {

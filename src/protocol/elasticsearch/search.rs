@@ -16,7 +16,6 @@ use crate::protocol::params::Params;
 use crate::protocol::{Core, Gate, RequestLimits, body};
 use crate::query::sql::{Asker, SqlAnswer, SqlRequest};
 
-use super::Options;
 use super::caller::Caller;
 use super::chosen::Chosen;
 use super::error::WireError;
@@ -24,6 +23,7 @@ use super::indices::database_name;
 use super::request::{self, Search};
 use super::respond::ok;
 use super::sort::SortKey;
+use super::{Options, names};
 
 /// Bytes of a search's body.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -89,7 +89,7 @@ pub(super) async fn search(
 
 /// Names of the tables that a request means.
 fn tables(core: &Core, params: &Params, database: &str, request: &HttpRequest) -> Result<Vec<String>, WireError> {
-    let name = request.match_info().get("index").unwrap_or("*");
+    let name = &names::expression(request, (core.ingest.clock)())?;
     let state = core.catalog.state();
     let tables = Chosen::of(params).tables(&state, database, name)?;
     Ok(tables.into_iter().map(|table| table.name.table.to_string()).collect())

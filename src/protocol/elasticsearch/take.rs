@@ -1,5 +1,6 @@
 //! Documents on their way from a request's actions into tables, and back as results.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use base64::Engine;
@@ -19,7 +20,7 @@ use crate::protocol::format::documents::{Arrays, Shape, flatten};
 use crate::protocol::params::Params;
 
 use super::items::{Failure, Item, Stored};
-use super::{Options, names};
+use super::{Options, date_math, names};
 
 /// Elasticsearch's own limit.
 const DEPTH_MAX: usize = 20;
@@ -91,26 +92,28 @@ fn read(actions: Vec<bulk::Item<'_>>, to: &Destination, now_ns: i64) -> Result<R
     let mut items = Vec::with_capacity(actions.len());
     for (number, action) in actions.into_iter().enumerate() {
         let id = action.id.unwrap_or_else(|| ids.next());
+        let resolved = date_math::resolve(&action.index, now_ns).map(Cow::into_owned).map_err(Failure::bad_name);
+        let index = resolved.as_ref().unwrap_or(&action.index).clone();
         let outcome = match (action.action, action.source) {
             (Action::Update | Action::Delete, _) => Err(Failure::append_only(action.action)),
             (_, None) => Err(Failure::no_source()),
             (_, Some(source)) => {
-                let table = match by_index.get(&action.index) {
+                let table = match by_index.get(&index) {
                     Some(table) => table.clone(),
                     None => {
-                        let table = match names::refusal(&action.index) {
-                            Some(why) => Err(Failure::index_name(&action.index, why)),
+                        let table = match names::refusal(&index) {
+                            Some(why) => Err(resolved.err().unwrap_or_else(|| Failure::index_name(&index, why))),
                             None => {
                                 if tables.len() == REQUEST_TABLES_MAX {
                                     let (tables, max) = (tables.len() + 1, REQUEST_TABLES_MAX);
                                     return Err(IngestError::TooManyTables { tables, max });
                                 }
-                                tables.push(Documents::new(&action.index));
+                                tables.push(Documents::new(&index));
                                 places.push(Vec::new());
                                 Ok(tables.len() - 1)
                             }
                         };
-                        by_index.insert(action.index.clone(), table.clone());
+                        by_index.insert(index.clone(), table.clone());
                         table
                     }
                 };
@@ -126,7 +129,7 @@ fn read(actions: Vec<bulk::Item<'_>>, to: &Destination, now_ns: i64) -> Result<R
                 })
             }
         };
-        items.push(Item { action: action.action, index: action.index, id, outcome });
+        items.push(Item { action: action.action, index, id, outcome });
     }
     Ok((items, tables, places))
 }

@@ -10,13 +10,13 @@ use crate::protocol::body::{self, BodyLimits};
 use crate::protocol::params::Params;
 use crate::protocol::{Gate, RequestLimits};
 
-use super::Options;
 use super::caller::Caller;
 use super::chosen::Chosen;
 use super::error::WireError;
 use super::indices::database_name;
 use super::items::type_name;
 use super::respond::{acknowledged, ok};
+use super::{Options, names};
 
 /// Bytes of a mapping or of settings.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -33,7 +33,7 @@ pub(super) async fn refreshed(
     let core = gate.core().ok_or_else(WireError::starting)?;
     let database = database_name(&params, &options);
     caller.may_read(database).or_else(|_| caller.may_write(database))?;
-    let name = request.match_info().get("index").unwrap_or("*");
+    let name = &names::expression(&request, (core.ingest.clock)())?;
     let shards = Chosen::of(&params).tables(&core.catalog.state(), database, name)?.len();
     Ok(ok(&request, &json!({"_shards": {"total": shards, "successful": shards, "failed": 0}})))
 }
@@ -55,7 +55,7 @@ pub(super) async fn put_mapping(
     let mapping = object(&request, payload, &limits).await?;
     check_root(&mapping)?;
     let state = core.catalog.state();
-    let name = request.match_info().get("index").unwrap_or("*");
+    let name = &names::expression(&request, (core.ingest.clock)())?;
     for table in Chosen::of(&params).tables(&state, database, name)? {
         check_properties(&mapping, "", &table.schema)?;
     }
@@ -78,7 +78,7 @@ pub(super) async fn put_settings(
     caller.may_write(database)?;
     let settings = object(&request, payload, &limits).await?;
     let state = core.catalog.state();
-    let name = request.match_info().get("index").unwrap_or("*");
+    let name = &names::expression(&request, (core.ingest.clock)())?;
     Chosen::of(&params).tables(&state, database, name)?;
     check_settings(&settings, name)?;
     Ok(acknowledged(&request))
@@ -96,7 +96,7 @@ pub(super) async fn settings(
     let database = database_name(&params, &options);
     caller.may_read(database)?;
     let state = core.catalog.state();
-    let name = request.match_info().get("index").unwrap_or("*");
+    let name = &names::expression(&request, (core.ingest.clock)())?;
     let tables = Chosen::of(&params).tables(&state, database, name)?;
     let of_table = |table: &crate::catalog::Table| {
         let (name, id) = (table.name.table.to_string(), format!("{:022}", table.id.0));
