@@ -340,3 +340,31 @@ fn an_index_is_named_by_date_in_actions_and_in_paths() {
     let told = at_home(gate.post("/plain/_doc/a%2Fb", r#"{"n":1}"#)).send().expect(201);
     assert_eq!(told.json()["_id"], "a/b");
 }
+
+#[test]
+fn documents_of_ever_new_names_leave_every_document_of_known_ones() {
+    let gate = Gate::start();
+    let mut lines = Vec::new();
+    let mut expected = Vec::new();
+    for n in 0..100 {
+        let keys: Vec<String> = (0..100).map(|key| format!("\"k{}\":1", n * 100 + key)).collect();
+        let broken =
+            [r#"{"n":"#.to_string(), "not json".to_string(), format!("{}{}", "[".repeat(500), "]".repeat(500))];
+        for document in [
+            format!("{{\"@timestamp\":{n},\"n\":{n}}}"),
+            format!("{{\"@timestamp\":{n},{}}}", keys.join(",")),
+            broken[n % 3].clone(),
+            format!("{{\"@timestamp\":{n},\"n\":\"{n}\",\"text\":\"{}\"}}", "x".repeat(n * 100)),
+        ] {
+            lines.extend([r#"{"create":{}}"#.to_string(), document]);
+        }
+        // A thousand columns, two of which are the others'.
+        expected.extend(["create 201", if n < 9 { "create 201" } else { "create 400" }, "create 400", "create 201"]);
+    }
+    let answer = send(&gate, "/ever-new/_bulk", &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(statuses(&answer), expected);
+    assert_eq!(
+        gate.sql("public", "SELECT count(*) AS c, count(n) AS n, sum(n) AS s, count(k0) AS k FROM \"ever-new\""),
+        "c,n,s,k\n209,200,9900,1\n"
+    );
+}
