@@ -51,6 +51,8 @@ fn what_is_stored_is_shown_before_and_after_a_flush() {
             ("SHOW SERIES WHERE host != dc", "cpu,host=b"),
             ("SHOW TAG VALUES WITH KEY = host WHERE 'a' = host", "error: left side of '=' must be a tag key"),
             ("SHOW TAG VALUES WITH KEY = dc WHERE 'a' = host OR true", "cpu: dc x, dc y"),
+            ("SHOW SERIES WHERE time > now() - 7d AND host = 'a'", ""),
+            ("SHOW TAG KEYS WHERE time < now() - 7d AND host = 'b'", "cpu: host"),
             ("SHOW TAG KEYS WHERE v > 1", "error: invalid tag comparison operator"),
             ("SHOW TAG KEYS WHERE false", "error: &influxql.BooleanLiteral{Val:false}"),
             ("SHOW TAG KEYS WHERE host = 'b' AND 'x' = dc", "cpu: host"),

@@ -15,18 +15,18 @@ use crate::query::influxql::expr::{Binary, BinaryOp, Cast, Expr, Literal, Logic,
 
 use super::series::TagSets;
 
-/// Refuses operators that say nothing about tags.
+/// Refuses operators that say nothing about tags, where it is not about time.
 pub(super) fn check_operators(condition: &Expr) -> Result<(), StatementError> {
+    use BinaryOp::{Eq, EqRegex, NotEq, NotEqRegex};
     let is_odd = &mut |part: &Expr| match part {
-        Expr::Binary(binary) => {
-            use BinaryOp::{Eq, EqRegex, NotEq, NotEqRegex};
-            !matches!(binary.op, Eq | NotEq | EqRegex | NotEqRegex) && !speaks_of_time(part)
-        }
+        Expr::Binary(binary) => !matches!(binary.op, Eq | NotEq | EqRegex | NotEqRegex),
         _ => false,
     };
-    match condition.any(is_odd) {
-        true => Err(StatementError::Refused("invalid tag comparison operator".to_string())),
-        false => Ok(()),
+    match condition {
+        Expr::Paren(inner) => check_operators(inner),
+        Expr::Logic(_, terms) => terms.iter().try_for_each(check_operators),
+        comparison if speaks_of_time(comparison) || !comparison.any(is_odd) => Ok(()),
+        _ => Err(StatementError::Refused("invalid tag comparison operator".to_string())),
     }
 }
 
