@@ -54,7 +54,7 @@ pub struct Options<'a> {
     pub purpose: Purpose,
     /// Asked once a metric; `None`: every metric may be written.
     pub may_write: Option<&'a MayWrite<'a>>,
-    /// Whether the first [`BAD_KEPT_MAX`] bad points are kept with what is wrong with them, or only counted.
+    /// Whether the first 10,000 bad points are kept with what is wrong with them, or only counted.
     pub keep_bad: bool,
 }
 
