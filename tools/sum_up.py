@@ -12,7 +12,7 @@ import os, re, subprocess, sys, time
 # What test runners print as their sum: (pattern, how to read it as passed and failed)
 SUMS = [
     (re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed;"), lambda m: (int(m[1]), int(m[2]))),
-    (re.compile(r"(?:[\w -]+: )?(\d+) passed, (\d+) failed$"), lambda m: (int(m[1]), int(m[2]))),
+    (re.compile(r"(?:[\w ,.-]+: )?(\d+) passed, (\d+) failed$"), lambda m: (int(m[1]), int(m[2]))),
     (re.compile(r"Ran (\d+) tests? in "), lambda m: (int(m[1]), 0)),
     (re.compile(r"FAILED \((?:failures=(\d+))?(?:, )?(?:errors=(\d+))?"), lambda m: unittest_failures(m)),
 ]

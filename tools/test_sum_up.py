@@ -12,6 +12,7 @@ class Counts(unittest.TestCase):
         self.check("test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s", (12, 0))
         self.check("test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured", (2, 1))
         self.check("influx shell: 29 passed, 0 failed", (29, 0))
+        self.check("python influxdb, its own 1.8 tests: 79 passed, 1 failed", (79, 1))
         self.check("3 passed, 4 failed", (3, 4))
         self.check("Ran 17 tests in 0.001s", (17, 0))
         self.check("FAILED (failures=1)", (-1, 1))
