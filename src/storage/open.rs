@@ -433,4 +433,4 @@ pub async fn probe_put_if_absent(store: &dyn ObjectStore) -> Result<bool, StoreE
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

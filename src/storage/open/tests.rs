@@ -172,7 +172,7 @@ async fn a_store_that_does_not_answer_is_given_up_soon() {
 
 /// A store that takes every create for an overwrite, as some that speak S3 do.
 #[derive(Debug)]
-struct Forgetful(InMemory);
+pub(crate) struct Forgetful(pub(crate) InMemory);
 
 impl fmt::Display for Forgetful {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

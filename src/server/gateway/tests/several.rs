@@ -110,6 +110,15 @@ async fn open_reader(store: &Arc<dyn ObjectStore>) -> (Result<Gateway, StartErro
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_takes_a_second_create_is_not_shared() {
+    let store: Arc<dyn ObjectStore> =
+        Arc::new(crate::storage::open::tests::Forgetful(object_store::memory::InMemory::new()));
+    let folder = tempfile::tempdir().unwrap();
+    let refused = Gateway::open(&settings(&folder), surroundings(&store)).await;
+    assert!(matches!(refused, Err(StartError::NoPutIfAbsent)), "{:?}", refused.err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_that_only_reads_shows_what_is_flushed_and_touches_nothing() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let (refused, _) = open_reader(&store).await;
