@@ -9,10 +9,10 @@ beside the documents as they are and as gzip packs them.
 
 Tidegate's binary is found as compare.py finds it.
 """
-import argparse, datetime, gzip, json, os, random, shutil, statistics, sys, tempfile
+import datetime, gzip, json, os, random, shutil, statistics, sys, tempfile
 from pathlib import Path
 
-import compare, load, report, servers, shapes
+import command, compare, load, report, servers, shapes
 
 DOCUMENTS_A_BODY, CONNECTIONS = 1_000, 4
 AIM = 0.3
@@ -24,51 +24,10 @@ PATHS = [f"/api/v{version}/{name}" for version in (1, 2) for name in ("users", "
 AGENTS = [f"Mozilla/5.0 (X11; Linux x86_64; rv:{version}.0) Gecko/20100101 Firefox/{version}.0" for version in range(100, 130)]
 
 
-class Tidegate(servers.Tidegate):
-    listeners = ("opentsdb", "tdengine", "cnosdb")
-
-    def environment(self):
-        # `self.port` is InfluxDB's, where every exact route is; documents of an index by name need their own port.
-        return super().environment() | {"TIDEGATE__LISTEN__ELASTICSEARCH": "off"}
-
-    def count(self, table, database):
-        headers = {"Accept": "application/json", "Authorization": "Basic cm9vdDo="}
-        return self.ask("POST", "/api/v1/sql", {"db": database}, f"select count(*) as rows from {table}", headers)[0]["rows"]
-
-
 def main(arguments=None):
-    options = parsed(arguments)
-    try:
-        result = measured(options)
-    except (servers.ServerError, load.HttpError, OSError) as error:
-        print(f"FAIL {error}", file=sys.stderr)
-        return 1
-    lines = text(result)
-    print("\n".join(lines))
-    if options.results:
-        folder = Path(options.results)
-        folder.mkdir(parents=True, exist_ok=True)
-        stem = folder / f"{result['date']}-bulk"
-        stem.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
-        stem.with_suffix(".md").write_text("\n".join([f"# Elasticsearch's bulk, {result['date']}", "", *lines, ""]))
-        print(f"written: {stem}.md and its .json")
-    return 0
-
-
-def parsed(arguments):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--documents", type=compare.positive, default=500_000)
-    parser.add_argument("--runs", type=compare.positive, default=3)
-    parser.add_argument("--quick", action="store_true", help="5,000 documents, one run, nothing written: to try the script")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--set", dest="settings", metavar="KEY=VALUE", type=compare.setting, action="append", default=[])
-    parser.add_argument("--folder", default=tempfile.gettempdir(), help="where the data is meanwhile")
-    parser.add_argument("--results", help="where results are written (default results/ beside this file; none with --quick)")
-    options = parser.parse_args(arguments)
-    if options.quick:
-        options.documents, options.runs = 5_000, 1
-    options.results = options.results or (None if options.quick else compare.RESULTS)
-    return options
+    numbers = {"documents": (500_000, None), "runs": (3, None)}
+    options = command.options(__doc__, arguments, numbers, quick={"documents": 5_000, "runs": 1})
+    return command.run(options, "bulk", "Elasticsearch's bulk", measured, text)
 
 
 def documents(options):
@@ -107,7 +66,7 @@ def bulk_bodies(options, sizes):
 
 def measured(options):
     binary = compare.found_binaries([servers.Tidegate])[servers.Tidegate]
-    Tidegate.settings = dict(options.settings)
+    servers.Tidegate.settings = dict(options.settings)
     lines = shapes.SHAPES[0].seeded(options.seed)
     lines = lines.scaled(lines.lines // 100) if options.quick else lines
     sizes = {"documents": 0, "sample": 0}
@@ -128,19 +87,19 @@ def one_run(binary, options, bodies, target, kind, table, rows):
     folder = Path(tempfile.mkdtemp(prefix="bench-bulk-", dir=options.folder))
     os.sync()
     try:
-        with Tidegate(binary, folder) as server:
+        with servers.Tidegate(binary, folder) as server:
             server.create_database()
             sent = load.send_all(server.port, target, bodies, CONNECTIONS, [f"Content-Type: {kind}"])
             if sent.errors:
                 raise servers.ServerError("; ".join(sent.errors))
             server.stop()
             memory = server.memory_bytes
-            files = [path for path in (server.data / "store" / "data").rglob("*.parquet")]
+            segment_bytes = sum(path.stat().st_size for path in (server.data / "store" / "data").rglob("*.parquet"))
             server.start()
-            if (count := server.count(table, servers.DATABASE)) != rows:
+            if (count := server.count(table)) != rows:
                 raise servers.ServerError(f"holds {count:,} rows, not {rows:,}")
             return server.version(), {"seconds": sent.seconds, "p99": sent.p99, "bytes": bodies.bytes, "memory_bytes": memory,
-                                      "segment_bytes": sum(path.stat().st_size for path in files)}
+                                      "segment_bytes": segment_bytes}
     finally:
         shutil.rmtree(folder)
 

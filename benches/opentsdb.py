@@ -9,11 +9,11 @@ with the table in memory, Tidegate's with the last byte of its JSON.
 
 Binaries are found as compare.py finds them; DuckDB is the Python package `duckdb`.
 """
-import argparse, json, math, os, random, shutil, statistics, sys, tempfile, urllib.parse
+import json, math, os, random, shutil, statistics, sys, tempfile, urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 
-import compare, load, report, servers
+import command, compare, load, report, servers
 from duckdb_peer import DuckDb
 
 DATABASE, METRIC = "opentsdb", "cpu"
@@ -49,40 +49,9 @@ QUESTIONS = [
 
 
 def main(arguments=None):
-    options = parsed(arguments)
-    try:
-        result = measured(options)
-    except (servers.ServerError, load.HttpError, OSError) as error:
-        print(f"FAIL {error}", file=sys.stderr)
-        return 1
-    lines = text(result)
-    print("\n".join(lines))
-    if options.results:
-        folder = Path(options.results)
-        folder.mkdir(parents=True, exist_ok=True)
-        stem = folder / f"{result['date']}-opentsdb"
-        stem.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
-        page = [f"# OpenTSDB's queries, {result['date']}", "", *lines, ""]
-        stem.with_suffix(".md").write_text("\n".join(page))
-        print(f"written: {stem}.md and its .json")
-    return 0
-
-
-def parsed(arguments):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hosts", type=compare.positive, default=1_000)
-    parser.add_argument("--hours", type=compare.positive, default=24, help="of data, a point a host each ten seconds")
-    parser.add_argument("--runs", type=compare.positive, default=9)
-    parser.add_argument("--quick", action="store_true", help="20 hosts, 2 hours, 2 runs, nothing written: to try the script")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--set", dest="settings", metavar="KEY=VALUE", type=compare.setting, action="append", default=[])
-    parser.add_argument("--folder", default=tempfile.gettempdir(), help="where the data is meanwhile")
-    parser.add_argument("--results", help="where results are written (default results/ beside this file; none with --quick)")
-    options = parser.parse_args(arguments)
-    if options.quick:
-        options.hosts, options.hours, options.runs = 20, 2, 2
-    options.results = options.results or (None if options.quick else compare.RESULTS)
-    return options
+    numbers = {"hosts": (1_000, None), "hours": (24, "of data, a point a host each ten seconds"), "runs": (9, None)}
+    options = command.options(__doc__, arguments, numbers, quick={"hosts": 20, "hours": 2, "runs": 2})
+    return command.run(options, "opentsdb", "OpenTSDB's queries", measured, text)
 
 
 def bodies(options):

@@ -9,10 +9,10 @@ VictoriaMetrics, which keeps no log.
 
 Binaries are found as compare.py finds them.
 """
-import argparse, json, os, random, shutil, socket, statistics, sys, tempfile, threading, time
+import os, random, shutil, socket, statistics, sys, tempfile, threading, time
 from pathlib import Path
 
-import compare, load, report, servers
+import command, compare, load, report, servers
 
 METRICS = [f"sys.cpu.{name}" for name in ("user", "system", "idle", "nice", "iowait", "irq", "softirq", "steal", "guest", "load")]
 START_SECONDS, STEP_SECONDS = 1_700_006_400, 10
@@ -22,14 +22,7 @@ CLOSE_SECONDS = 300
 
 
 class Tidegate(servers.Tidegate):
-    listeners = ("influxdb", "tdengine", "cnosdb", "elasticsearch")
-    put_path = "/api/put"
-
-    def environment(self):
-        # The port that is asked for everything is OpenTSDB's; every listener has every route.
-        named = super().environment()
-        named["TIDEGATE__LISTEN__OPENTSDB"], named["TIDEGATE__LISTEN__INFLUXDB"] = named["TIDEGATE__LISTEN__INFLUXDB"], "off"
-        return named
+    listener = "opentsdb"
 
     @property
     def json_port(self):
@@ -37,15 +30,11 @@ class Tidegate(servers.Tidegate):
 
     lines_port = json_port
 
-    def count(self, _end):
-        headers = {"Accept": "application/json", "Authorization": "Basic cm9vdDo="}
-        counted = (self.ask("POST", "/api/v1/sql", {"db": "opentsdb"}, f'select count(*) as points from "{metric}"', headers) for metric in METRICS)
-        return sum(rows[0]["points"] for rows in counted)
+    def points(self, _end):
+        return sum(self.count(metric, "opentsdb") for metric in METRICS)
 
 
 class VictoriaMetrics(servers.VictoriaMetrics):
-    put_path = "/api/put"
-
     def start(self):
         self.json_port, self.lines_port = servers.free_port(), servers.free_port()
         super().start()
@@ -53,45 +42,16 @@ class VictoriaMetrics(servers.VictoriaMetrics):
     def command(self):
         return [*super().command(), f"-opentsdbHTTPListenAddr=127.0.0.1:{self.json_port}", f"-opentsdbListenAddr=127.0.0.1:{self.lines_port}"]
 
-    def count(self, end):
+    def points(self, end):
         query = {"query": f'sum(count_over_time({{__name__=~"sys.cpu.+"}}[{end - START_SECONDS + 1}s]))', "time": end, "nocache": 1}
         result = self.ask("GET", "/api/v1/query", query)["data"]["result"]
         return int(result[0]["value"][1]) if result else 0
 
 
 def main(arguments=None):
-    options = parsed(arguments)
-    try:
-        result = measured(options)
-    except (servers.ServerError, load.HttpError, OSError) as error:
-        print(f"FAIL {error}", file=sys.stderr)
-        return 1
-    lines = text(result)
-    print("\n".join(lines))
-    if options.results:
-        folder = Path(options.results)
-        folder.mkdir(parents=True, exist_ok=True)
-        stem = folder / f"{result['date']}-puts"
-        stem.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
-        stem.with_suffix(".md").write_text("\n".join([f"# OpenTSDB's points, {result['date']}", "", *lines, ""]))
-        print(f"written: {stem}.md and its .json")
-    return 0
-
-
-def parsed(arguments):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--points", type=compare.positive, default=3_000_000)
-    parser.add_argument("--runs", type=compare.positive, default=3)
-    parser.add_argument("--quick", action="store_true", help="20,000 points, one run, nothing written: to try the script")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--set", dest="settings", metavar="KEY=VALUE", type=compare.setting, action="append", default=[])
-    parser.add_argument("--folder", default=tempfile.gettempdir(), help="where the data is meanwhile")
-    parser.add_argument("--results", help="where results are written (default results/ beside this file; none with --quick)")
-    options = parser.parse_args(arguments)
-    if options.quick:
-        options.points, options.runs = 20_000, 1
-    options.results = options.results or (None if options.quick else compare.RESULTS)
-    return options
+    numbers = {"points": (3_000_000, None), "runs": (3, None)}
+    options = command.options(__doc__, arguments, numbers, quick={"points": 20_000, "runs": 1})
+    return command.run(options, "puts", "OpenTSDB's points", measured, text)
 
 
 # What is sent
@@ -135,9 +95,7 @@ def line_streams(options):
 # Running
 
 def measured(options):
-    kinds = {Tidegate: servers.find_binary(servers.Tidegate), VictoriaMetrics: servers.find_binary(servers.VictoriaMetrics)}
-    if missing := [kind.title for kind, binary in kinds.items() if not binary]:
-        raise servers.ServerError(f"not found: {', '.join(missing)}")
+    kinds = compare.found_binaries([Tidegate, VictoriaMetrics])
     Tidegate.settings = dict(options.settings)
     result = compare.described(options) | {"points": options.points, "runs": options.runs, "load_average": os.getloadavg()[0], "forms": []}
     with load.Bodies(json_bodies(options), options.folder) as bodies:
@@ -164,7 +122,7 @@ def one_run(kind, binary, send, options):
             server.stop()
             memory = server.memory_bytes
             server.start()
-            if (count := server.count(end_seconds(options))) != options.points:
+            if (count := server.points(end_seconds(options))) != options.points:
                 raise servers.ServerError(f"{kind.name} holds {count:,} points, not {options.points:,}")
             return server.version(), {"seconds": seconds, "memory_bytes": memory}
     finally:
@@ -172,7 +130,7 @@ def one_run(kind, binary, send, options):
 
 
 def send_json(server, bodies):
-    sent = load.send_all(server.json_port, server.put_path, bodies, CONNECTIONS, ["Content-Type: application/json"])
+    sent = load.send_all(server.json_port, "/api/put", bodies, CONNECTIONS, ["Content-Type: application/json"])
     if sent.errors:
         raise servers.ServerError("; ".join(sent.errors))
     return sent.seconds

@@ -9,10 +9,10 @@ Writes results/DATE-queries.json and .md. README.md says what each column is.
 
 Binaries are found as compare.py finds them; DuckDB is the Python package `duckdb`, left out where it is not installed.
 """
-import argparse, contextlib, json, math, os, shutil, statistics, sys, tempfile, time
+import contextlib, json, math, os, shutil, statistics, sys, tempfile, time
 from pathlib import Path
 
-import compare, devops, load, report, servers, shapes, tsbs
+import command, compare, devops, load, report, servers, shapes, tsbs
 from duckdb_peer import DuckDb, duckdb
 
 FLOOR_SECONDS = 0.005  # below this no one sees a difference
@@ -21,36 +21,14 @@ SETTLE_SECONDS = 45  # compaction looks for work every 30 s
 
 
 def main(arguments=None):
-    options = parsed(arguments)
-    try:
-        result = measured(options)
-    except (servers.ServerError, load.HttpError, OSError) as error:
-        print(f"FAIL {error}", file=sys.stderr)
-        return 1
-    print("\n".join(text(result)))
-    if options.results:
-        print(f"written: {write(result, options.results)} and its .json")
-    return 0
+    numbers = {"hosts": (100, None), "hours": (24, "of data, a row a host each ten seconds"), "runs": (15, "warm runs of each query"), "cold-runs": (3, None)}
+    options = command.options(__doc__, arguments, numbers, quick={"hosts": 10, "hours": 2, "runs": 3, "cold-runs": 1, "settle": 0}, also=further)
+    return command.run(options, "queries", "Queries", measured, text)
 
 
-def parsed(arguments):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hosts", type=compare.positive, default=100)
-    parser.add_argument("--hours", type=compare.positive, default=24, help="of data, a row a host each ten seconds")
-    parser.add_argument("--runs", type=compare.positive, default=15, help="warm runs of each query")
-    parser.add_argument("--cold-runs", type=compare.positive, default=3)
+def further(parser):
     parser.add_argument("--queries", metavar="NAME,…", type=named_queries, default=devops.QUERIES)
-    parser.add_argument("--quick", action="store_true", help="10 hosts, 2 hours, 3 runs, nothing written: to try the script")
-    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--settle", type=float, default=SETTLE_SECONDS, help="seconds for compaction before anything is asked")
-    parser.add_argument("--set", dest="settings", metavar="KEY=VALUE", type=compare.setting, action="append", default=[])
-    parser.add_argument("--folder", default=tempfile.gettempdir(), help="where the servers keep their data meanwhile")
-    parser.add_argument("--results", help="where results are written (default results/ beside this file; none with --quick)")
-    options = parser.parse_args(arguments)
-    if options.quick:
-        options.hosts, options.hours, options.runs, options.cold_runs, options.settle = 10, 2, 3, 1, 0
-    options.results = options.results or (None if options.quick else compare.RESULTS)
-    return options
 
 
 def named_queries(text):
@@ -227,20 +205,10 @@ def text(result):
         f"system's cache of files is {cache}. Load average at the start {result['load_average']:.1f}.", "",
         report.table(head, rows), "",
         f"\\* reads much: should be at least {SCAN_FACTOR} times as fast as InfluxDB. All: at most InfluxDB's time and {DUCKDB_FACTOR} times "
-        f"DuckDB's, or {FLOOR_SECONDS * 1e3:.0f} ms.",
+        f"DuckDB's, or {FLOOR_SECONDS * 1e3:.0f} ms.", "",
+        *(f"- {query['name']}: `{query['example']}`" for query in result["queries"]), "",
+        "Made by `make querybench`; [the README](../README.md) says what each column is.",
     ]
-
-
-def write(result, folder):
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = f"{result['date']}-queries"
-    (folder / f"{stem}.json").write_text(json.dumps(result, indent=2) + "\n")
-    examples = [f"- {query['name']}: `{query['example']}`" for query in result["queries"]]
-    page = [f"# Queries, {result['date']}", "", *text(result), "", *examples, "",
-            "Made by `make querybench`; [the README](../README.md) says what each column is.", ""]
-    (folder / f"{stem}.md").write_text("\n".join(page))
-    return folder / f"{stem}.md"
 
 
 if __name__ == "__main__":

@@ -202,7 +202,8 @@ class Tidegate(Influx):
     stop_means = "all rows in Parquet segments in the store, the log empty"
     ready_path = "/ready"
     log_folder = "wal"
-    listeners = ("influxdb", "opentsdb", "tdengine", "cnosdb", "elasticsearch")
+    LISTENERS = ("influxdb", "opentsdb", "tdengine", "cnosdb", "elasticsearch")
+    listener = "influxdb"  # the one that is on, at `port`; it has the exact routes of all
     settings = {}  # further ones, `section.key` to text
     object_store = None  # a `Minio` that segments go to in place of a folder
 
@@ -210,8 +211,8 @@ class Tidegate(Influx):
         return [self.binary, "serve"]
 
     def environment(self):
-        settings = {f"listen.{name}": "off" for name in self.listeners}
-        settings |= {"listen.influxdb": f"127.0.0.1:{self.port}", "storage.url": (self.data / "store").as_uri(),
+        settings = {f"listen.{name}": "off" for name in self.LISTENERS}
+        settings |= {f"listen.{self.listener}": f"127.0.0.1:{self.port}", "storage.url": (self.data / "store").as_uri(),
                      "wal.dir": str(self.data / "wal"), "query.temp_dir": str(self.folder / "temp")}
         store = self.object_store.settings() if self.object_store else {}
         credentials = self.object_store.credentials() if self.object_store else {}
@@ -223,10 +224,12 @@ class Tidegate(Influx):
         return files + (self.object_store.disk_bytes() if self.object_store else 0), log
 
     def count_rows(self, shape):
+        return sum(map(self.count, shape.table_names))
+
+    def count(self, table, database=DATABASE):
+        """Rows of a table, by SQL."""
         headers = {"Accept": "application/json", "Authorization": "Basic cm9vdDo="}
-        counts = (self.ask("POST", "/api/v1/sql", {"db": DATABASE}, f"select count(*) as rows from {table}", headers)
-                  for table in shape.table_names)
-        return sum(rows[0]["rows"] for rows in counts)
+        return self.ask("POST", "/api/v1/sql", {"db": database}, f'select count(*) as rows from "{table}"', headers)[0]["rows"]
 
 
 class InfluxDb(Influx):

@@ -9,11 +9,11 @@ and the medians are what counts. The aim: at most twice DuckDB's time, which end
 
 Binaries are found as compare.py finds them; DuckDB is the Python package `duckdb`.
 """
-import argparse, base64, datetime, json, math, os, random, shutil, statistics, sys, tempfile
+import base64, datetime, math, os, random, shutil, statistics, sys, tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import compare, load, report, servers
+import command, compare, load, report, servers
 from duckdb_peer import DuckDb
 
 START_MS, STEP_MS = 1_700_006_400_000, 10_000  # a full hour
@@ -24,14 +24,7 @@ SUPER_TABLE = "create stable cpu (ts timestamp, current float, voltage int, phas
 
 
 class Tidegate(servers.Tidegate):
-    listeners = ("opentsdb", "cnosdb", "elasticsearch")
-
-    def environment(self):
-        # The port that is asked for everything is TDengine's; every listener has every route.
-        named = super().environment()
-        named["TIDEGATE__LISTEN__TDENGINE"], named["TIDEGATE__LISTEN__INFLUXDB"] = named["TIDEGATE__LISTEN__INFLUXDB"], "off"
-        # An error is no 200 then, which the generator would take for success.
-        return named | {"TIDEGATE__TDENGINE__HTTP_CODE_SERVER_ERROR": "true"}
+    listener = "tdengine"
 
     def sql(self, statement, path="/rest/sql/bench"):
         return self.ask("POST", path, None, statement, {"Authorization": CREDENTIALS})
@@ -64,39 +57,9 @@ QUESTIONS = [
 
 
 def main(arguments=None):
-    options = parsed(arguments)
-    try:
-        result = measured(options)
-    except (servers.ServerError, load.HttpError, OSError) as error:
-        print(f"FAIL {error}", file=sys.stderr)
-        return 1
-    lines = text(result)
-    print("\n".join(lines))
-    if options.results:
-        folder = Path(options.results)
-        folder.mkdir(parents=True, exist_ok=True)
-        stem = folder / f"{result['date']}-taos"
-        stem.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
-        stem.with_suffix(".md").write_text("\n".join([f"# TDengine's SQL, {result['date']}", "", *lines, ""]))
-        print(f"written: {stem}.md and its .json")
-    return 0
-
-
-def parsed(arguments):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tables", type=compare.positive, default=1_000, help="sub tables")
-    parser.add_argument("--hours", type=compare.positive, default=24)
-    parser.add_argument("--runs", type=compare.positive, default=9)
-    parser.add_argument("--quick", action="store_true", help="20 sub tables, 3 hours, 2 runs, nothing written: to try the script")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--set", dest="settings", metavar="KEY=VALUE", type=compare.setting, action="append", default=[])
-    parser.add_argument("--folder", default=tempfile.gettempdir(), help="where the data is meanwhile")
-    parser.add_argument("--results", help="where results are written (default results/ beside this file; none with --quick)")
-    options = parser.parse_args(arguments)
-    if options.quick:
-        options.tables, options.hours, options.runs = 20, 3, 2
-    options.results = options.results or (None if options.quick else compare.RESULTS)
-    return options
+    numbers = {"tables": (1_000, "sub tables"), "hours": (24, "of data, a row a sub table each ten seconds"), "runs": (9, None)}
+    options = command.options(__doc__, arguments, numbers, quick={"tables": 20, "hours": 3, "runs": 2})
+    return command.run(options, "taos", "TDengine's SQL", measured, text)
 
 
 def statements(options):
@@ -115,7 +78,8 @@ def measured(options):
     rows = options.tables * options.hours * 3_600_000 // STEP_MS
     folder = Path(tempfile.mkdtemp(prefix="bench-taos-", dir=options.folder))
     gate = Tidegate(binary, folder / "tidegate")
-    gate.settings = dict(options.settings)
+    # An error is no 200 then, which the generator would take for success.
+    gate.settings = dict(options.settings) | {"tdengine.http_code_server_error": "true"}
     try:
         with load.Bodies(statements(options), options.folder) as bodies, gate as server:
             server.sql("create database bench", "/rest/sql")
