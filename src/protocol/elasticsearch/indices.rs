@@ -1,16 +1,16 @@
 //! Indices, which are tables: whether they are there, their columns, making and dropping them, `_cat`.
 
 use actix_web::http::{Method, StatusCode, header};
-use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value as Json, json};
 
 use crate::catalog::{CatalogState, Table};
 use crate::model::names::DEFAULT_TENANT;
 use crate::model::{Kind, RowIdentity, TableSchema};
+use crate::protocol::Core;
 use crate::protocol::params::Params;
-use crate::protocol::{Core, Gate};
 
+use super::asked::Asked;
 use super::caller::Caller;
 use super::error::WireError;
 use super::items::type_name;
@@ -26,20 +26,13 @@ pub(super) fn database_name<'a>(params: &'a Params, options: &'a Options) -> &'a
 ///
 /// GET replies with the columns, PUT makes an empty table (400 when there is one), DELETE drops tables where the setting
 /// `elastic.allow_delete` permits it. A missing index is 404.
-pub(super) async fn index(
-    caller: Caller,
-    request: HttpRequest,
-    params: Params,
-    gate: Data<Gate>,
-    options: Data<Options>,
-) -> Result<HttpResponse, WireError> {
-    let core = gate.core().ok_or_else(WireError::starting)?;
-    let database_name = database_name(&params, &options);
-    match *request.method() {
-        Method::PUT | Method::DELETE => caller.may_write(database_name)?,
-        _ => caller.may_read(database_name)?,
-    }
-    let name = &names::expression(&request, (core.ingest.clock)())?[..];
+pub(super) async fn index(asked: Asked) -> Result<HttpResponse, WireError> {
+    let request = &asked.request;
+    let (core, database_name) = match *request.method() {
+        Method::PUT | Method::DELETE => asked.to_write()?,
+        _ => asked.to_read()?,
+    };
+    let name = &asked.names()?[..];
     let state = core.catalog.state();
     match *request.method() {
         Method::HEAD => {
@@ -55,10 +48,10 @@ pub(super) async fn index(
                 let reason = format!("index [{name}] already exists");
                 return Err(WireError::named(StatusCode::BAD_REQUEST, "resource_already_exists_exception", reason));
             }
-            Ok(ok(&request, &json!({"acknowledged": true, "shards_acknowledged": true, "index": name})))
+            Ok(ok(request, &json!({"acknowledged": true, "shards_acknowledged": true, "index": name})))
         }
         Method::DELETE => {
-            if !options.allow_delete {
+            if !asked.options.allow_delete {
                 return Err(WireError::not_here("deleting indices (elastic.allow_delete = false)"));
             }
             if name.contains('*') || name.split(',').any(|name| name == "_all") {
@@ -69,14 +62,14 @@ pub(super) async fn index(
             for table in tables {
                 core.catalog.drop_table(DEFAULT_TENANT, database_name, &table.name.table).await?;
             }
-            Ok(acknowledged(&request))
+            Ok(acknowledged(request))
         }
         _ => {
             let mappings: Map<String, Json> = resolve(&state, database_name, name)?
                 .into_iter()
                 .map(|table| (table.name.table.to_string(), json!({"mappings": mapping(&table.schema)})))
                 .collect();
-            Ok(ok(&request, &mappings))
+            Ok(ok(request, &mappings))
         }
     }
 }
@@ -128,18 +121,10 @@ fn nest(properties: &mut Map<String, Json>, name: &str, kind: &Json) -> bool {
 }
 
 /// `GET /_cat/indices[/{index}]`: a line an index, or with `format=json` (or such an `Accept`) an object.
-pub(super) async fn cat_indices(
-    caller: Caller,
-    request: HttpRequest,
-    params: Params,
-    gate: Data<Gate>,
-    options: Data<Options>,
-) -> Result<HttpResponse, WireError> {
-    let core = gate.core().ok_or_else(WireError::starting)?;
-    caller.may_read(database_name(&params, &options))?;
-    let name = &names::expression(&request, (core.ingest.clock)())?;
+pub(super) async fn cat_indices(asked: Asked) -> Result<HttpResponse, WireError> {
+    let (core, database_name) = asked.to_read()?;
     let state = core.catalog.state();
-    let tables = resolve(&state, database_name(&params, &options), name)?;
+    let tables = resolve(&state, database_name, &asked.names()?)?;
     let columns = [
         "health",
         "status",
@@ -158,7 +143,7 @@ pub(super) async fn cat_indices(
         let (id, rows) = (format!("{:022}", table.id.0), rows_of(core, table).to_string());
         ["green", "open", &table.name.table, &id, "1", "0", &rows, "0", &size, &size].map(str::to_string).to_vec()
     });
-    Ok(cat(&request, &params, &columns, rows.collect()))
+    Ok(cat(&asked.request, &asked.params, &columns, rows.collect()))
 }
 
 /// Rows of an append table; of another one, those that have been written.

@@ -4,6 +4,7 @@
 //! OpenTelemetry and the official clients). Documents are appended to tables and queried with SQL: updates, deletes and searches
 //! beyond `match_all` are refused, each with its reason.
 
+mod asked;
 mod bulk;
 mod caller;
 mod chosen;

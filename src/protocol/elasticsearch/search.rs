@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use actix_web::HttpResponse;
 use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
 use futures::StreamExt;
 use serde_json::{Map, Value as Json, json};
 
@@ -12,64 +12,49 @@ use crate::model::names::DEFAULT_TENANT;
 use crate::model::{Kind, Value};
 use crate::protocol::format::documents::time::read as read_time;
 use crate::protocol::format::rows::{Format, RowEncoder};
-use crate::protocol::params::Params;
-use crate::protocol::{Core, Gate, RequestLimits, body};
+use crate::protocol::{Core, RequestLimits, body};
 use crate::query::sql::{Asker, SqlAnswer, SqlRequest};
 
-use super::caller::Caller;
-use super::chosen::Chosen;
+use super::asked::Asked;
 use super::error::WireError;
-use super::indices::database_name;
 use super::request::{self, Search};
 use super::respond::ok;
 use super::sort::SortKey;
-use super::{Options, names};
 
 /// Bytes of a search's body.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of documents that one search shows at most.
 const HITS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// `GET|POST /{index}/_count`, `/_count`: documents of one index or several. Any query but `match_all` is refused.
 pub(super) async fn count(
-    caller: Caller,
-    request: HttpRequest,
-    params: Params,
+    asked: Asked,
     payload: Payload,
-    gate: Data<Gate>,
     limits: Data<RequestLimits>,
-    options: Data<Options>,
 ) -> Result<HttpResponse, WireError> {
-    let core = gate.core().ok_or_else(WireError::starting)?;
-    let database = database_name(&params, &options);
-    caller.may_read(database)?;
-    let body = read_body(&request, &params, payload, &limits).await?;
-    request::count(&body, &params, request.path())?;
-    let tables = tables(core, &params, database, &request)?;
+    let (core, database) = asked.to_read()?;
+    let body = read_body(&asked, payload, &limits).await?;
+    request::count(&body, &asked.params, asked.request.path())?;
+    let tables = tables(&asked, core)?;
     let mut count = 0;
     for table in &tables {
         count += count_of(core, database, table).await?;
     }
-    Ok(ok(&request, &json!({"count": count, "_shards": shards(tables.len())})))
+    Ok(ok(&asked.request, &json!({"count": count, "_shards": shards(tables.len())})))
 }
 
 /// `GET|POST /{index}/_search`: `match_all` of one index, with `size`, `from`, a sort on `@timestamp` and
 /// `_source`; anything else is 400.
 pub(super) async fn search(
-    caller: Caller,
-    request: HttpRequest,
-    params: Params,
+    asked: Asked,
     payload: Payload,
-    gate: Data<Gate>,
     limits: Data<RequestLimits>,
-    options: Data<Options>,
 ) -> Result<HttpResponse, WireError> {
     let started = Instant::now();
-    let core = gate.core().ok_or_else(WireError::starting)?;
-    let database = database_name(&params, &options);
-    caller.may_read(database)?;
-    let body = read_body(&request, &params, payload, &limits).await?;
-    let search = request::search(&body, &params, request.path())?;
-    let tables = tables(core, &params, database, &request)?;
+    let (core, database) = asked.to_read()?;
+    let body = read_body(&asked, payload, &limits).await?;
+    let search = request::search(&body, &asked.params, asked.request.path())?;
+    let tables = tables(&asked, core)?;
     let (total, found) = match &tables[..] {
         [] => (Some(0), Vec::new()),
         [table] => {
@@ -84,14 +69,13 @@ pub(super) async fn search(
     }
     let took = started.elapsed().as_millis() as u64;
     let body = json!({"took": took, "timed_out": false, "_shards": shards(tables.len()), "hits": hits});
-    Ok(ok(&request, &body))
+    Ok(ok(&asked.request, &body))
 }
 
 /// Names of the tables that a request means.
-fn tables(core: &Core, params: &Params, database: &str, request: &HttpRequest) -> Result<Vec<String>, WireError> {
-    let name = &names::expression(request, (core.ingest.clock)())?;
+fn tables(asked: &Asked, core: &Core) -> Result<Vec<String>, WireError> {
     let state = core.catalog.state();
-    let tables = Chosen::of(params).tables(&state, database, name)?;
+    let tables = asked.tables(&state)?;
     Ok(tables.into_iter().map(|table| table.name.table.to_string()).collect())
 }
 
@@ -100,14 +84,9 @@ fn shards(count: usize) -> Json {
 }
 
 /// The body, or the parameter `source` that stands for one.
-async fn read_body(
-    request: &HttpRequest,
-    params: &Params,
-    payload: Payload,
-    limits: &RequestLimits,
-) -> Result<Json, WireError> {
-    let body = body::read(payload, request.headers(), limits.body_of(BODY_BYTES_MAX)).await?;
-    let text = match (body.trim_ascii(), params.get("source")) {
+async fn read_body(asked: &Asked, payload: Payload, limits: &RequestLimits) -> Result<Json, WireError> {
+    let body = body::read(payload, asked.request.headers(), limits.body_of(BODY_BYTES_MAX)).await?;
+    let text = match (body.trim_ascii(), asked.params.get("source")) {
         ([], source) => source.unwrap_or_default().as_bytes(),
         (body, None) => body,
         (_, Some(_)) => return Err(WireError::new(Kind::Invalid, "[source] is given beside a body")),

@@ -1,36 +1,25 @@
 //! `_data_stream/_stats`: how large data streams are, and how new.
 
-use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
 use serde_json::{Value as Json, json};
 
 use crate::catalog::{CatalogState, Table};
-use crate::protocol::params::Params;
-use crate::protocol::{Core, Gate};
+use crate::protocol::Core;
 
-use super::Options;
-use super::caller::Caller;
+use super::asked::Asked;
 use super::error::WireError;
 use super::filter::matches_part;
-use super::indices::{database_name, resolve};
+use super::indices::resolve;
 use super::remembered::Kind;
 use super::respond::ok;
 
 /// `GET /_data_stream/_stats`, `/_data_stream/{name}/_stats`: of data streams that were made, by a comma list of names and patterns.
 ///
 /// Bytes are those of segments. `maximum_timestamp` is in milliseconds, 0 without rows; a time whose row was deleted may be told.
-pub(super) async fn stats(
-    caller: Caller,
-    request: HttpRequest,
-    params: Params,
-    gate: Data<Gate>,
-    options: Data<Options>,
-) -> Result<HttpResponse, WireError> {
-    let core = gate.core().ok_or_else(WireError::starting)?;
-    let database = database_name(&params, &options);
-    caller.may_read(database)?;
+pub(super) async fn stats(asked: Asked) -> Result<HttpResponse, WireError> {
+    let (core, database) = asked.to_read()?;
     let state = core.catalog.state();
-    let names = chosen(&state, request.match_info().get("name").unwrap_or("*"))?;
+    let names = chosen(&state, asked.request.match_info().get("name").unwrap_or("*"))?;
     let mut total = 0;
     let of_stream = |name: &&str| {
         let table = resolve(&state, database, name).ok().and_then(|tables| tables.first().copied());
@@ -48,7 +37,7 @@ pub(super) async fn stats(
         "_shards": {"total": count, "successful": count, "failed": 0}, "data_stream_count": count, "backing_indices": count,
         "total_store_size_bytes": total, "data_streams": streams,
     });
-    Ok(ok(&request, &body))
+    Ok(ok(&asked.request, &body))
 }
 
 /// Names of data streams, in their order. `Err`: a name without a star is of none.

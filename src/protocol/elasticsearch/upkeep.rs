@@ -6,104 +6,66 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value as Json, json};
 
 use crate::model::{FieldType, Kind, TableSchema};
+use crate::protocol::RequestLimits;
 use crate::protocol::body::{self, BodyLimits};
-use crate::protocol::params::Params;
-use crate::protocol::{Gate, RequestLimits};
 
-use super::caller::Caller;
-use super::chosen::Chosen;
+use super::asked::Asked;
 use super::error::WireError;
-use super::indices::database_name;
 use super::items::type_name;
 use super::respond::{acknowledged, ok};
-use super::{Options, names};
 
 /// Bytes of a mapping or of settings.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// `POST|GET /_refresh`, `/_flush`, `/{index}/_refresh`, `/{index}/_flush`: rows are durable and visible before they are
 /// acknowledged, so nothing is left to do. Who may read or write may ask. 404 for an index that is not there.
-pub(super) async fn refreshed(
-    caller: Caller,
-    request: HttpRequest,
-    params: Params,
-    gate: Data<Gate>,
-    options: Data<Options>,
-) -> Result<HttpResponse, WireError> {
-    let core = gate.core().ok_or_else(WireError::starting)?;
-    let database = database_name(&params, &options);
-    caller.may_read(database).or_else(|_| caller.may_write(database))?;
-    let name = &names::expression(&request, (core.ingest.clock)())?;
-    let shards = Chosen::of(&params).tables(&core.catalog.state(), database, name)?.len();
-    Ok(ok(&request, &json!({"_shards": {"total": shards, "successful": shards, "failed": 0}})))
+pub(super) async fn refreshed(asked: Asked) -> Result<HttpResponse, WireError> {
+    let (core, _) = asked.to_read().or_else(|_| asked.to_write())?;
+    let shards = asked.tables(&core.catalog.state())?.len();
+    Ok(ok(&asked.request, &json!({"_shards": {"total": shards, "successful": shards, "failed": 0}})))
 }
 
 /// `PUT|POST /{index}/_mapping`: columns come from documents, so a mapping changes nothing. It is acknowledged, and not kept, unless it
 /// contradicts a column: 400 as for any mapping of Elasticsearch that would change a field's type.
 pub(super) async fn put_mapping(
-    caller: Caller,
-    request: HttpRequest,
-    params: Params,
+    asked: Asked,
     payload: Payload,
-    gate: Data<Gate>,
     limits: Data<RequestLimits>,
-    options: Data<Options>,
 ) -> Result<HttpResponse, WireError> {
-    let core = gate.core().ok_or_else(WireError::starting)?;
-    let database = database_name(&params, &options);
-    caller.may_write(database)?;
-    let mapping = object(&request, payload, &limits).await?;
+    let (core, _) = asked.to_write()?;
+    let mapping = object(&asked.request, payload, &limits).await?;
     check_root(&mapping)?;
-    let state = core.catalog.state();
-    let name = &names::expression(&request, (core.ingest.clock)())?;
-    for table in Chosen::of(&params).tables(&state, database, name)? {
+    for table in asked.tables(&core.catalog.state())? {
         check_properties(&mapping, "", &table.schema)?;
     }
-    Ok(acknowledged(&request))
+    Ok(acknowledged(&asked.request))
 }
 
 /// `PUT /_settings`, `/{index}/_settings`: how Elasticsearch keeps an index is nothing to us. Acknowledged, and not kept, but for what would
 /// forbid something that goes on being allowed.
 pub(super) async fn put_settings(
-    caller: Caller,
-    request: HttpRequest,
-    params: Params,
+    asked: Asked,
     payload: Payload,
-    gate: Data<Gate>,
     limits: Data<RequestLimits>,
-    options: Data<Options>,
 ) -> Result<HttpResponse, WireError> {
-    let core = gate.core().ok_or_else(WireError::starting)?;
-    let database = database_name(&params, &options);
-    caller.may_write(database)?;
-    let settings = object(&request, payload, &limits).await?;
-    let state = core.catalog.state();
-    let name = &names::expression(&request, (core.ingest.clock)())?;
-    Chosen::of(&params).tables(&state, database, name)?;
-    check_settings(&settings, name)?;
-    Ok(acknowledged(&request))
+    let (core, _) = asked.to_write()?;
+    let settings = object(&asked.request, payload, &limits).await?;
+    asked.tables(&core.catalog.state())?;
+    check_settings(&settings, &asked.names()?)?;
+    Ok(acknowledged(&asked.request))
 }
 
 /// `GET /_settings`, `/{index}/_settings`: what every index here has.
-pub(super) async fn settings(
-    caller: Caller,
-    request: HttpRequest,
-    params: Params,
-    gate: Data<Gate>,
-    options: Data<Options>,
-) -> Result<HttpResponse, WireError> {
-    let core = gate.core().ok_or_else(WireError::starting)?;
-    let database = database_name(&params, &options);
-    caller.may_read(database)?;
+pub(super) async fn settings(asked: Asked) -> Result<HttpResponse, WireError> {
+    let (core, _) = asked.to_read()?;
     let state = core.catalog.state();
-    let name = &names::expression(&request, (core.ingest.clock)())?;
-    let tables = Chosen::of(&params).tables(&state, database, name)?;
+    let tables = asked.tables(&state)?;
     let of_table = |table: &crate::catalog::Table| {
         let (name, id) = (table.name.table.to_string(), format!("{:022}", table.id.0));
         let index = json!({"number_of_shards": "1", "number_of_replicas": "0", "provided_name": name, "uuid": id});
         (name, json!({"settings": {"index": index}}))
     };
-    Ok(ok(&request, &tables.into_iter().map(of_table).collect::<Map<_, _>>()))
+    Ok(ok(&asked.request, &tables.into_iter().map(of_table).collect::<Map<_, _>>()))
 }
 
 /// A request's body, which must be a JSON object.
