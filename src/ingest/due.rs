@@ -1,8 +1,9 @@
 //! Which tables are due for a flush.
 //!
-//! A table is due with enough bytes or when its oldest row waited long enough. Small tables wait longer, and only so many of
-//! them are due at a time: ten thousand of them must not make ten thousand objects a minute. What they wait beyond their
-//! age costs memory and log, so that neither may run short: then waiting ends.
+//! A table is due with enough bytes or when its oldest row waited long enough. Small tables wait longer, and go together: a
+//! table that is due takes those along that soon will be. Only so many of them go at a time: ten thousand must not make ten
+//! thousand objects a minute. What they wait beyond their age costs memory and log, so that neither may run short: then
+//! waiting ends.
 
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use crate::model::TableId;
 
 use super::buffer::TableLoad;
 
-/// In how many parts the small tables of one `small_age` are taken.
+/// In how many parts the small tables of one `small_age` are taken, if they are many.
 const PARTS: u32 = 6;
 
 /// When tables are flushed.
@@ -43,7 +44,7 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) struct Due {
     options: DueOptions,
-    /// When small tables may be due again.
+    /// When more small tables may go, where some had to stay.
     small_from: Option<Instant>,
 }
 
@@ -65,23 +66,26 @@ impl Due {
             if buffer_runs_short || load.frozen || load.bytes >= self.options.table_bytes || is_old {
                 left = left.saturating_sub(load.bytes);
                 due.push(load.table);
-            } else if waited >= self.options.small_age {
-                small.push((load.since, load.table));
+            } else if is_small {
+                small.push((waited, load.table));
             }
         }
         due.extend(self.small_tables(small, now));
         due
     }
 
-    /// A part of the small ones, when it is time for one.
-    fn small_tables(&mut self, mut small: Vec<(Instant, TableId)>, now: Instant) -> impl Iterator<Item = TableId> {
-        let is_time = !small.is_empty() && self.small_from.is_none_or(|from| now >= from);
-        if is_time {
-            self.small_from = Some(now + self.options.small_age / PARTS);
+    /// Those of the small ones that go now, the one that waited longest first.
+    fn small_tables(&mut self, mut small: Vec<(Duration, TableId)>, now: Instant) -> Vec<TableId> {
+        let (age, span) = (self.options.small_age, self.options.small_age / PARTS);
+        let one_is_due = small.iter().any(|(waited, _)| *waited >= age);
+        if !one_is_due || self.small_from.is_some_and(|from| now < from) {
+            return Vec::new();
         }
-        small.sort_by_key(|(since, _)| *since);
-        let part = if is_time { self.options.small_tables_max.div_ceil(PARTS as usize) } else { 0 };
-        small.into_iter().map(|(_, table)| table).take(part)
+        small.retain(|(waited, _)| *waited >= age - span);
+        small.sort_by_key(|(waited, _)| Reverse(*waited));
+        let part = self.options.small_tables_max.div_ceil(PARTS as usize);
+        self.small_from = (small.len() > part).then(|| now + span);
+        small.into_iter().map(|(_, table)| table).take(part).collect()
     }
 }
 
@@ -124,7 +128,12 @@ mod tests {
 
     #[test]
     fn size_or_age_makes_a_table_due() {
-        check(&[(999, 9), (1_000, 0), (500, 10), (99, 59), (99, 60)], NOTHING, &[1, 2, 4]);
+        check(&[(999, 9), (1_000, 0), (500, 10), (99, 59)], NOTHING, &[1, 2]);
+    }
+
+    #[test]
+    fn small_tables_go_together() {
+        check(&[(99, 49), (99, 50), (50, 60)], NOTHING, &[2, 1]);
     }
 
     #[test]

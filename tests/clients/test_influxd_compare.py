@@ -6,7 +6,7 @@ from influxd_compare import AT_MOST, allow_list, differ, normal
 from influxql_schema import Schema
 from influxql_statements import Statements
 
-ENTRY = '[[allowed]]\nquestions = "f[(]"\nexample = "f(1)"\ntheirs = "1"\nours = "2"\nreason = "why"\n'
+ENTRY = '[[allowed]]\nquestions = "f[(]"\ndifferences = "theirs 1|only ours"\nexample = "f(1)"\ntheirs = "1"\nours = "2"\nreason = "why"\n'
 
 
 def answer(*rows):
@@ -55,17 +55,25 @@ class AllowList(unittest.TestCase):
             return allow_list(path)
 
     def test_an_entry_covers_its_questions_and_differences(self):
-        [entry] = self.entries(ENTRY + 'differences = "theirs 1"\n')
+        [entry] = self.entries(ENTRY)
         self.assertFalse(entry.covers("g(1)", "theirs 1, ours 2"))
         self.assertFalse(entry.covers("f(1)", "theirs 3, ours 2"))
         self.assertEqual(entry.used, 0)
         self.assertTrue(entry.covers("f(1)", "theirs 1, ours 2"))
         self.assertEqual(entry.used, 1)
 
+    def test_an_error_is_no_known_difference(self):
+        [entry] = self.entries(ENTRY)
+        rows, failed = answer([1, 1]), {"results": [{"error": "out of reach"}]}
+        self.assertTrue(entry.covers("f(1)", differ({"results": [{}]}, rows)))
+        for theirs, ours in [(rows, failed), (rows, {"error": "500"}), ({"results": [{"error": "1"}]}, failed)]:
+            self.assertFalse(entry.covers("f(1)", differ(theirs, ours)))
+
     def test_a_list_that_is_too_long_or_says_too_little_is_refused(self):
         self.assertEqual(len(self.entries(ENTRY * AT_MOST)), AT_MOST)
         self.assertRaises(ValueError, self.entries, ENTRY * (AT_MOST + 1))
         self.assertRaises(ValueError, self.entries, ENTRY.replace('reason = "why"', ""))
+        self.assertRaises(ValueError, self.entries, ENTRY.replace("differences", "# differences"))
         self.assertRaises(ValueError, self.entries, ENTRY.replace('"f(1)"', '"g(1)"'))
 
     def test_ours_can_be_read(self):

@@ -170,6 +170,8 @@ fn check(gate: &Gate, sessions: &[Session]) {
             "{session:?}: the last one's number, and points with another's value"
         );
     }
+    let points: u64 = stored.values().map(|[points, ..]| points).sum();
+    assert_eq!(gate.metric("tidegate_points_accepted_total", ""), points as f64, "a line was taken twice");
     let in_order = sessions.iter().filter(|session| session.end == End::InOrder).count();
     println!("{} sessions, {in_order} of them closed in order", sessions.len());
 }

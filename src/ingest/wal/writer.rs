@@ -1,7 +1,8 @@
 //! Group commit: callers queue up, one thread writes what has queued up, syncs once, applies, and answers.
 //!
 //! Where many callers write little at a time, the syncs cost more than all else. The thread therefore expects as many requests as
-//! the last group had, and waits for them, but no longer than that group's sync took: a caller alone never waits.
+//! the last group had, and waits for them, but no longer than that group's sync took: a caller alone waits once, after a group
+//! of several.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
