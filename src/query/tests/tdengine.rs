@@ -65,6 +65,7 @@ fn long_and_deep_statements_end_in_an_answer_or_an_error() {
         ("answer", nested(&format!("{} + (", chain("usage", " + ", 4)), "usage", ")", 55)),
         ("answer", format!("select case when {} then 1 end from cpu", chain("usage - 1", " - ", 125))),
         ("answer", nested("abs(", "usage", ")", 55)),
+        ("answer", nested("1h + (", "usage", ")", 55)),
         (
             "answer",
             format!("select {}", (0..100).map(|at| format!("interp(usage + {at})")).collect::<Vec<_>>().join(", "))

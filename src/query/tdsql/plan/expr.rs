@@ -323,42 +323,45 @@ impl Planner<'_> {
         let mut planned = match (planned, at, outer.last()) {
             (Some(planned), ..) => planned,
             (None, Expr::Duration(by), Some((BinaryOp::Add, right))) => {
-                let time = self.expr(right, names)?;
-                if time.is_time() {
-                    outer.pop();
-                    self.shifted(time.expr, *by, 1)?
+                // Planned once, whatever it is: chains nest on the right.
+                let right = self.expr(right, names)?;
+                outer.pop();
+                if right.is_time() {
+                    self.shifted(right.expr, *by, 1)?
                 } else {
-                    self.expr(at, names)?
+                    let left = self.expr(at, names)?;
+                    self.arithmetic(BinaryOp::Add, left, right, names.precision())?
                 }
             }
             (None, first, _) => self.expr(first, names)?,
         };
         for (op, right) in outer.into_iter().rev() {
-            planned = self.arithmetic(op, planned, right, names)?;
+            planned = match (&**right, shift(op)) {
+                (Expr::Duration(by), Some(sign)) if planned.is_time() => self.shifted(planned.expr, *by, sign)?,
+                (right, _) => {
+                    let right = self.expr(right, names)?;
+                    self.arithmetic(op, planned, right, names.precision())?
+                }
+            };
         }
         Ok(planned)
     }
 
-    fn arithmetic(&self, op: BinaryOp, left: Typed, right: &Expr, names: &mut dyn Names) -> Result<Typed, TdError> {
-        let sign = if op == BinaryOp::Subtract { -1 } else { 1 };
-        let shifts = matches!(op, BinaryOp::Add | BinaryOp::Subtract);
-        if let (Expr::Duration(by), true, true) = (right, shifts, left.is_time()) {
-            return self.shifted(left.expr, *by, sign);
-        }
-        let right = self.expr(right, names)?;
-        let precision = names.precision();
+    fn arithmetic(&self, op: BinaryOp, left: Typed, right: Typed, precision: Precision) -> Result<Typed, TdError> {
         match (left.is_time(), right.is_time()) {
             (true, true) if op == BinaryOp::Subtract => {
                 let units = |time: Typed| units_of(time.expr, precision);
                 return Ok(Typed::of(units(left) - units(right), DeclaredType::BigInt));
             }
-            (true, false) if shifts && right.is_number() => {
-                let nanos = cast_to(right.expr, DataType::Int64) * lit(precision.nanos() * sign);
-                let moved = cast_to(left.expr, DataType::Int64) + nanos;
-                return Ok(Typed::of(
-                    cast_to(moved, arrow_type(Some(DeclaredType::Timestamp))),
-                    DeclaredType::Timestamp,
-                ));
+            (true, false) if right.is_number() => {
+                if let Some(sign) = shift(op) {
+                    let nanos = cast_to(right.expr, DataType::Int64) * lit(precision.nanos() * sign);
+                    let moved = cast_to(left.expr, DataType::Int64) + nanos;
+                    return Ok(Typed::of(
+                        cast_to(moved, arrow_type(Some(DeclaredType::Timestamp))),
+                        DeclaredType::Timestamp,
+                    ));
+                }
             }
             (false, true) if op == BinaryOp::Add && left.is_number() => {
                 let moved =
@@ -495,6 +498,15 @@ impl Planner<'_> {
             _ => cast_to(typed.expr, wanted),
         };
         Ok(Typed::of(expr, to))
+    }
+}
+
+/// Which way an operator moves a time by what is on its right, if it does.
+fn shift(op: BinaryOp) -> Option<i64> {
+    match op {
+        BinaryOp::Add => Some(1),
+        BinaryOp::Subtract => Some(-1),
+        _ => None,
     }
 }
 
