@@ -37,19 +37,40 @@ pub(in crate::query::tdsql) struct Interpolation {
 
 /// Most points that the calls of one query make together: each series has as many as the range.
 const POINTS_MAX: usize = 10_000_000;
+/// Most bytes of those points: a gap repeats the text beside it at every time.
+const BYTES_MAX: usize = 256 << 20;
+/// What a point takes besides a text.
+const POINT_BYTES: usize = 16;
 
-/// How many points the calls of one query have made. No part of what a function is.
+/// How many points the calls of one query have made, and bytes of them. No part of what a function is.
 #[derive(Debug, Clone, Default)]
-pub(in crate::query::tdsql) struct PointsMade(Arc<AtomicUsize>);
+pub(in crate::query::tdsql) struct PointsMade {
+    points: Arc<AtomicUsize>,
+    bytes: Arc<AtomicUsize>,
+}
 
 impl PointsMade {
-    /// Errors: more than a query may make.
+    /// Points that are about to be made. Errors: more than a query may make.
     fn add(&self, points: usize) -> Result<()> {
-        if self.0.fetch_add(points, Ordering::Relaxed).saturating_add(points) > POINTS_MAX {
+        if self.points.fetch_add(points, Ordering::Relaxed).saturating_add(points) > POINTS_MAX {
             return resources_err!("INTERP of more than {POINTS_MAX} points");
         }
         Ok(())
     }
+
+    /// A point with this value. Errors: more bytes than a query may make.
+    fn charge(&self, value: &ScalarValue) -> Result<()> {
+        let bytes = POINT_BYTES + text_bytes(value);
+        if self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > BYTES_MAX {
+            return resources_err!("INTERP of more than {BYTES_MAX} bytes");
+        }
+        Ok(())
+    }
+}
+
+/// What a value holds besides itself.
+fn text_bytes(value: &ScalarValue) -> usize {
+    value.size().saturating_sub(size_of_val(value))
 }
 
 impl PartialEq for PointsMade {
@@ -85,8 +106,8 @@ impl Interpolation {
         usize::try_from(steps).unwrap_or(0) + 1
     }
 
-    fn points(&self, rows: &[(i64, ScalarValue)]) -> Result<Vec<(i64, bool, ScalarValue)>> {
-        let mut made = Vec::new();
+    fn points(&self, rows: &[(i64, ScalarValue)], bound: &PointsMade) -> Result<Vec<(i64, bool, ScalarValue)>> {
+        let mut made: Vec<(i64, bool, ScalarValue)> = Vec::new();
         let mut after = 0;
         let mut time = self.first;
         while time <= self.last {
@@ -95,13 +116,16 @@ impl Interpolation {
             }
             let before = after.checked_sub(1).map(|at| &rows[at]);
             let next = rows.get(after);
-            match next {
-                Some((at, value)) if *at == time => made.push((time, false, value.clone())),
+            let point = match next {
+                Some((at, value)) if *at == time => Some((time, false, value.clone())),
                 _ => {
                     let value = self.value(time, before, next)?;
-                    let value = value.or(self.whole.then_some(ScalarValue::Null));
-                    made.extend(value.map(|value| (time, true, value)));
+                    value.or(self.whole.then_some(ScalarValue::Null)).map(|value| (time, true, value))
                 }
+            };
+            if let Some(point) = point {
+                bound.charge(&point.2)?;
+                made.push(point);
             }
             match time.checked_add(self.step) {
                 Some(next) if self.step > 0 => time = next,
@@ -183,7 +207,7 @@ impl AggregateUDFImpl for Interp {
 
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let (interpolation, kind, made) = (self.interpolation.clone(), self.kind.clone(), self.made.clone());
-        Ok(Box::new(Rows { interpolation, kind, made, rows: Vec::new() }))
+        Ok(Box::new(Rows { interpolation, kind, made, rows: Vec::new(), texts: 0 }))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -202,6 +226,8 @@ struct Rows {
     kind: DataType,
     made: PointsMade,
     rows: Vec<(i64, ScalarValue)>,
+    /// Bytes that the values of the rows hold besides themselves.
+    texts: usize,
 }
 
 impl Rows {
@@ -210,21 +236,28 @@ impl Rows {
             if let ScalarValue::TimestampNanosecond(Some(time), _) = ScalarValue::try_from_array(times, row)?
                 && values.is_valid(row)
             {
-                self.rows.push((time, ScalarValue::try_from_array(values, row)?));
+                let value = ScalarValue::try_from_array(values, row)?;
+                self.texts += text_bytes(&value);
+                self.rows.push((time, value));
             }
         }
         Ok(())
     }
 }
 
+/// Errors: texts of more bytes than an array may hold.
 fn array_of(values: impl IntoIterator<Item = ScalarValue>, kind: &DataType) -> Result<ArrayRef> {
-    let mut values = values.into_iter().peekable();
-    if values.peek().is_none() {
+    let values = values
+        .into_iter()
+        .map(|value| if value.is_null() { ScalarValue::try_new_null(kind) } else { value.cast_to(kind) })
+        .collect::<Result<Vec<_>>>()?;
+    if values.is_empty() {
         return Ok(datafusion::arrow::array::new_empty_array(kind));
     }
-    let values =
-        values.map(|value| if value.is_null() { ScalarValue::try_new_null(kind) } else { value.cast_to(kind) });
-    ScalarValue::iter_to_array(values.collect::<Result<Vec<_>>>()?)
+    if values.iter().map(text_bytes).sum::<usize>() > i32::MAX as usize {
+        return resources_err!("INTERP of more than {} bytes of one series", i32::MAX);
+    }
+    ScalarValue::iter_to_array(values)
 }
 
 impl Accumulator for Rows {
@@ -235,10 +268,11 @@ impl Accumulator for Rows {
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         self.made.add(self.interpolation.count())?;
-        let mut rows = self.rows.clone();
+        self.texts = 0;
+        let mut rows = std::mem::take(&mut self.rows);
         rows.sort_by_key(|(time, _)| *time);
         rows.dedup_by_key(|(time, _)| *time);
-        let points = self.interpolation.points(&rows)?;
+        let points = self.interpolation.points(&rows, &self.made)?;
         let times: TimestampNanosecondArray = points.iter().map(|(time, _, _)| Some(*time)).collect();
         let filled: BooleanArray = points.iter().map(|(_, filled, _)| Some(*filled)).collect();
         let values = array_of(points.into_iter().map(|(_, _, value)| value), &self.kind)?;
@@ -248,7 +282,7 @@ impl Accumulator for Rows {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.rows.capacity() * size_of::<(i64, ScalarValue)>()
+        size_of_val(self) + self.rows.capacity() * size_of::<(i64, ScalarValue)>() + self.texts
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
@@ -274,13 +308,16 @@ impl Accumulator for Rows {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::array::StringArray;
+    use datafusion::common::DataFusionError;
+
     use super::*;
 
     #[track_caller]
     fn check(gap: Gap, expected: &[(i64, Option<i32>)]) {
         let rows = [(5, ScalarValue::Int32(Some(5))), (10, ScalarValue::Int32(Some(10)))];
         let interpolation = Interpolation { first: 3, last: 12, step: 3, gap, whole: false };
-        let points = interpolation.points(&rows).unwrap();
+        let points = interpolation.points(&rows, &PointsMade::default()).unwrap();
         let found: Vec<(i64, Option<i32>)> = points
             .into_iter()
             .map(|(time, _, value)| (time, if let ScalarValue::Int32(value) = value { value } else { None }))
@@ -305,5 +342,31 @@ mod tests {
         assert!(made.add(POINTS_MAX - 1).is_ok() && made.clone().add(1).is_ok());
         assert!(made.add(1).is_err());
         assert!(PointsMade::default().add(usize::MAX).is_err());
+    }
+
+    #[test]
+    fn texts_that_gaps_repeat_have_a_bound() {
+        let text = ScalarValue::Utf8(Some("x".repeat(1 << 20)));
+        let times = |last, gap| Interpolation { first: 1, last, step: 1, gap, whole: false };
+        let rows = [(0, text.clone())];
+        for gap in [Gap::Previous, Gap::Near, Gap::Value(text.clone())] {
+            let made = PointsMade::default();
+            assert!(times(10, gap.clone()).points(&rows, &made).is_ok());
+            // All calls of a query together.
+            let refused = times(250, gap).points(&rows, &made.clone()).unwrap_err();
+            assert!(matches!(refused, DataFusionError::ResourcesExhausted(_)), "{refused}");
+        }
+        assert!(times(1000, Gap::Null).points(&rows, &PointsMade::default()).is_ok());
+    }
+
+    #[test]
+    fn rows_take_the_room_of_their_texts() {
+        let interpolation = Interpolation { first: 1, last: 2, step: 1, gap: Gap::Null, whole: false };
+        let (kind, made) = (DataType::Utf8, PointsMade::default());
+        let mut rows = Rows { interpolation, kind, made, rows: Vec::new(), texts: 0 };
+        let values: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(10_000); 3]));
+        let times: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![1, 2, 3]));
+        rows.update_batch(&[values, times]).unwrap();
+        assert!(rows.size() > 30_000);
     }
 }

@@ -8,7 +8,7 @@ use datafusion::logical_expr::{Expr as Plan, LogicalPlanBuilder, Operator};
 use crate::model::{DeclaredType as T, Precision};
 use crate::query::tdsql::ast::{Expr, Fill, FillMode};
 use crate::query::tdsql::error::TdError;
-use crate::query::tdsql::functions::interp::{FILLED, Gap, Interpolation, PointsMade, TIME, VALUE};
+use crate::query::tdsql::functions::interp::{FILLED, Gap, Interpolation, TIME, VALUE};
 
 use super::Planner;
 use super::aggregate::{Ready, row_names, time_of};
@@ -99,7 +99,6 @@ impl Planner<'_> {
         if step > 0 && length / step >= POINTS_MAX {
             return Err(TdError::Interp);
         }
-        let made = PointsMade::default();
         let time = time_of(relation)?;
         // Points of several calls stand side by side: all of them have all times, and those without any value go.
         let whole = calls.len() > 1;
@@ -116,7 +115,7 @@ impl Planner<'_> {
             let gap = gap(select.fill.as_ref(), at, &data_type)?;
             let interpolation = Interpolation { first, last, step, gap, whole };
             let point = self.fresh("i");
-            aggregates.push(interpolation.call(value.plain(), time.clone(), data_type, &made).alias(&point));
+            aggregates.push(interpolation.call(value.plain(), time.clone(), data_type, &self.points).alias(&point));
             points.push(Interpolated { call, point, kind: Some(kind) });
         }
         let lists = points.iter().map(|found| Column::from_name(&found.point)).collect();

@@ -31,6 +31,7 @@ use crate::query::session::{QueryEngine, QueryScope, QuerySession};
 
 use super::ast::{Query, Show, TableName};
 use super::error::TdError;
+use super::functions::interp::PointsMade;
 use super::system::{self, Listing};
 use super::tables::Databases;
 
@@ -140,7 +141,8 @@ fn plan(
     let default = question.database.as_deref();
     let databases = Databases { state: &state, tenant: &question.tenant, default, visible: &question.readable };
     let (names, depth, repeated) = (Cell::new(0), Cell::new(0), Cell::new(0));
-    make(&Planner { session, databases, question, names, depth, repeated })
+    let points = PointsMade::default();
+    make(&Planner { session, databases, question, names, depth, repeated, points })
 }
 
 /// The plan of an answer: its columns and nothing else, each of its type.
@@ -166,6 +168,8 @@ pub(super) struct Planner<'a> {
     depth: Cell<u32>,
     /// How many expressions stand in the plan again.
     repeated: Cell<usize>,
+    /// What its interpolations make together.
+    points: PointsMade,
 }
 
 impl Planner<'_> {
