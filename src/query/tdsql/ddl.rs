@@ -285,6 +285,12 @@ fn declared(create: &CreateTable, now_ns: i64) -> Result<TableSchema, TdError> {
     Ok(schema)
 }
 
+/// Whether a table has as many columns as it may: its time is one of them, the name of its series is none.
+pub(super) fn is_full(schema: &TableSchema) -> bool {
+    let names = usize::from(schema.series_name_tag().is_some());
+    schema.columns.len() + 1 >= COLUMNS_MAX + names
+}
+
 fn check_column_name(name: &str) -> Result<(), TdError> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX || name == SERIES_NAME_TAG {
         return Err(TdError::Column(name.to_string()));
@@ -319,7 +325,7 @@ fn apply(view: &View<'_>, schema: &mut TableSchema, change: &TableChange) -> Res
             if definition.kind == DeclaredType::Json {
                 return Err(TdError::JsonColumn);
             }
-            if schema.columns.len() >= COLUMNS_MAX {
+            if is_full(schema) {
                 return Err(TdError::ColumnCount);
             }
             schema.declare_field(&definition.name, definition.kind);
@@ -351,7 +357,7 @@ fn apply(view: &View<'_>, schema: &mut TableSchema, change: &TableChange) -> Res
             if definition.kind == DeclaredType::Json || view.tags().any(|tag| tag.kind == DeclaredType::Json) {
                 return Err(TdError::OneJsonTag);
             }
-            if view.tags().count() >= TAGS_MAX {
+            if is_full(schema) || view.tags().count() >= TAGS_MAX {
                 return Err(TdError::ColumnCount);
             }
             schema.declare_tag(&definition.name, definition.kind);
@@ -392,6 +398,30 @@ mod tests {
         let databases = Databases { state, tenant: "cnosdb", default: Some("d"), visible: &visible };
         let changes = change(&databases, &statement, 7, chrono_tz::Tz::UTC).unwrap().unwrap();
         changes.iter().for_each(|change| state.apply(change));
+    }
+
+    #[test]
+    fn altering_makes_as_many_columns_as_creating() {
+        let texts = |count: usize| {
+            let fields: String = (2..count).map(|at| format!(", f{at} int")).collect();
+            let tags = "tags (k int)";
+            [
+                (format!("create table t (ts timestamp{fields}, v int)"), "alter table t add column a int"),
+                (format!("create stable t (ts timestamp{fields}) {tags}"), "alter stable t add column a int"),
+                (format!("create stable t (ts timestamp{fields}) {tags}"), "alter stable t add tag a int"),
+            ]
+        };
+        for (count, fits) in [(COLUMNS_MAX - 1, true), (COLUMNS_MAX, false)] {
+            for (create, alter) in texts(count) {
+                let mut state = CatalogState::initial();
+                run(&mut state, "create database d");
+                run(&mut state, &create);
+                let (visible, statement) = (Readable::All, parse(alter).unwrap());
+                let databases = Databases { state: &state, tenant: "cnosdb", default: Some("d"), visible: &visible };
+                let altered = change(&databases, &statement, 7, chrono_tz::Tz::UTC).unwrap();
+                assert_eq!(altered.is_ok(), fits, "{alter}, {count}: {:?}", altered.err());
+            }
+        }
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::catalog::Change;
 use crate::model::{ColumnKind, Declaration, DeclaredForm, DeclaredType, RowIdentity, SERIES_NAME_TAG, TableSchema};
 
 use super::ast::{InsertPart, InsertRows, InsertValue, MomentBase, TableName};
-use super::ddl::COLUMNS_MAX;
 pub use super::ddl::TAGS_MAX;
+use super::ddl::{COLUMNS_MAX, is_full};
 use super::error::TdError;
 use super::functions::series_name::series_name;
 use super::tables::Databases;
@@ -149,9 +149,7 @@ impl Draft {
     }
 
     fn add(&mut self, name: &str, kind: ColumnKind, wanted: DeclaredType) -> Result<(), TdError> {
-        // The time is a column too.
-        let columns = self.schema.columns.len() + 1;
-        if columns >= COLUMNS_MAX || (kind == ColumnKind::Tag && self.tags >= TAGS_MAX) {
+        if is_full(&self.schema) || (kind == ColumnKind::Tag && self.tags >= TAGS_MAX) {
             return Err(TdError::ColumnCount);
         }
         self.places.insert(name.to_string(), self.schema.columns.len());
@@ -228,10 +226,13 @@ mod tests {
         };
         assert_eq!(made(&[line(0..TAGS_MAX, 0..3), line(0..2, 1..5)]).unwrap(), TAGS_MAX + 5);
         assert_eq!(made(&several(10, 400)).unwrap(), 4000);
+        // The time is a column too.
+        assert_eq!(made(&[line(0..1, 0..COLUMNS_MAX - 2)]).unwrap(), COLUMNS_MAX - 1);
         for lines in [
             vec![line(0..TAGS_MAX + 1, 0..1)],
             vec![line(0..TAGS_MAX, 0..1), line(TAGS_MAX..TAGS_MAX + 1, 0..1)],
             vec![line(0..0, 0..COLUMNS_MAX + 1)],
+            vec![line(0..1, 0..COLUMNS_MAX - 1)],
             several(11, 400),
         ] {
             assert!(matches!(made(&lines), Err(TdError::ColumnCount)));
