@@ -142,6 +142,15 @@ impl CatalogState {
         database.tables.iter().filter(move |((p, _), _)| &**p == policy).filter_map(|(_, id)| self.tables.get(id))
     }
 
+    /// Those of them that have series with names.
+    pub fn tables_with_series<'a>(
+        &'a self,
+        database: &'a Database,
+        policy: &'a str,
+    ) -> impl Iterator<Item = &'a Arc<Table>> {
+        self.tables_of(database, policy).filter(|table| !table.series.is_empty())
+    }
+
     /// All tables, in no particular order.
     pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
         self.tables.values()

@@ -53,10 +53,14 @@ pub fn insertion(databases: &Databases<'_>, parts: &[InsertPart], now_ns: i64, z
 pub fn registration(state: &CatalogState, series: &[(TableId, Vec<NamedSeries>)]) -> Result<Vec<Change>, TdError> {
     let mut changes = Vec::new();
     let mut given = AHashSet::new();
+    // A database may have many tables without series, and this runs while a commit waits.
+    let mut with_series: AHashMap<_, Vec<&Arc<Table>>> = AHashMap::new();
     for (id, wanted) in series {
         let table = state.table(*id).ok_or(TdError::Super)?;
         let database = state.database(&table.name.tenant, &table.name.database).ok_or(TdError::Database)?;
         let policy = &*database.default_policy;
+        let named = with_series.entry(database.ordinal);
+        let named = named.or_insert_with(|| state.tables_with_series(database, policy).collect());
         let mut missing = Vec::new();
         for one in wanted {
             let name = one.name.as_str();
@@ -64,7 +68,7 @@ pub fn registration(state: &CatalogState, series: &[(TableId, Vec<NamedSeries>)]
                 continue;
             }
             let taken = state.table_named(database, policy, name).is_some()
-                || state.tables_of(database, policy).any(|other| other.series.contains_key(name));
+                || named.iter().any(|other| other.series.contains_key(name));
             if taken || !given.insert((database.ordinal, name)) {
                 return Err(TdError::TableExists);
             }

@@ -61,7 +61,7 @@ impl<'a> Databases<'a> {
         if let Some(table) = self.state.table_named(database, policy, name) {
             return Some(view(table, None));
         }
-        for table in self.state.tables_of(database, policy) {
+        for table in self.state.tables_with_series(database, policy) {
             if let Some(series) = table.series.get(name) {
                 return Some(view(table, Some(series)));
             }
