@@ -34,7 +34,8 @@ pub struct Insertion {
 
 /// Plans the parts of an INSERT; rows of queries are values by now.
 pub fn insertion(databases: &Databases<'_>, parts: &[InsertPart], now_ns: i64, zone: Tz) -> Result<Insertion, TdError> {
-    let mut writer = Writer { databases, now_ns, zone, tables: Vec::new(), by_id: AHashMap::new(), rows: 0 };
+    let (tables, by_id, slots_of) = (Vec::new(), AHashMap::new(), AHashMap::new());
+    let mut writer = Writer { databases, now_ns, zone, tables, by_id, slots_of, rows: 0 };
     for part in parts {
         writer.part(part)?;
     }
@@ -87,6 +88,8 @@ struct Writer<'a> {
     zone: Tz,
     tables: Vec<TableRows>,
     by_id: AHashMap<TableId, usize>,
+    /// What names mean in a table: a statement may have a part for every row.
+    slots_of: AHashMap<TableId, AHashMap<&'a str, Slot<'a>>>,
     rows: usize,
 }
 
@@ -97,6 +100,7 @@ struct TableRows {
 }
 
 /// Where a value of a row goes.
+#[derive(Clone, Copy)]
 enum Slot<'a> {
     Time,
     SeriesName,
@@ -168,7 +172,7 @@ impl<'a> Writer<'a> {
     ) -> Result<(), TdError> {
         let slots = match columns {
             None => std::iter::once(Slot::Time).chain(view.columns().map(Slot::Column)).collect(),
-            Some(names) => slots(&view, names, false)?,
+            Some(names) => self.slots(&view, names, false)?,
         };
         let moment = self.moment(&view);
         let oldest = oldest(&view, self.now_ns);
@@ -199,7 +203,7 @@ impl<'a> Writer<'a> {
         rows: &[Vec<InsertValue>],
     ) -> Result<(), TdError> {
         let Some(names) = columns else { return Err(TdError::Column("tbname".to_string())) };
-        let slots = slots(&view, names, true)?;
+        let slots = self.slots(&view, names, true)?;
         let Some(name_at) = slots.iter().position(|slot| matches!(slot, Slot::SeriesName)) else {
             return Err(TdError::Column("tbname".to_string()));
         };
@@ -238,34 +242,34 @@ impl<'a> Writer<'a> {
         self.rows += rows.len();
         Ok(())
     }
+
+    /// Where the values of `names` go; rows of one series set no tags.
+    fn slots(&mut self, view: &View<'a>, names: &[String], with_tags: bool) -> Result<Vec<Slot<'a>>, TdError> {
+        let meant = self.slots_of.entry(view.table.id).or_insert_with(|| meanings(view));
+        let mut known = AHashSet::with_capacity(names.len());
+        let mut slots = Vec::with_capacity(names.len());
+        for name in names {
+            if !known.insert(name) {
+                return Err(TdError::Duplicated(name.clone()));
+            }
+            match meant.get(name.as_str()) {
+                Some(slot @ (Slot::Time | Slot::Column(_))) => slots.push(*slot),
+                Some(slot) if with_tags => slots.push(*slot),
+                _ => return Err(TdError::Column(name.clone())),
+            }
+        }
+        if !slots.iter().any(|slot| matches!(slot, Slot::Time)) {
+            return Err(TdError::Syntax("primary timestamp column can not be null".to_string()));
+        }
+        Ok(slots)
+    }
 }
 
-fn slots<'a>(view: &View<'a>, names: &[String], with_tags: bool) -> Result<Vec<Slot<'a>>, TdError> {
-    let by_name = |column: ViewColumn<'a>| (column.column.name.as_str(), column);
-    let columns: AHashMap<&str, ViewColumn<'a>> = view.columns().map(by_name).collect();
-    let tags: AHashMap<&str, ViewColumn<'a>> = view.tags().filter(|_| with_tags).map(by_name).collect();
-    let mut known = AHashSet::with_capacity(names.len());
-    let mut slots = Vec::with_capacity(names.len());
-    for name in names {
-        if !known.insert(name) {
-            return Err(TdError::Duplicated(name.clone()));
-        }
-        slots.push(if name == view.time_name() {
-            Slot::Time
-        } else if let Some(column) = columns.get(name.as_str()) {
-            Slot::Column(*column)
-        } else if with_tags && name == "tbname" {
-            Slot::SeriesName
-        } else if let Some(tag) = tags.get(name.as_str()) {
-            Slot::Tag(*tag)
-        } else {
-            return Err(TdError::Column(name.clone()));
-        });
-    }
-    if !slots.iter().any(|slot| matches!(slot, Slot::Time)) {
-        return Err(TdError::Syntax("primary timestamp column can not be null".to_string()));
-    }
-    Ok(slots)
+/// What names mean in a table: its time before a column, that before the name of the series, that before a tag.
+fn meanings<'a>(view: &View<'a>) -> AHashMap<&'a str, Slot<'a>> {
+    let tags = view.tags().map(|tag| (tag.column.name.as_str(), Slot::Tag(tag)));
+    let columns = view.columns().map(|column| (column.column.name.as_str(), Slot::Column(column)));
+    tags.chain([("tbname", Slot::SeriesName)]).chain(columns).chain([(view.time_name(), Slot::Time)]).collect()
 }
 
 /// The first time that the database keeps.
@@ -470,20 +474,46 @@ mod tests {
         changes.iter().for_each(|change| state.apply(change));
     }
 
+    fn state(statements: &[&str]) -> CatalogState {
+        let mut state = CatalogState::initial();
+        for text in statements {
+            let statement = parse(text).unwrap();
+            let changes = change(&databases(&state, &Readable::All), &statement, 0, Tz::UTC).unwrap().unwrap();
+            apply(&mut state, &changes);
+        }
+        state
+    }
+
+    #[test]
+    fn names_of_columns_mean_the_same_in_each_part() {
+        let state = state(&["create database d", "create stable m (ts timestamp, v int, w int) tags (k int)"]);
+        let of_super = "m (tbname, ts, k, v) values ('x', 1, 5, 2)";
+        let of_series = "y using m tags (1) (w, ts) values (3, 4)";
+        let with_tag = "y using m tags (1) (k, ts) values (3, 4)";
+        let with_name = "y using m tags (1) (tbname, ts) values ('y', 4)";
+        let rows = |parts: &[&str]| {
+            let Statement::Insert(insert) = parse(&format!("insert into {}", parts.join(" "))).unwrap() else {
+                panic!("{parts:?}")
+            };
+            insertion(&databases(&state, &Readable::All), &insert.parts, 0, Tz::UTC).map(|made| made.rows)
+        };
+        assert_eq!(rows(&[of_super, of_series, of_super, of_series]).unwrap(), 4);
+        for refused in [with_tag, with_name] {
+            for parts in [&[refused][..], &[of_super, refused], &[of_series, refused]] {
+                assert!(matches!(rows(parts), Err(TdError::Column(_))), "{parts:?}");
+            }
+        }
+    }
+
     #[test]
     fn a_name_is_registered_once_in_its_database() {
-        let mut state = CatalogState::initial();
-        for text in [
+        let mut state = state(&[
             "create database d",
             "create database e",
             "create stable d.m (ts timestamp, v int) tags (k int)",
             "create stable d.n (ts timestamp, v int) tags (k int)",
             "create stable e.m (ts timestamp, v int) tags (k int)",
-        ] {
-            let statement = parse(text).unwrap();
-            let changes = change(&databases(&state, &Readable::All), &statement, 0, Tz::UTC).unwrap().unwrap();
-            apply(&mut state, &changes);
-        }
+        ]);
         let of_m = series(&state, "insert into x using m tags (1) values (1, 1)");
         let of_n = series(&state, "insert into x using n tags (2) values (1, 1)");
         let elsewhere = series(&state, "insert into e.x using e.m tags (3) values (1, 1)");
