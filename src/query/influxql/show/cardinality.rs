@@ -8,7 +8,7 @@ use datafusion::arrow::array::Int64Array;
 use crate::query::influxql::answer::{SeriesPiece, StatementError};
 use crate::query::influxql::cardinality::{Counted, ShowCardinality};
 
-use super::condition::speaks_of_time;
+use super::condition::{Folded, speaks_of_time};
 use super::series::{Bounds, TagSets};
 use super::tables::Measurements;
 use super::{Pieces, Show, page};
@@ -30,11 +30,12 @@ impl Show<'_> {
         if !statement.dimensions.is_empty() {
             return Err(StatementError::NotSupported("GROUP BY of a cardinality".to_string()));
         }
+        let condition = condition.map(Folded::of);
         let measurements = self.under_one_policy(name, &statement.sources)?;
         let mut session = self.session(name).await?;
         let mut counts = Vec::new();
         for (measurement, tables) in &measurements {
-            let sets = self.sets_that_count(&mut session, measurement, tables, condition, Bounds::ALL).await?;
+            let sets = self.sets_that_count(&mut session, measurement, tables, condition.as_ref(), Bounds::ALL).await?;
             let count = match &statement.of {
                 _ if sets.rows == 0 => 0,
                 Counted::Series => sets.keys(measurement).len(),

@@ -15,6 +15,24 @@ use crate::query::influxql::expr::{Binary, BinaryOp, Cast, Expr, Literal, Logic,
 
 use super::series::TagSets;
 
+/// A condition with everything computed that is known without the time: the same for each measurement of a statement.
+pub(super) struct Folded(Expr);
+
+impl Folded {
+    pub(super) fn of(condition: &Expr) -> Folded {
+        Folded(fold(condition, &Environment::default()))
+    }
+
+    pub(super) fn expr(&self) -> &Expr {
+        &self.0
+    }
+
+    /// Without the comparisons whose left side is no name, as if they did not stand there.
+    pub(super) fn of_names(&self) -> Option<Folded> {
+        of_names(&self.0).map(Folded)
+    }
+}
+
 /// Refuses operators that say nothing about tags, where it is not about time.
 pub(super) fn check_operators(condition: &Expr) -> Result<(), StatementError> {
     use BinaryOp::{Eq, EqRegex, NotEq, NotEqRegex};
@@ -32,15 +50,14 @@ pub(super) fn check_operators(condition: &Expr) -> Result<(), StatementError> {
 
 /// Refuses what the values of tags cannot be asked for by: anything but comparisons whose left side is a name, unless it is
 /// always true.
-pub(super) fn check_comparisons(condition: &Expr) -> Result<(), StatementError> {
-    match fold(condition, &Environment::default()) {
+pub(super) fn check_comparisons(condition: &Folded) -> Result<(), StatementError> {
+    match condition.expr() {
         Expr::Literal(Literal::Boolean(true)) => Ok(()),
-        folded => check_folded(&folded),
+        folded => check_folded(folded),
     }
 }
 
-/// A condition without the comparisons whose left side is no name, as if they did not stand there.
-pub(super) fn of_names(condition: &Expr) -> Option<Expr> {
+fn of_names(condition: &Expr) -> Option<Expr> {
     match condition {
         Expr::Paren(inner) => of_names(inner).map(|inner| Expr::Paren(Box::new(inner))),
         Expr::Logic(logic, terms) => {
@@ -53,9 +70,9 @@ pub(super) fn of_names(condition: &Expr) -> Option<Expr> {
 }
 
 /// Refuses a condition that is never true, as the server shows it.
-pub(super) fn check_is_no_verdict(condition: &Expr) -> Result<(), StatementError> {
-    match fold(condition, &Environment::default()) {
-        folded @ Expr::Literal(Literal::Boolean(false)) => check_folded(&folded),
+pub(super) fn check_is_no_verdict(condition: &Folded) -> Result<(), StatementError> {
+    match condition.expr() {
+        folded @ Expr::Literal(Literal::Boolean(false)) => check_folded(folded),
         _ => Ok(()),
     }
 }
@@ -87,13 +104,13 @@ pub(super) fn speaks_of_time(expr: &Expr) -> bool {
 
 /// For each tag set of a measurement, whether its series counts.
 pub(super) fn verdicts(
-    condition: &Expr,
+    condition: &Folded,
     measurement: &str,
     tables: &[std::sync::Arc<Table>],
     sets: &TagSets,
 ) -> Result<BooleanArray, QueryError> {
     let judge = Judge { measurement, tables, sets };
-    let verdicts = judge.expr(&fold(condition, &Environment::default())).map_err(DataFusionError::from)?;
+    let verdicts = judge.expr(condition.expr()).map_err(DataFusionError::from)?;
     Ok(verdicts.unwrap_or_else(|| judge.all(true)))
 }
 

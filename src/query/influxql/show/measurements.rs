@@ -11,7 +11,7 @@ use crate::query::influxql::expr::{Binary, BinaryOp, Expr, Literal, Logic};
 use crate::query::influxql::schema::{ShowMeasurements, ShowSeries};
 use crate::query::session::QuerySession;
 
-use super::condition::{check_operators, speaks_of_time, verdicts};
+use super::condition::{Folded, check_operators, speaks_of_time, verdicts};
 use super::series::{Bounds, TagSets, tag_sets};
 use super::{Pieces, Show, page};
 
@@ -61,10 +61,11 @@ impl Show<'_> {
             condition.map_or(Ok(()), check_operators)?;
         }
         let bounds = self.bounds(condition)?;
+        let condition = condition.map(Folded::of);
         let mut session = self.session(name).await?;
         let mut keys = Vec::new();
         for (measurement, tables) in &measurements {
-            let sets = self.sets_that_count(&mut session, measurement, tables, condition, bounds).await?;
+            let sets = self.sets_that_count(&mut session, measurement, tables, condition.as_ref(), bounds).await?;
             keys.extend(sets.keys(measurement));
         }
         let keys = page(keys, statement.rows);
@@ -80,7 +81,7 @@ impl Show<'_> {
         session: &mut QuerySession,
         measurement: &str,
         tables: &[Arc<Table>],
-        condition: Option<&Expr>,
+        condition: Option<&Folded>,
         bounds: Bounds,
     ) -> Result<TagSets, StatementError> {
         let sets = tag_sets(session, self.engine, tables, bounds).await?;

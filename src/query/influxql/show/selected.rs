@@ -7,6 +7,7 @@ use crate::query::influxql::source::Source;
 use crate::query::names::Readable;
 use crate::query::session::QueryEngine;
 
+use super::condition::Folded;
 use super::series::Bounds;
 use super::{Show, ShowScope};
 
@@ -31,6 +32,9 @@ impl QueryEngine {
         // A subquery reads on its own conditions.
         let mut selects = vec![select];
         while let Some(select) = selects.pop() {
+            let condition = select.condition.as_ref();
+            let bounds = show.bounds(condition).unwrap_or(Bounds::ALL);
+            let condition = condition.map(Folded::of);
             for source in &select.sources {
                 match source {
                     Source::Subquery(inner) => selects.push(inner),
@@ -41,8 +45,7 @@ impl QueryEngine {
                         };
                         let mut session = show.session(&scope.database).await?;
                         for (measurement, tables) in &measurements {
-                            let condition = select.condition.as_ref();
-                            let bounds = show.bounds(condition).unwrap_or(Bounds::ALL);
+                            let condition = condition.as_ref();
                             let sets =
                                 show.sets_that_count(&mut session, measurement, tables, condition, bounds).await?;
                             found += sets.rows as u64;

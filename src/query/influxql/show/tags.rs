@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use crate::catalog::Table;
 use crate::query::influxql::answer::{SeriesPiece, StatementError, texts_array};
-use crate::query::influxql::check::fold::{Environment, fold};
-use crate::query::influxql::expr::Expr;
 use crate::query::influxql::schema::{ShowTagKeys, ShowTagValues, TagKeys};
 use crate::query::session::QuerySession;
 
-use super::condition::{check_comparisons, check_is_no_verdict, check_operators, of_names};
+use super::condition::{Folded, check_comparisons, check_is_no_verdict, check_operators};
 use super::series::{Bounds, TagSets};
 use super::{Pieces, Show, page};
 
@@ -18,16 +16,20 @@ impl Show<'_> {
     pub(super) async fn tag_keys(&self, statement: &ShowTagKeys) -> Result<Pieces, StatementError> {
         let name = self.database_name(statement.database.as_ref())?;
         let measurements = self.under_all_policies(self.database(name)?, &statement.sources);
-        if let Some(condition) = &statement.condition {
-            check_operators(condition)?;
-            check_is_no_verdict(condition)?;
-        }
-        let condition = statement.condition.as_ref().map(|condition| fold(condition, &Environment::default()));
-        let condition = condition.and_then(|condition| of_names(&condition));
+        let condition = statement.condition.as_ref();
+        condition.map_or(Ok(()), check_operators)?;
+        let condition = condition.map(Folded::of);
+        condition.as_ref().map_or(Ok(()), check_is_no_verdict)?;
+        let condition = condition.and_then(|condition| condition.of_names());
         let mut session = self.session(name).await?;
+        if measurements.is_empty() {
+            return Ok(Vec::new());
+        }
+        let bounds = self.bounds(condition.as_ref().map(Folded::expr))?;
         let mut pieces = Vec::new();
         for (measurement, tables) in &measurements {
-            let sets = self.sets_of_stretches(&mut session, measurement, tables, condition.as_ref()).await?;
+            let condition = condition.as_ref();
+            let sets = self.sets_of_stretches(&mut session, measurement, tables, condition, bounds).await?;
             let keys = sets.columns.keys().filter(|key| !sets.values(key).is_empty()).cloned().collect();
             let keys = page(keys, statement.rows);
             if !keys.is_empty() {
@@ -41,13 +43,19 @@ impl Show<'_> {
     pub(super) async fn tag_values(&self, statement: &ShowTagValues) -> Result<Pieces, StatementError> {
         let name = self.database_name(statement.database.as_ref())?;
         let measurements = self.under_all_policies(self.database(name)?, &statement.sources);
-        if let (Some(condition), false) = (&statement.condition, measurements.is_empty()) {
+        let condition = statement.condition.as_ref().map(Folded::of);
+        if let (Some(condition), false) = (&condition, measurements.is_empty()) {
             check_comparisons(condition)?;
         }
         let mut session = self.session(name).await?;
+        if measurements.is_empty() {
+            return Ok(Vec::new());
+        }
+        let bounds = self.bounds(statement.condition.as_ref())?;
         let mut pieces = Vec::new();
         for (measurement, tables) in &measurements {
-            let sets = self.sets_of_stretches(&mut session, measurement, tables, statement.condition.as_ref()).await?;
+            let condition = condition.as_ref();
+            let sets = self.sets_of_stretches(&mut session, measurement, tables, condition, bounds).await?;
             let mut rows = Vec::new();
             for key in sets.columns.keys().filter(|key| statement.keys.mean(key)) {
                 rows.extend(sets.values(key).into_iter().map(|value| (key.clone(), value)));
@@ -69,13 +77,14 @@ impl Show<'_> {
         session: &mut QuerySession,
         measurement: &str,
         tables: &[Arc<Table>],
-        condition: Option<&Expr>,
+        condition: Option<&Folded>,
+        bounds: Bounds,
     ) -> Result<TagSets, StatementError> {
         let width_ns = tables.iter().filter_map(|table| {
             let database = self.state.database(&table.name.tenant, &table.name.database)?;
             Some(database.policy(&table.name.policy)?.shard_duration_ns)
         });
-        let bounds = match self.bounds(condition)? {
+        let bounds = match bounds {
             Bounds::ALL => Bounds::ALL,
             bounds => bounds.widened(width_ns.max().unwrap_or(1)),
         };
