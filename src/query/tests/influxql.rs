@@ -253,6 +253,27 @@ async fn inner_selects_have_the_range_and_the_groups_of_the_outer_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rows_of_one_series_and_time_are_one_run() {
+    let world = World::new(QueryOptions { target_partitions: 2, ..QueryOptions::default() });
+    let mut schema = TableSchema::new(RowIdentity::Series);
+    schema.add("host", ColumnKind::Tag, None);
+    schema.add("dc", ColumnKind::Tag, None);
+    schema.add("f", ColumnKind::Field, Some(FieldType::Integer));
+    let row = |time, host: &str, dc: i64| Row {
+        time,
+        values: vec![Some(Value::Text(host.to_string())), Some(Value::Text(dc.to_string())), Some(Value::Integer(dc))],
+    };
+    let of = |(time, host)| (0..200).map(move |dc| row(time, host, dc));
+    let rows: Vec<Row> = [(5, "b"), (10, "a"), (11, "a"), (20, "b")].into_iter().flat_map(of).collect();
+    let table = world.create_table("m", &schema);
+    world.add_live(table, &schema, &rows, (1, 1));
+    let inner = "SELECT x FROM (SELECT f AS x FROM m GROUP BY host, dc)";
+    let text = format!("SELECT x FROM ({inner} GROUP BY host LIMIT 300)");
+    // One row more of each is counted than the limit: those of a are one run, those of b two.
+    assert_eq!(ask(&world, &text).await.unwrap().len(), 300 + 301, "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_is_said_as_the_server_says_it() {
     let world = world().await;
     let table = [
