@@ -7,6 +7,7 @@ use crate::model::{ColumnKind, FieldType, RowIdentity, TableSchema};
 use crate::query::QueryOptions;
 use crate::query::influxql::answer::StatementError;
 use crate::query::influxql::plan::execute::Asker;
+use crate::query::influxql::select::Explain;
 use crate::query::influxql::{Statement, parse};
 
 use super::world::{DATABASE, Row, TENANT, Value, World};
@@ -206,6 +207,18 @@ async fn each_call_has_a_range_and_points_of_its_own() {
             format!("SELECT top(f, 2), i {from_0} time(40ns) fill(previous)"),
             &["m 10 1.0 7", "m 21 5.0 7", "m 45 3.0 4", "m 50 -1.5 4"],
         ),
+        (
+            format!("SELECT top(f, 2), i, s {from_0} time(80ns), host fill(previous)"),
+            &["m,host=a 10 1.0 7 on", "m,host=a 50 -1.5 7 on", "m,host=b 21 5.0 - -", "m,host=b 45 3.0 4 -"],
+        ),
+        (
+            "SELECT max(i), sum(f) FROM m GROUP BY time(20ns) fill(previous) ORDER BY time DESC".to_string(),
+            &["m 80 - -", "m 60 9 -", "m 40 4 1.5", "m 20 -2 5.0", "m 0 7 1.0"],
+        ),
+        (
+            format!("SELECT non_negative_difference(max(f)), difference(max(f)) {from_0} time(20ns) fill(previous)"),
+            &["m 20 4.0 4.0", "m 40 4.0 -2.0", "m 60 0.0 0.0"],
+        ),
         (format!("SELECT bottom(f, 2) {from_0} time(80ns) LIMIT 9"), &["m 10 1.0", "m 50 -1.5"]),
         (
             format!("SELECT distinct(s) {from_0} time(40ns), host ORDER BY time DESC LIMIT 1"),
@@ -271,6 +284,34 @@ async fn rows_of_one_series_and_time_are_one_run() {
     let text = format!("SELECT x FROM ({inner} GROUP BY host LIMIT 300)");
     // One row more of each is counted than the limit: those of a are one run, those of b two.
     assert_eq!(ask(&world, &text).await.unwrap().len(), 300 + 301, "{text}");
+}
+
+/// The operators of a select's plan.
+async fn explained(world: &World, text: &str) -> String {
+    let mut query = parse(text).unwrap();
+    let Statement::Select(select) = query.statements.remove(0) else { panic!("{text} is no SELECT") };
+    let mut pieces = world.engine.explain(&asker(), &Explain { analyze: false, select }).await.unwrap();
+    let mut lines = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        lines.extend(super::world::to_text(&piece.unwrap().rows));
+    }
+    lines.join("\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_before_are_carried_in_one_pass_where_rows_may_lack_them() {
+    let world = world().await;
+    let until = "FROM m WHERE time >= 0 AND time < 80 GROUP BY time(20ns) fill(previous)";
+    for (text, passes) in [
+        ("SELECT mean(f), max(i) FROM m GROUP BY time(20ns) fill(previous) ORDER BY time DESC".to_string(), 1),
+        (format!("SELECT difference(mean(f)), difference(max(i)) {until}"), 1),
+        (format!("SELECT top(f, 2), i {until}"), 1),
+        ("SELECT f, i FROM m fill(previous)".to_string(), 1),
+    ] {
+        let plan = explained(&world, &text).await;
+        let carrying = plan.lines().filter(|line| line.contains("TransformExec") && line.contains("carry of"));
+        assert_eq!((carrying.count(), plan.contains("last_value")), (passes, false), "{text}: {plan}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

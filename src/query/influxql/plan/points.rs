@@ -1,24 +1,21 @@
 //! Selects with a call that gives several points of a group: distinct, top, bottom, sample.
 
-use datafusion::common::{Result, ScalarValue};
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::{Column, Result};
 use datafusion::functions::core::expr_fn::get_field;
-use datafusion::functions_window::nth_value::last_value_udwf;
-use datafusion::logical_expr::expr::{NullTreatment, WindowFunction};
-use datafusion::logical_expr::{
-    Expr as Plan, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, WindowFrame, WindowFrameBound, WindowFrameUnits,
-    cast, lit,
-};
+use datafusion::logical_expr::{Expr as Plan, LogicalPlan, LogicalPlanBuilder, cast, lit};
 
-use crate::query::functions::series::{Choice, Kind, collected, selector, tag_text, window_start};
+use crate::query::functions::series::{Calculation, Choice, Kind, collected, selector, tag_text, window_start};
 use crate::query::influxql::answer::StatementError;
 use crate::query::influxql::clauses::{Direction, Page};
 use crate::query::influxql::expr::VarRef;
 use crate::query::influxql::select::Fill;
-use crate::query::series::{Limit, SeriesOperation, series_plan};
+use crate::query::series::{Limit, SeriesOperation, SeriesOrder, Transform, series_plan};
 
 use super::aggregate::{aside, drivers, fields_read, value_of};
 use super::calls::{Planned, Several};
 use super::fields::{Parts, filler};
+use super::limits::{NUMBER, all_columns, numbered};
 use super::read::{Read, Wanted, planning};
 use super::resolve::{Origin, Query, top_tags};
 use super::rows::{TIME, call_column, column, order_column, rank_column, sorted_by, timestamp, value_column};
@@ -27,6 +24,8 @@ use super::types::Type;
 use super::typing::type_of_ref;
 
 const POINTS: &str = "points";
+/// A number of a point within its series, as a time.
+const PLACE: &str = "place";
 
 impl Planner<'_> {
     /// One call that gives several points: keys, [`TIME`], its column and those of the references beside it.
@@ -105,7 +104,8 @@ fn best_of_each(
     Ok(Read { plan, order: vec![TIME.to_string()], ..read })
 }
 
-/// `fill(previous)` stands for what a point lacks beside its value with what the points before it had.
+/// `fill(previous)` stands for what a point lacks beside its value with what the points before it had: along the points as
+/// they are numbered in their order, which is not that of their times alone.
 fn with_points_before(
     plan: LogicalPlan,
     read: &Read,
@@ -113,27 +113,30 @@ fn with_points_before(
     beside: usize,
     query: &Query,
 ) -> Result<LogicalPlan> {
-    let until_here = WindowFrame::new_bounds(
-        WindowFrameUnits::Rows,
-        WindowFrameBound::Preceding(ScalarValue::UInt64(None)),
-        WindowFrameBound::CurrentRow,
-    );
-    let carried = |i: usize| {
-        let last = Plan::from(WindowFunction::new(last_value_udwf(), vec![column(value_column(i))]));
-        let last = last.partition_by(read.keys.columns()).order_by(sorted_by(order.iter().cloned(), query.direction));
-        let last = last.window_frame(until_here.clone()).null_treatment(Some(NullTreatment::IgnoreNulls)).build()?;
-        Ok(last.alias(format!("carried_{i}")))
-    };
-    let carried = (0..beside).map(carried).collect::<Result<Vec<Plan>>>()?;
-    if carried.is_empty() {
+    if beside == 0 {
         return Ok(plan);
     }
-    let kept = plan.schema().columns().into_iter().map(|known| {
-        let of = (0..beside).find(|i| known.name == value_column(*i));
-        of.map_or_else(|| column(&known.name), |i| column(format!("carried_{i}")).alias(value_column(i)))
+    let kept = all_columns(&plan);
+    let keys = read.keys.names();
+    let behind_keys = plan.schema().columns().into_iter().filter(|column| !keys.contains(&column.name));
+    let calculated = behind_keys.map(|column| {
+        let is_beside = (0..beside).any(|i| column.name == value_column(i));
+        let calculation = if is_beside { Calculation::Carry } else { Calculation::Keep { nulls: true } };
+        (column.clone(), calculation, column.name)
     });
-    let kept: Vec<Plan> = kept.collect();
-    LogicalPlanBuilder::from(plan).window(carried)?.project(kept)?.build()
+    let carried = SeriesOperation::Transform(Transform { columns: calculated.collect() });
+    let by_place = sorted_by(order.iter().cloned(), query.direction);
+    let place = cast(column(NUMBER), DataType::Timestamp(TimeUnit::Nanosecond, None)).alias(PLACE);
+    let placed: Vec<Plan> = kept.iter().cloned().chain([place]).collect();
+    let numbered = numbered(read.keys.columns(), by_place, NUMBER)?;
+    let placed = LogicalPlanBuilder::from(plan).window(vec![numbered])?.project(placed)?.build()?;
+    let along = SeriesOrder {
+        keys: keys.into_iter().map(Column::new_unqualified).collect(),
+        time: Column::new_unqualified(PLACE),
+        keys_descending: false,
+        time_descending: false,
+    };
+    LogicalPlanBuilder::from(series_plan(placed, along, carried)?).project(kept)?.build()
 }
 
 struct Shape<'a> {
