@@ -303,6 +303,8 @@ async fn values_before_are_carried_in_one_pass_where_rows_may_lack_them() {
     let world = world().await;
     let until = "FROM m WHERE time >= 0 AND time < 80 GROUP BY time(20ns) fill(previous)";
     for (text, passes) in [
+        (format!("SELECT mean(f), max(i) {until}"), 0),
+        (format!("SELECT mean(f), max(i) {until} ORDER BY time DESC"), 0),
         ("SELECT mean(f), max(i) FROM m GROUP BY time(20ns) fill(previous) ORDER BY time DESC".to_string(), 1),
         (format!("SELECT difference(mean(f)), difference(max(i)) {until}"), 1),
         (format!("SELECT top(f, 2), i {until}"), 1),

@@ -240,6 +240,25 @@ fn filled(query: &Query, parts: &Parts, calls: &[Planned], read: Read) -> Result
     Ok(Read { plan, ..read })
 }
 
+/// Whether `fill(previous)` has given each call a value in all windows behind its first one. Without a bound a call is filled
+/// to its own last value only, and what is computed over windows comes after that and may have no value in some.
+pub(super) fn is_filled_to_the_end(query: &Query, calls: &[Planned]) -> bool {
+    let is_plain = |call: &Planned| matches!(call.function, Function::Aggregate(_));
+    let fills = query.windows.is_some() && query.fill == Fill::Previous;
+    fills && calls.iter().all(is_plain) && bounds_of_windows(query).1.is_some()
+}
+
+/// The times in whose windows series begin and end in order of output, where they do not with their rows.
+fn bounds_of_windows(query: &Query) -> (Option<i64>, Option<i64>) {
+    let range = query.read_range();
+    let below = (!range.is_unbounded_below()).then_some(range.start);
+    let above = (!range.is_unbounded_above()).then_some(range.end);
+    match query.direction {
+        Direction::Ascending => (below, above),
+        Direction::Descending => (above, below),
+    }
+}
+
 fn with_windows(
     query: &Query,
     parts: &Parts,
@@ -247,13 +266,7 @@ fn with_windows(
     windows: &Windows,
     read: &Read,
 ) -> Result<LogicalPlan> {
-    let range = query.read_range();
-    let below = (!range.is_unbounded_below()).then_some(range.start);
-    let above = (!range.is_unbounded_above()).then_some(range.end);
-    let (from, to) = match query.direction {
-        Direction::Ascending => (below, above),
-        Direction::Descending => (above, below),
-    };
+    let (from, to) = bounds_of_windows(query);
     let schema = read.plan.schema().clone();
     let mut rules = Vec::new();
     for (i, call) in calls.iter().enumerate() {

@@ -18,6 +18,7 @@ use crate::query::influxql::select::Fill;
 use crate::query::series::{Limit, SeriesOperation, SeriesOrder, Transform, series_plan};
 use crate::query::session::QuerySession;
 
+use super::aggregate::is_filled_to_the_end;
 use super::ahead::WantedEdge;
 use super::calls::{Function, Planned, check_types, planned};
 use super::fields::{Parts, filler};
@@ -101,7 +102,8 @@ impl Planner<'_> {
         let read = if limits_each_call(query) { limited(read, query, parts).map_err(planning)? } else { read };
         let plan = with_numbers(&read, query, parts, calls.len()).map_err(planning)?;
         let read = Read { plan, ..read };
-        let read = if calls.len() > 1 { with_values_before(read, query).map_err(planning)? } else { read };
+        let lacks_values = calls.len() > 1 && !is_filled_to_the_end(query, &calls);
+        let read = if lacks_values { with_values_before(read, query).map_err(planning)? } else { read };
         fields_of(read, parts, is_statement).map(Some)
     }
 
