@@ -535,7 +535,8 @@ pub struct QuerySettings {
     pub queue: usize,
     /// How long a query may wait for its turn, in milliseconds; then it is refused with "try later". Default 10 000.
     pub queue_timeout_ms: u64,
-    /// Threads that queries run on; 0 means as many as there are cores. Default 0.
+    /// Threads that queries run on; 0 means as many as there are cores, and two at least. With one the time limit of a
+    /// query that computes without a pause does not hold. Default 0.
     pub threads: usize,
     /// Folder for what queries cannot keep in memory; its content is worth nothing after a stop.
     /// Default `./tidegate-data/tmp`.

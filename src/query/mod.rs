@@ -34,6 +34,7 @@ pub mod source;
 pub mod sql;
 mod statistics;
 pub mod tdsql;
+mod yielding;
 
 #[cfg(test)]
 mod tests;

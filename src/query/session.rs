@@ -40,6 +40,7 @@ use super::running::RunningQueries;
 use super::scan::register_store;
 use super::series::SeriesQueryPlanner;
 use super::source::{Tables, Unflushed};
+use super::yielding::JoinsYield;
 
 /// Stack for the threads that plan and run queries: the engine walks expressions by recursion, and not all of its walks
 /// look after their stack.
@@ -456,6 +457,7 @@ fn base_state(runtime: &Arc<RuntimeEnv>) -> Result<SessionState, DataFusionError
         .with_runtime_env(runtime.clone())
         .with_default_features()
         .with_query_planner(Arc::new(SeriesQueryPlanner))
+        .with_physical_optimizer_rule(Arc::new(JoinsYield))
         .build();
     functions::bound(&mut state)?;
     Ok(state)

@@ -55,8 +55,9 @@ pub fn system_clock() -> Clock {
 
 /// Serves until SIGTERM or SIGINT, then stops in order: no new connections, requests under way end, rows are flushed.
 pub fn serve(settings: &Settings) -> Result<(), ServeError> {
+    // A query that does not give its thread back is ended by time from another one.
     let threads = match settings.query.threads {
-        0 => std::thread::available_parallelism().map_or(2, usize::from),
+        0 => std::thread::available_parallelism().map_or(2, usize::from).max(2),
         n => n,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -47,6 +47,15 @@ async fn work_without_end_is_ended_by_time() {
     assert_eq!(error.unwrap_err().kind(), Kind::Timeout);
 }
 
+#[tokio::test]
+async fn work_without_end_in_one_partition_on_one_thread_is_ended_too() {
+    let options =
+        QueryOptions { time_limit: Duration::from_millis(300), target_partitions: 1, ..QueryOptions::default() };
+    let (world, _) = world(options, 2_000).await;
+    let error = world.rows("select count(*) from cpu a, cpu b, cpu c where a.usage + b.usage + c.usage < 0").await;
+    assert_eq!(error.unwrap_err().kind(), Kind::Timeout);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_dropped_gives_its_turn_and_memory_back() {
     let options = QueryOptions { running_max: 1, waiting_max: 0, ..QueryOptions::default() };
