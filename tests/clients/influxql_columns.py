@@ -222,11 +222,18 @@ class Columns:
                 inner, kind = known and name(chance, field), known and source.fields[field]
             if not inner or kind not in NUMBER and function != "elapsed":
                 return None
-            more = {"moving_average": f", {chance.randint(2, 5)}"}.get(function, "")
-            if "derivative" in function or function == "elapsed":
-                more = self.pick(["", f", {self.schema.scale.unit}"])
-            items.append((f"{function}({inner}{more})", function, TRANSFORMS[function] or kind))
+            while shape.windows and self.odds(0.2):
+                nested = self.pick(list(TRANSFORMS))
+                if kind in NUMBER or nested == "elapsed":
+                    inner, kind = self._transformed(nested, inner), TRANSFORMS[nested] or kind
+            items.append((self._transformed(function, inner), function, TRANSFORMS[function] or kind))
         return items, True, True
+
+    def _transformed(self, function, inner):
+        more = {"moving_average": f", {self.chance.randint(2, 5)}"}.get(function, "")
+        if "derivative" in function or function == "elapsed":
+            more = self.pick(["", f", {self.schema.scale.unit}"])
+        return f"{function}({inner}{more})"
 
     def _winters(self, source, shape):
         made = self._call(source, shape, ["mean", "sum", "first", "max"])

@@ -156,6 +156,16 @@ async fn windows_are_filled_from_bound_to_bound() {
         ),
         (format!("SELECT max(f) {in_range} fill(previous)"), &["m 0 1.0", "m 20 5.0", "m 40 3.0", "m 60 3.0"]),
         (format!("SELECT difference(max(f)) {in_range}"), &["m 20 4.0", "m 40 -2.0"]),
+        (format!("SELECT cumulative_sum(difference(max(f))) {in_range}"), &["m 20 4.0", "m 40 2.0"]),
+        (format!("SELECT derivative(cumulative_sum(sum(i)), 20ns) {in_range}"), &["m 20 -2.0", "m 40 4.0", "m 60 9.0"]),
+        (
+            format!("SELECT difference(cumulative_sum(sum(f))), sum(f), cumulative_sum(sum(f)) {in_range} fill(none)"),
+            &["m 0 - 1.0 1.0", "m 20 5.0 5.0 6.0", "m 40 1.5 1.5 7.5"],
+        ),
+        (
+            format!("SELECT cumulative_sum(integral(i, 1ns)) {in_range}"),
+            &["m 0 47.5", "m 20 95.0", "m 40 188.08823529411765", "m 60 200.5"],
+        ),
         (
             "SELECT sum(i) FROM m GROUP BY time(20ns), host fill(0)".to_string(),
             &[

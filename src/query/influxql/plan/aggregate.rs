@@ -69,7 +69,8 @@ impl Planner<'_> {
         let Some(read) = wanted.read(self.sources_at(query, edge.as_ref())?)? else { return Ok(None) };
         let plan = || {
             let grouped = grouped(query, parts, calls, &refs, read)?;
-            over_windows(query, parts, calls, filled(query, parts, calls, grouped)?)
+            let beside: Vec<String> = (0..parts.refs.len()).map(value_column).collect();
+            over_windows(query, calls.iter().enumerate(), &beside, filled(query, parts, calls, grouped)?)
         };
         plan().map(Some).map_err(planning)
     }
@@ -118,10 +119,7 @@ fn grouped(query: &Query, parts: &Parts, calls: &[Planned], refs: &[VarRef], rea
     let mut aggregates = Aggregates::default();
     let mut computed = Vec::with_capacity(calls.len());
     for call in calls {
-        let aggregate = match &call.function {
-            Function::Aggregate(aggregate) | Function::OverWindows(_, aggregate) => *aggregate,
-            Function::Several(_) | Function::Sequence(_) => continue,
-        };
+        let Function::Aggregate(aggregate) = *call.function.innermost() else { continue };
         let has_company = calls.len() > 1;
         let beside: &[VarRef] = if has_company { &[] } else { &parts.refs };
         let with_point = !has_company && (keeps_time || !beside.is_empty());
@@ -129,8 +127,10 @@ fn grouped(query: &Query, parts: &Parts, calls: &[Planned], refs: &[VarRef], rea
         let value = (call.kind() != Type::Unknown).then(|| value_of(&call.field, refs));
         let is_known = value.is_some();
         let mut one = compute(aggregate, call.kind(), value, &beside, with_point, &mut aggregates);
-        if let (Function::OverWindows(sequence, _), false) = (&call.function, is_known) {
-            one.value = super::values::null(type_of_function(&sequence.name, result_type(aggregate, Type::Unknown)));
+        if !is_known {
+            let sequences = call.function.over_windows().into_iter();
+            let kind = result_type(aggregate, Type::Unknown);
+            one.value = super::values::null(sequences.fold(kind, |kind, next| type_of_function(&next.name, kind)));
         }
         computed.push(one);
     }
@@ -272,11 +272,8 @@ fn with_windows(
     for (i, call) in calls.iter().enumerate() {
         let name = call_column(i);
         let data_type = schema.field_with_unqualified_name(&name)?.data_type();
-        let counts = matches!(
-            call.function,
-            Function::Aggregate(Aggregate::Count | Aggregate::CountDistinct)
-                | Function::OverWindows(_, Aggregate::Count | Aggregate::CountDistinct)
-        );
+        let counts =
+            matches!(call.function.innermost(), Function::Aggregate(Aggregate::Count | Aggregate::CountDistinct));
         let rule = match query.fill {
             Fill::Null if counts => FillRule::number(0.0, data_type),
             Fill::Null | Fill::None => FillRule::Null,

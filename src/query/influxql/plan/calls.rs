@@ -5,7 +5,7 @@ use crate::query::influxql::answer::StatementError;
 use crate::query::influxql::expr::{Call, Expr, Literal, VarRef};
 
 use super::types::Type;
-use super::typing::type_of_ref;
+use super::typing::{type_of_function, type_of_ref};
 
 /// A function that makes one value of a group.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,8 +47,30 @@ pub(super) enum Function {
     Several(Several),
     /// Over points as they are.
     Sequence(Sequence),
-    /// Over what an aggregate makes of the windows.
-    OverWindows(Sequence, Aggregate),
+    /// Over what another call makes of the windows.
+    OverWindows(Sequence, Box<Function>),
+}
+
+impl Function {
+    /// What is computed first, of the points themselves.
+    pub(super) fn innermost(&self) -> &Function {
+        match self {
+            Function::OverWindows(_, inner) => inner.innermost(),
+            own => own,
+        }
+    }
+
+    /// What goes over the windows, the innermost first.
+    pub(super) fn over_windows(&self) -> Vec<&Sequence> {
+        let mut sequences = Vec::new();
+        let mut function = self;
+        while let Function::OverWindows(sequence, inner) = function {
+            sequences.push(sequence);
+            function = inner;
+        }
+        sequences.reverse();
+        sequences
+    }
 }
 
 /// A call and the field it is about.
@@ -67,12 +89,10 @@ impl Planned {
         }
     }
 
-    /// Whether it reads a window before the first.
-    pub(super) fn looks_back(&self) -> bool {
-        match &self.function {
-            Function::OverWindows(sequence, _) => looks_back(&sequence.name),
-            _ => false,
-        }
+    /// How many windows before the first it reads.
+    pub(super) fn look_back(&self) -> i64 {
+        let sequences = self.function.over_windows();
+        sequences.into_iter().map(|sequence| i64::from(looks_back(&sequence.name))).sum()
     }
 
     /// Whether it picks points, so that alone it keeps their times.
@@ -82,6 +102,14 @@ impl Planned {
             Function::Several(several) => *several != Several::Distinct,
             Function::Sequence(_) | Function::OverWindows(..) => false,
         }
+    }
+}
+
+/// How many windows before the first a call over another's windows reads, and those inside it; none of other calls.
+pub(super) fn look_back_of(call: &Call) -> i64 {
+    match call.args.first() {
+        Some(Expr::Call(inner)) => i64::from(looks_back(&call.name)) + look_back_of(inner),
+        _ => 0,
     }
 }
 
@@ -123,12 +151,12 @@ pub(super) fn planned(call: &Call) -> Result<Planned, StatementError> {
     let sequence = Sequence { name: call.name.clone(), args: literals.collect() };
     match call.args.first() {
         Some(Expr::Call(inner)) => {
-            let inner_aggregate = aggregate(inner).ok_or_else(unknown)?;
-            let argument = match inner.args.first() {
-                Some(Expr::Call(distinct)) => field(distinct.args.first())?,
-                other => field(other)?,
-            };
-            Ok(Planned { function: Function::OverWindows(sequence, inner_aggregate), field: argument })
+            let Planned { function, field } = planned(inner)?;
+            if let Function::Several(_) = function {
+                let message = format!("{}() of what {}() gives is not supported", call.name, inner.name);
+                return Err(StatementError::Refused(message));
+            }
+            Ok(Planned { function: Function::OverWindows(sequence, Box::new(function)), field })
         }
         other => Ok(Planned { function: Function::Sequence(sequence), field: field(other)? }),
     }
@@ -180,7 +208,7 @@ const SEQUENCES: [&str; 18] = [
 ];
 
 /// Whether a function over windows needs the one before the first.
-pub(super) fn looks_back(name: &str) -> bool {
+fn looks_back(name: &str) -> bool {
     is_sequence(name) && !matches!(name, "integral" | "cumulative_sum" | "holt_winters" | "holt_winters_with_fit")
 }
 
@@ -190,21 +218,25 @@ fn is_sequence(name: &str) -> bool {
 
 /// Refuses functions of numbers over texts and booleans, as the server does when it meets the first such values.
 pub(super) fn check_types(call: &Call, planned: &Planned) -> Result<(), StatementError> {
-    let kind = planned.kind();
-    match &planned.function {
-        Function::Aggregate(aggregate) => supported(&call.name, takes_aggregate(*aggregate, kind), kind),
+    made(call, &planned.function, planned.kind()).map(|_| ())
+}
+
+/// The type of what a function makes of values of a type.
+fn made(call: &Call, function: &Function, kind: Type) -> Result<Type, StatementError> {
+    let (takes, kind) = match function {
+        Function::Aggregate(aggregate) => (takes_aggregate(*aggregate, kind), kind),
         Function::Several(several) => {
-            let takes = matches!(several, Several::Distinct | Several::Sample(_)) || !is_text_or_boolean(kind);
-            supported(&call.name, takes, kind)
+            (matches!(several, Several::Distinct | Several::Sample(_)) || !is_text_or_boolean(kind), kind)
         }
-        Function::Sequence(sequence) => supported(&call.name, takes_sequence(&sequence.name, kind), kind),
+        Function::Sequence(sequence) => (takes_sequence(&sequence.name, kind), kind),
         Function::OverWindows(sequence, inner) => {
-            let Some(Expr::Call(inner_call)) = call.args.first() else { return Ok(()) };
-            supported(&inner_call.name, takes_aggregate(*inner, kind), kind)?;
-            let made = if matches!(inner, Aggregate::Count | Aggregate::CountDistinct) { Type::Integer } else { kind };
-            supported(&call.name, takes_sequence(&sequence.name, made), made)
+            let Some(Expr::Call(inner_call)) = call.args.first() else { return Ok(kind) };
+            let kind = made(inner_call, inner, kind)?;
+            (takes_sequence(&sequence.name, kind), kind)
         }
-    }
+    };
+    supported(&call.name, takes, kind)?;
+    Ok(type_of_function(&call.name, kind))
 }
 
 fn is_text_or_boolean(kind: Type) -> bool {

@@ -7,6 +7,7 @@ use crate::query::influxql::select::Field;
 use crate::query::influxql::zone::TimeZone;
 use crate::query::series::{TIME_MAX, TIME_MIN, Windows};
 
+use super::calls::look_back_of;
 use super::resolve::{Origin, Query};
 
 /// Times from and to, both included, nanoseconds since 1970.
@@ -38,22 +39,10 @@ impl Range {
 }
 
 impl Query {
-    /// The times of the points that are read: before the first window there is one more for calls over windows, so that
-    /// the first one of the range has one before it.
+    /// The times of the points that are read: before the first window there are more for calls over windows, so that
+    /// the first one of the range has those before it.
     pub(super) fn read_range(&self) -> Range {
-        let Some(windows) = &self.windows else { return self.range };
-        if !self.looks_back {
-            return self.range;
-        }
-        match self.direction {
-            Direction::Ascending if !self.range.is_unbounded_below() => {
-                Range { start: self.range.start.saturating_sub(windows.interval()).max(TIME_MIN), ..self.range }
-            }
-            Direction::Descending if !self.range.is_unbounded_above() => {
-                Range { end: self.range.end.saturating_add(windows.interval()).min(TIME_MAX), ..self.range }
-            }
-            _ => self.range,
-        }
+        self.range_with(self.look_back)
     }
 
     /// The times of the points that are read of tables: of a look back no more than the whole statement reads.
@@ -64,6 +53,10 @@ impl Query {
     /// What a whole statement reads: its range, and the windows before it (behind it, downwards) that its own calls look
     /// back at.
     pub(super) fn whole_range(&self, extra_windows: i64) -> Range {
+        self.range_with(extra_windows)
+    }
+
+    fn range_with(&self, extra_windows: i64) -> Range {
         let Some(windows) = &self.windows else { return self.range };
         let extra = windows.interval().saturating_mul(extra_windows);
         match self.direction {
@@ -77,10 +70,10 @@ impl Query {
         }
     }
 
-    /// The same select for calls that read their own range only, and what is inside it for them.
-    pub(super) fn without_look_back(&self) -> Query {
-        let mut query = Query { looks_back: false, ..self.clone() };
-        let range = self.range;
+    /// The same select for calls that look back at fewer windows, and what is inside it for them.
+    pub(super) fn looking_back(&self, windows: i64) -> Query {
+        let mut query = Query { look_back: windows, ..self.clone() };
+        let range = query.read_range();
         query.narrow(range);
         query
     }
@@ -95,13 +88,18 @@ impl Query {
     }
 }
 
-/// Whether one of the fields has a call over what another call makes of the windows, and looks at more than one.
-pub(super) fn looks_back(fields: &[Field]) -> bool {
-    let is_over_windows = |part: &Expr| match part {
-        Expr::Call(call) => super::calls::looks_back(&call.name) && matches!(call.args.first(), Some(Expr::Call(_))),
-        _ => false,
-    };
-    fields.iter().any(|field| field.expr.any(&mut |part| is_over_windows(part)))
+/// How many windows before the first the calls of the fields read, at most.
+pub(super) fn look_back(fields: &[Field]) -> i64 {
+    let mut most = 0;
+    for field in fields {
+        field.expr.any(&mut |part| {
+            if let Expr::Call(call) = part {
+                most = most.max(look_back_of(call));
+            }
+            false
+        });
+    }
+    most
 }
 
 /// The times that a select's own condition allows; with windows, nothing is later than now.

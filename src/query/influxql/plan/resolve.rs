@@ -57,8 +57,8 @@ pub(super) struct Query {
     pub range: Range,
     /// What the whole statement reads, which is more where its calls look back: what is inside reads no more.
     pub bounds: Range,
-    /// Whether a call reads a window before the range.
-    pub looks_back: bool,
+    /// How many windows before the range its calls read, at most.
+    pub look_back: i64,
     pub sources: Vec<Origin>,
     /// Whether rows are written somewhere: then nulls are nothing to keep.
     pub has_target: bool,
@@ -142,7 +142,7 @@ fn resolve_alone(checked: &Checked, scope: &Scope<'_>) -> Result<Query, Statemen
     let windows = checked.interval.as_ref().and_then(|interval| range::windows(interval, checked.zone));
     Ok(Query {
         columns: column_names(&fields),
-        looks_back: range::looks_back(&fields),
+        look_back: range::look_back(&fields),
         fields,
         time_column: checked.time_name.0.as_str().into(),
         dimensions,

@@ -3,6 +3,7 @@
 //! Three kinds of selects: rows as they are (here), calls ([`super::aggregate`]), and calls that give several rows
 //! ([`super::points`]).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::common::{Column, DataFusionError};
@@ -109,8 +110,8 @@ impl Planner<'_> {
 
     /// Keys, [`TIME`], a column for each call and each reference beside one.
     fn computed(&self, query: &Query, parts: &Parts, calls: &[Planned]) -> Result<Option<Read>, StatementError> {
-        let is_aggregate = |call: &Planned| matches!(call.function, Function::Aggregate(_) | Function::OverWindows(..));
-        let read_alike = calls.iter().all(|call| call.looks_back() == calls[0].looks_back());
+        let is_aggregate = |call: &Planned| matches!(call.function.innermost(), Function::Aggregate(_));
+        let read_alike = calls.iter().all(|call| call.look_back() == calls[0].look_back());
         if calls.iter().all(is_aggregate) && read_alike {
             return self.aggregates(query, parts, calls);
         }
@@ -120,26 +121,29 @@ impl Planner<'_> {
             let numbered = calls.iter().cloned().enumerate();
             numbered.filter(|(_, call)| known(call) && wanted(call)).collect()
         };
-        let sequences = of(&|call| matches!(call.function, Function::Sequence(_)));
-        if !sequences.is_empty() {
-            let read = self.sequences(query, &sequences)?;
-            reads.extend(read.map(|read| (sequences.iter().map(|(i, _)| *i).collect(), read)));
+        let look_backs: BTreeSet<i64> = calls.iter().map(Planned::look_back).collect();
+        for &look_back in &look_backs {
+            let is_sequence = |call: &Planned| matches!(call.function.innermost(), Function::Sequence(_));
+            let sequences = of(&|call| is_sequence(call) && call.look_back() == look_back);
+            if !sequences.is_empty() {
+                let read = self.sequences(&query.looking_back(look_back), &sequences)?;
+                reads.extend(read.map(|read| (sequences.iter().map(|(i, _)| *i).collect(), read)));
+            }
         }
         for (i, call) in of(&|call| matches!(call.function, Function::Several(_))) {
             let Function::Several(several) = call.function else { continue };
             let read = self.several(query, parts, i, &call, several)?;
             reads.extend(read.map(|read| (vec![i], read)));
         }
-        for looks_back in [false, true] {
-            let aggregates = of(&|call| is_aggregate(call) && call.looks_back() == looks_back);
+        for &look_back in &look_backs {
+            let aggregates = of(&|call| is_aggregate(call) && call.look_back() == look_back);
             if aggregates.is_empty() {
                 continue;
             }
             let numbers: Vec<usize> = aggregates.iter().map(|(i, _)| *i).collect();
             let calls: Vec<Planned> = aggregates.into_iter().map(|(_, call)| call).collect();
             let alone = Parts { refs: Vec::new(), ..parts.clone() };
-            let query = if looks_back { query.clone() } else { query.without_look_back() };
-            if let Some(read) = self.aggregates(&query, &alone, &calls)? {
+            if let Some(read) = self.aggregates(&query.looking_back(look_back), &alone, &calls)? {
                 let renamed = renamed(read, &numbers).map_err(planning)?;
                 reads.push((numbers, renamed));
             }

@@ -11,7 +11,6 @@ use crate::query::series::{SeriesOperation, Transform, series_plan};
 
 use super::aggregate::{drivers, fields_read};
 use super::calls::{Function, Planned, Sequence};
-use super::fields::Parts;
 use super::read::{Read, Wanted, planning};
 use super::resolve::Query;
 use super::rows::{TIME, call_column, value_column};
@@ -26,41 +25,50 @@ impl Planner<'_> {
         let planned: Vec<Planned> = calls.iter().map(|(_, call)| call.clone()).collect();
         let refs = fields_read(&planned, &[]);
         let drivers = drivers(&planned, &refs);
-        let wanted = Wanted { query, refs: &refs, drivers: &drivers, drivers_decide_inner: true, range: query.range };
+        let range = query.stored_range();
+        let wanted = Wanted { query, refs: &refs, drivers: &drivers, drivers_decide_inner: true, range };
         let Some(read) = wanted.read(self.sources(query)?)? else { return Ok(None) };
         let columns = calls.iter().filter_map(|(i, call)| {
-            let Function::Sequence(sequence) = &call.function else { return None };
+            let Function::Sequence(sequence) = call.function.innermost() else { return None };
             let value = refs.iter().position(|reference| *reference == call.field)?;
             Some((Column::new_unqualified(value_column(value)), calculation(sequence, query), call_column(*i)))
         });
         let transform = Transform { columns: columns.collect() };
         let order = series_order(&read.keys, query.direction);
         let plan = series_plan(read.plan.clone(), order, SeriesOperation::Transform(transform)).map_err(planning)?;
-        Ok(Some(Read { plan, order: vec![TIME.to_string()], ..read }))
+        let read = Read { plan, order: vec![TIME.to_string()], ..read };
+        let calls = calls.iter().map(|(i, call)| (*i, call));
+        over_windows(query, calls, &[], read).map(Some).map_err(planning)
     }
 }
 
-/// Goes along the rows of windows where a call wants that; the other columns stay as they are.
-pub(super) fn over_windows(query: &Query, parts: &Parts, calls: &[Planned], read: Read) -> Result<Read> {
-    if !calls.iter().any(|call| matches!(call.function, Function::OverWindows(..))) {
-        return Ok(read);
-    }
+/// Goes along the rows of windows where calls want that, as often as they want it; the columns of the other calls and
+/// `beside` stay as they are.
+pub(super) fn over_windows<'c>(
+    query: &Query,
+    calls: impl Iterator<Item = (usize, &'c Planned)>,
+    beside: &[String],
+    mut read: Read,
+) -> Result<Read> {
+    let calls: Vec<_> = calls.map(|(i, call)| (call_column(i), call, call.function.over_windows())).collect();
+    let times = calls.iter().map(|(_, _, sequences)| sequences.len()).max().unwrap_or(0);
     let keep = Calculation::Keep { nulls: query.fill != Fill::None };
-    let mut columns = Vec::new();
-    for (i, call) in calls.iter().enumerate() {
-        let calculation = match &call.function {
-            Function::OverWindows(..) if call.kind() == Type::Unknown => Calculation::Keep { nulls: false },
-            Function::OverWindows(sequence, _) => calculation(sequence, query),
-            _ => keep.clone(),
-        };
-        columns.push((Column::new_unqualified(call_column(i)), calculation, call_column(i)));
+    for time in 0..times {
+        let mut columns = Vec::new();
+        for (name, call, sequences) in &calls {
+            let calculation = match sequences.get(time) {
+                Some(_) if call.kind() == Type::Unknown => Calculation::Keep { nulls: false },
+                Some(sequence) => calculation(sequence, query),
+                None if sequences.is_empty() => keep.clone(),
+                None => Calculation::Keep { nulls: false },
+            };
+            columns.push((Column::new_unqualified(name), calculation, name.clone()));
+        }
+        columns.extend(beside.iter().map(|name| (Column::new_unqualified(name), keep.clone(), name.clone())));
+        let order = series_order(&read.keys, query.direction);
+        read.plan = series_plan(read.plan, order, SeriesOperation::Transform(Transform { columns }))?;
     }
-    for i in 0..parts.refs.len() {
-        columns.push((Column::new_unqualified(value_column(i)), keep.clone(), value_column(i)));
-    }
-    let order = series_order(&read.keys, query.direction);
-    let plan = series_plan(read.plan.clone(), order, SeriesOperation::Transform(Transform { columns }))?;
-    Ok(Read { plan, ..read })
+    Ok(read)
 }
 
 fn calculation(sequence: &Sequence, query: &Query) -> Calculation {

@@ -20,6 +20,7 @@ impl Show<'_> {
             return self.estimate(name, &statement.of).await;
         }
         let condition = statement.condition.as_ref();
+        self.bounds(condition)?;
         if condition.is_some_and(speaks_of_time)
             && let Some(words) = refuses_time(&statement.of)
         {

@@ -57,10 +57,10 @@ impl Show<'_> {
             Some(condition) if speaks_of_time(condition) => self.under_one_policy(name, &statement.sources)?,
             _ => self.under_all_policies(self.database(name)?, &statement.sources),
         };
+        let bounds = self.bounds(condition)?;
         if !measurements.is_empty() {
             condition.map_or(Ok(()), check_operators)?;
         }
-        let bounds = self.bounds(condition)?;
         let condition = condition.map(Folded::of);
         let mut session = self.session(name).await?;
         let mut keys = Vec::new();
@@ -90,11 +90,11 @@ impl Show<'_> {
         Ok(sets.filtered(&keep)?)
     }
 
-    /// The bounds on time in a condition.
+    /// The bounds on time in a condition; refuses what is none.
     pub(super) fn bounds(&self, condition: Option<&Expr>) -> Result<Bounds, StatementError> {
         let environment = Environment { now: Some(self.scope.now_ns), ..Environment::default() };
-        let (_, range) = time_range::split(condition.filter(|condition| speaks_of_time(condition)), &environment)
-            .map_err(|error| StatementError::Refused(error.to_string()))?;
+        let (_, range) =
+            time_range::split(condition, &environment).map_err(|error| StatementError::Refused(error.to_string()))?;
         Ok(Bounds { min_ns: range.min.unwrap_or(i64::MIN), max_ns: range.max.unwrap_or(i64::MAX) })
     }
 }
