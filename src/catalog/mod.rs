@@ -16,6 +16,7 @@ pub mod continuous;
 pub mod continuous_runs;
 pub mod databases;
 pub mod deletes;
+mod documents;
 pub mod error;
 mod handle;
 mod head;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::change::Change;
+use super::documents::{Held, text_len};
 use super::error::CatalogError;
 use super::handle::Catalog;
 use super::state::CatalogState;
@@ -33,10 +34,14 @@ impl Room {
         if by_key.iter().all(is_known) {
             return Ok(());
         }
-        let (mut documents, mut bytes) = (by_key.len(), by_key.values().map(|value| text_len(value)).sum::<usize>());
-        for (_, value) in state.documents(collection).filter(|(key, _)| !by_key.contains_key(key)) {
+        let Held { mut documents, mut bytes } = state.held(collection);
+        for (key, value) in by_key {
             documents += 1;
             bytes += text_len(value);
+            if let Some(old) = state.document(collection, key) {
+                documents -= 1;
+                bytes -= text_len(old);
+            }
         }
         match (documents > self.documents, bytes > self.bytes) {
             (true, _) => Err(Full::Documents),
@@ -44,24 +49,6 @@ impl Room {
             (false, false) => Ok(()),
         }
     }
-}
-
-/// Bytes of a document as text, which is not made.
-fn text_len(value: &Json) -> usize {
-    struct Counter(usize);
-    impl std::io::Write for Counter {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut counter = Counter(0);
-    serde_json::to_writer(&mut counter, value).expect("a document is JSON, and a counter takes all of it");
-    counter.0
 }
 
 impl Catalog {

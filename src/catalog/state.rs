@@ -13,6 +13,7 @@ use crate::storage::upload::uploaded_ms;
 
 use super::change::Change;
 use super::databases::{OPTIONS, options_key};
+use super::documents::{Documents, Held};
 
 /// How long a policy's rows live.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,7 +87,7 @@ pub struct CatalogState {
     pub version: u64,
     databases: BTreeMap<(Arc<str>, Arc<str>), Arc<Database>>,
     tables: HashMap<TableId, Arc<Table>>,
-    documents: BTreeMap<(Arc<str>, Arc<str>), Arc<serde_json::Value>>,
+    documents: Documents,
     next_table: u64,
     next_database: u64,
     /// Highest sequence number that any commit mentions.
@@ -157,14 +158,17 @@ impl CatalogState {
     }
 
     pub fn document(&self, collection: &str, key: &str) -> Option<&Arc<serde_json::Value>> {
-        self.documents.get(&(Arc::from(collection), Arc::from(key)))
+        self.documents.get(collection, key)
     }
 
     /// Documents of a collection by key.
     pub fn documents<'a>(&'a self, collection: &'a str) -> impl Iterator<Item = (&'a str, &'a Arc<serde_json::Value>)> {
-        let from: (Arc<str>, Arc<str>) = (collection.into(), "".into());
-        let all = self.documents.range(from..).take_while(move |((c, _), _)| &**c == collection);
-        all.map(|((_, key), value)| (&**key, value))
+        self.documents.of(collection)
+    }
+
+    /// What a collection holds.
+    pub(super) fn held(&self, collection: &str) -> Held {
+        self.documents.held(collection)
     }
 
     /// Documents of a collection with keys from `first` to `last`, both included, by key.
@@ -174,11 +178,7 @@ impl CatalogState {
         first: &str,
         last: &str,
     ) -> impl Iterator<Item = (&'a str, &'a Arc<serde_json::Value>)> + use<'a> {
-        let collection = Arc::<str>::from(collection);
-        let (first, last) = ((collection.clone(), Arc::<str>::from(first)), (collection, Arc::<str>::from(last)));
-        // Nothing lies between ends in the wrong order.
-        let last = if last < first { first.clone() } else { last };
-        self.documents.range(first..=last).map(|((_, key), value)| (&**key, value))
+        self.documents.between(collection, first, last)
     }
 
     /// Who writes here: opened, and not closed since with all rows in segments. One that crashed for good stays.
@@ -239,7 +239,7 @@ impl CatalogState {
                     for id in dropped.tables.values() {
                         self.tables.remove(id);
                     }
-                    self.documents.remove(&(Arc::from(OPTIONS), Arc::from(options_key(tenant, database))));
+                    self.documents.remove(OPTIONS, &options_key(tenant, database));
                 }
             }
             Change::SetPolicies { tenant, database, policies, default_policy } => {
@@ -349,10 +349,10 @@ impl CatalogState {
             }
             Change::Horizon { before_ms } => self.horizon_ms = self.horizon_ms.max(*before_ms),
             Change::PutDocument { collection, key, value } => {
-                self.documents.insert((collection.as_str().into(), key.as_str().into()), Arc::new(value.clone()));
+                self.documents.put(collection, key, value.clone());
             }
             Change::DeleteDocument { collection, key } => {
-                self.documents.remove(&(collection.as_str().into(), key.as_str().into()));
+                self.documents.remove(collection, key);
             }
         }
     }
@@ -412,7 +412,7 @@ impl CatalogState {
                 opened_ns: writer.opened_ns,
             });
         }
-        for ((collection, key), value) in &self.documents {
+        for (collection, key, value) in self.documents.iter() {
             changes.push(Change::PutDocument {
                 collection: collection.to_string(),
                 key: key.to_string(),
