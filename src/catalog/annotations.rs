@@ -1,6 +1,6 @@
 //! Annotations: notes about a moment or a stretch of time, of one series or of all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,7 @@ use super::error::CatalogError;
 use super::handle::Catalog;
 use super::remembered::{Full, Room};
 use super::state::CatalogState;
+use super::uids::Uid;
 
 const COLLECTION: &str = "opentsdb.annotations";
 /// All annotations of a store: each is in every version of the catalog.
@@ -50,7 +51,12 @@ fn millis(time: i64) -> i64 {
 
 /// Keys of a series sort by time.
 fn key(tsuid: &str, start_ms: i64) -> String {
-    format!("{tsuid}/{:020}", start_ms.max(0))
+    format!("{tsuid}/{}", moment(start_ms))
+}
+
+/// Sorts like the time.
+fn moment(start_ms: i64) -> String {
+    format!("{:020}", start_ms.max(0))
 }
 
 impl CatalogState {
@@ -59,10 +65,13 @@ impl CatalogState {
         self.document(COLLECTION, &key(tsuid, millis(start_time))).and_then(|value| read(value))
     }
 
-    /// Whether any annotation is about a series.
-    pub fn has_annotations_of_series(&self) -> bool {
-        // Keys of global ones begin with a bar, those of others with a digit.
-        self.documents_between(COLLECTION, "0", "g").next().is_some()
+    /// The series of a metric that have annotations which begin in a stretch of time, both ends included.
+    pub fn annotated(&self, metric: Uid, from_ms: i64, to_ms: i64) -> HashSet<&str> {
+        let (metric, from, to) = (metric.to_string(), moment(from_ms), moment(to_ms));
+        // Behind a metric's digits come those of tags or a slash, all of them before `g`.
+        let keys = self.documents_between(COLLECTION, &metric, &format!("{metric}g")).map(|(key, _)| key);
+        let at = keys.filter_map(|key| key.rsplit_once('/'));
+        at.filter(|(_, at)| (from.as_str()..=to.as_str()).contains(at)).map(|(tsuid, _)| tsuid).collect()
     }
 
     /// Annotations of a series (`""`: the global ones) that begin in a stretch of time, both ends included, in order.
@@ -150,14 +159,32 @@ mod tests {
         assert_eq!(state.annotations("", 9_000, 10_000), notes[..2]);
         assert_eq!(state.annotations("", 9_001, i64::MAX), notes[1..3]);
         assert_eq!(state.annotations("0A", 0, i64::MAX), notes[3..4]);
-        assert!(state.has_annotations_of_series());
         // Once more changes nothing.
         catalog.put_annotations(notes.clone()).await.unwrap();
         assert_eq!(catalog.state().version, state.version);
         catalog.delete_annotations(vec![note("", 10), note("", 11)]).await.unwrap();
         assert_eq!(catalog.state().annotations("", 0, 10_000), notes[..1]);
-        catalog.delete_annotations(notes[3..].to_vec()).await.unwrap();
-        assert!(!catalog.state().has_annotations_of_series());
+    }
+
+    #[tokio::test]
+    async fn the_annotated_series_of_a_metric_are_found_by_time() {
+        let options = CatalogOptions { name: "test".into(), ..CatalogOptions::new(Arc::new(|| 1)) };
+        let catalog = Catalog::open(Arc::new(InMemory::new()), Uuid::from_u128(1), options).await.unwrap();
+        let (a, b, other) = ("00000A000001000001", "00000A0000010000FF", "00000B000001000001");
+        let notes = vec![note("", 10), note("00000A", 10), note(a, 10), note(a, 11), note(b, 12), note(other, 11)];
+        catalog.put_annotations(notes).await.unwrap();
+        let state = catalog.state();
+        let check = |metric: &str, from_ms: i64, to_ms: i64, expected: &[&str]| {
+            let found = state.annotated(metric.parse().unwrap(), from_ms, to_ms);
+            assert_eq!(found, expected.iter().copied().collect(), "{metric} {from_ms} {to_ms}");
+        };
+        check("00000A", i64::MIN, i64::MAX, &["00000A", a, b]);
+        check("00000A", 11_000, 11_999, &[a]);
+        check("00000A", 12_000, 12_000, &[b]);
+        check("00000A", 12_001, 20_000, &[]);
+        check("00000A", 20_000, 0, &[]);
+        check("00000B", 11_000, 11_000, &[other]);
+        check("00000C", 0, i64::MAX, &[]);
     }
 
     #[tokio::test]

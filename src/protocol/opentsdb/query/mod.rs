@@ -5,7 +5,7 @@
 //! | file | what it is for |
 //! |---|---|
 //! | [`asked`], [`body`] | requests, from the query string or a body |
-//! | [`run`] | running one and sending what comes |
+//! | [`run`], [`notes`] | running one and sending what comes, with annotations |
 //! | [`last`], [`gexp`], [`exp`] | the end points below |
 //! | [`writer`], [`ascii`], [`numbers`] | what is sent |
 
@@ -15,6 +15,7 @@ mod body;
 mod exp;
 mod gexp;
 mod last;
+mod notes;
 mod numbers;
 mod run;
 mod targets;

@@ -8,7 +8,6 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::header::{self, HeaderValue};
 use bytes::Bytes;
 use futures::StreamExt;
-use serde_json::Value as Json;
 
 use crate::catalog::Delete;
 use crate::model::SeriesFilter;
@@ -17,7 +16,6 @@ use crate::protocol::Core;
 use crate::protocol::auth::Principal;
 use crate::protocol::encoding::{Compressor, Encoding};
 use crate::protocol::opentsdb::error::WireError;
-use crate::protocol::opentsdb::metadata::shown_annotation;
 use crate::protocol::opentsdb::request::Call;
 use crate::protocol::opentsdb::response::{JSON, jsonp};
 use crate::protocol::streaming::{self, Gone, Pieces};
@@ -28,7 +26,8 @@ use crate::query::running::Ticket;
 
 use super::ascii::AsciiWriter;
 use super::asked::{Asked, Presentation};
-use super::targets::{known_tsuids, targets, tsuids_of};
+use super::notes::Notes;
+use super::targets::{targets, tsuids_of};
 use super::writer::{AnswerWriter, Extras};
 use super::{asker, now_ms};
 
@@ -112,8 +111,10 @@ async fn run(request: Request, mut sink: Sink) -> Result<Bytes, WireError> {
     let ticket = request.register();
     let mut read: Vec<(usize, TagSet)> = Vec::new();
     // Every group shows the global ones.
-    let shows_global = request.presentation.annotations && request.presentation.global_annotations;
-    let global = Arc::new(if shows_global { notes(&request, "") } else { Vec::new() });
+    let state = request.core.catalog.state();
+    let mut notes = request.presentation.annotations.then(|| Notes::new(&state, &request.query));
+    let global = notes.as_ref().filter(|_| request.presentation.global_annotations).map(Notes::global);
+    let empty = Extras { global_annotations: global.unwrap_or_default(), ..Extras::default() };
     loop {
         let pieces = tokio::select! {
             pieces = groups.next() => pieces,
@@ -122,7 +123,7 @@ async fn run(request: Request, mut sink: Sink) -> Result<Bytes, WireError> {
         let Some(pieces) = pieces else { break };
         let pieces = pieces.into_iter().collect::<Result<Vec<GroupPiece>, _>>()?;
         let heads: Vec<&GroupHead> = pieces.iter().filter_map(|piece| piece.head.as_ref()).collect();
-        let mut extras = extras(&request, &heads, &global).await?.into_iter();
+        let mut extras = extras(&request, &heads, notes.as_mut(), &empty).await?.into_iter();
         for GroupPiece { head, points } in &pieces {
             if let Some(head) = head {
                 sink.writer.begin(head, &extras.next().unwrap_or_default());
@@ -144,33 +145,26 @@ async fn run(request: Request, mut sink: Sink) -> Result<Bytes, WireError> {
     Ok(sink.finish())
 }
 
-/// What belongs to some groups, looked up for all of them at once.
+/// What belongs to some groups, looked up for all of them at once, beside what `empty` says of every group.
 async fn extras(
     request: &Request,
     heads: &[&GroupHead],
-    global_annotations: &Arc<Vec<Json>>,
+    notes: Option<&mut Notes<'_>>,
+    empty: &Extras,
 ) -> Result<Vec<Extras>, WireError> {
-    let (core, presentation) = (&request.core, request.presentation);
-    let empty = Extras { global_annotations: global_annotations.clone(), ..Extras::default() };
-    let mut extras = vec![empty; heads.len()];
-    if presentation.tsuids {
-        for (extras, tsuids) in extras.iter_mut().zip(tsuids_of(&core.uids, heads).await?) {
+    let uids = &request.core.uids;
+    let mut extras = vec![empty.clone(); heads.len()];
+    if request.presentation.tsuids {
+        for (extras, tsuids) in extras.iter_mut().zip(tsuids_of(uids, heads).await?) {
             extras.tsuids = tsuids;
         }
     }
-    if !presentation.annotations || !core.catalog.state().has_annotations_of_series() {
-        return Ok(extras);
-    }
-    for (extras, head) in extras.iter_mut().zip(heads) {
-        extras.annotations = known_tsuids(&core.uids, head).iter().flat_map(|tsuid| notes(request, tsuid)).collect();
+    if let Some(notes) = notes {
+        for (extras, head) in extras.iter_mut().zip(heads) {
+            extras.annotations = notes.of(uids, head);
+        }
     }
     Ok(extras)
-}
-
-/// The annotations of a series (`""`: the global ones) in the range of a request.
-fn notes(request: &Request, tsuid: &str) -> Vec<Json> {
-    let found = request.core.catalog.state().annotations(tsuid, request.query.start_ms, request.query.end_ms);
-    found.iter().map(shown_annotation).collect()
 }
 
 /// Deletes all rows of the windows of the series that were read. Deletes are recorded for rows in segments, so what is not

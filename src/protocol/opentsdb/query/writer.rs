@@ -21,7 +21,8 @@ pub(super) struct Extras {
     pub(super) tsuids: Vec<String>,
     /// Left out when there are none.
     pub(super) annotations: Vec<Json>,
-    pub(super) global_annotations: Arc<Vec<Json>>,
+    /// JSON, made once for all groups; empty: there are none.
+    pub(super) global_annotations: Arc<str>,
 }
 
 /// Makes the text of an answer.
@@ -96,7 +97,7 @@ impl AnswerWriter {
         }
         if !extras.global_annotations.is_empty() {
             self.out.extend_from_slice(b",\"globalAnnotations\":");
-            push_json(&*extras.global_annotations, &mut self.out);
+            self.out.extend_from_slice(extras.global_annotations.as_bytes());
         }
         self.out.extend_from_slice(b",\"dps\":");
         self.out.push(if self.presentation.arrays { b'[' } else { b'{' });
