@@ -7,6 +7,7 @@ use actix_web::web::{Data, Payload};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
+use crate::model::Kind;
 use crate::protocol::auth::Principal;
 use crate::protocol::encoding::{Encoding, Preference, choose};
 use crate::protocol::{Core, RequestLimits, body};
@@ -126,6 +127,16 @@ impl Call {
             return Err(WireError::bad_request(empty));
         }
         serde_json::from_slice(&body).map_err(|error| WireError::bad_json(&error))
+    }
+
+    /// Does something with the parameters beside the queries: making filters is work that the HTTP worker has no time for.
+    pub(super) async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Params) -> Result<T, WireError> + Send + 'static,
+    ) -> Result<T, WireError> {
+        let params = self.params.clone();
+        let done = self.core.runtime.spawn(async move { work(&params) }).await;
+        done.map_err(|error| WireError::new(Kind::Internal, error.to_string()))?
     }
 
     /// What an answer that is made piece by piece should be packed in. Whole answers are packed by the router.

@@ -8,7 +8,7 @@ use regex::{Regex, RegexBuilder};
 
 use super::error::OpentsdbError;
 
-/// Bytes of a compiled regular expression: a request may have many.
+/// Bytes of a compiled regular expression: a request may have several.
 const REGEX_BYTES_MAX: usize = 2 << 20;
 
 /// What is asked of a tag's value.
@@ -38,6 +38,25 @@ impl FilterKind {
             "regexp" => FilterKind::Regexp,
             _ => return None,
         })
+    }
+
+    /// Of a value as `tags` and braces have it the kind and the filter: `*`, a function `type(filter)`, a pattern with `*`, or
+    /// alternatives.
+    pub fn of_short(value: &str) -> Result<(FilterKind, &str), OpentsdbError> {
+        if value == "*" {
+            return Ok((FilterKind::ShortWildcard, value));
+        }
+        if let Some(open) = value.find('(') {
+            let name = value[..open].to_lowercase();
+            let Some(filter) = value[open + 1..].strip_suffix(')') else {
+                return Err(OpentsdbError::Refused(format!("Filter must end with a ')': {value}")));
+            };
+            let kind = FilterKind::named(&name).ok_or_else(|| {
+                OpentsdbError::Refused(format!("Could not find a tag value filter of the type: {name}"))
+            })?;
+            return Ok((kind, filter));
+        }
+        Ok((if value.contains('*') { FilterKind::ShortWildcard } else { FilterKind::LiteralOr }, value))
     }
 
     pub fn name(self) -> &'static str {
@@ -99,25 +118,6 @@ impl TagFilter {
         let (tagk, filter) = (tagk.to_string(), values.to_string());
         let matcher = Arc::new(Matcher::literals(values, false, false));
         TagFilter { tagk, kind: FilterKind::LiteralOr, filter, group_by: false, matcher }
-    }
-
-    /// A value as `tags` and braces have it: `*`, a function `type(filter)`, a pattern with `*`, or alternatives.
-    pub fn of_short(tagk: &str, value: &str, group_by: bool) -> Result<TagFilter, OpentsdbError> {
-        if value == "*" {
-            return TagFilter::new(tagk, FilterKind::ShortWildcard, value, group_by);
-        }
-        if let Some(open) = value.find('(') {
-            let name = value[..open].to_lowercase();
-            let Some(filter) = value[open + 1..].strip_suffix(')') else {
-                return Err(OpentsdbError::Refused(format!("Filter must end with a ')': {value}")));
-            };
-            let kind = FilterKind::named(&name).ok_or_else(|| {
-                OpentsdbError::Refused(format!("Could not find a tag value filter of the type: {name}"))
-            })?;
-            return TagFilter::new(tagk, kind, filter, group_by);
-        }
-        let kind = if value.contains('*') { FilterKind::ShortWildcard } else { FilterKind::LiteralOr };
-        TagFilter::new(tagk, kind, value, group_by)
     }
 
     /// The values that a filter names, when it names them.
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn short_forms_say_what_they_mean() {
         let check = |value: &str, expected: Result<(FilterKind, &str), &str>| {
-            let found = TagFilter::of_short("h", value, true);
+            let found = FilterKind::of_short(value).and_then(|(kind, text)| TagFilter::new("h", kind, text, true));
             let found = found.map(|f| (f.kind, f.filter)).map_err(|error| error.to_string());
             assert_eq!(found, expected.map(|(k, f)| (k, f.to_string())).map_err(str::to_string), "{value}");
         };

@@ -6,18 +6,18 @@
 use std::fmt;
 
 use super::error::OpentsdbError;
-use super::filter::TagFilter;
-use super::request::{RateOptions, RawSubQuery, check_counts};
+use super::filter::{FilterKind, TagFilter};
+use super::request::{Counts, RateOptions, RawSubQuery};
 
 /// Parts between colons: the aggregator, at most three tokens, the metric.
 const PARTS_MAX: usize = 5;
 
-/// A sub query over a metric, the value of `m=`.
-pub fn parse_metric_query(text: &str) -> Result<RawSubQuery, OpentsdbError> {
+/// A sub query over a metric, the value of `m=`. Its filters are added to `counts` before they are made.
+pub fn parse_metric_query(text: &str, counts: &mut Counts) -> Result<RawSubQuery, OpentsdbError> {
     let parts = parts_of(text, 'm')?;
     let (aggregator, tokens, metric) = ends(&parts);
     let mut query = RawSubQuery { aggregator: aggregator.to_string(), ..RawSubQuery::default() };
-    let (metric, filters) = parse_metric(metric)?;
+    let (metric, filters) = parse_metric(metric, counts)?;
     query.metric = Some(metric);
     query.filters = filters;
     for token in tokens {
@@ -85,8 +85,9 @@ fn ends<'a, 'b>(parts: &'b [&'a str]) -> (&'a str, &'b [&'a str], &'a str) {
     }
 }
 
-/// A metric and what its braces say: `foo`, `foo{group tags}`, `foo{group tags}{filters}`.
-pub fn parse_metric(text: &str) -> Result<(String, Vec<TagFilter>), OpentsdbError> {
+/// A metric and what its braces say: `foo`, `foo{group tags}`, `foo{group tags}{filters}`. The filters are added to
+/// `counts` before they are made.
+pub fn parse_metric(text: &str, counts: &mut Counts) -> Result<(String, Vec<TagFilter>), OpentsdbError> {
     if text.is_empty() {
         return Err(OpentsdbError::refused("Metric cannot be null or empty"));
     }
@@ -104,12 +105,7 @@ pub fn parse_metric(text: &str) -> Result<(String, Vec<TagFilter>), OpentsdbErro
         None => (inside, None),
     };
     for pair in filtering.into_iter().flat_map(|pairs| pairs.split(',')).take_while(|pair| !pair.is_empty()) {
-        let within = |error: OpentsdbError| OpentsdbError::Refused(format!("When parsing filter '{pair}': {error}"));
-        let filter = parse_pair(pair, false).map_err(within)?;
-        if !filters.contains(&filter) {
-            filters.push(filter);
-            check_counts(1, filters.len())?;
-        }
+        add_pair(&mut filters, pair, false, counts)?;
     }
     if grouping.is_empty() {
         return Ok((metric, filters));
@@ -118,27 +114,39 @@ pub fn parse_metric(text: &str) -> Result<(String, Vec<TagFilter>), OpentsdbErro
         if pair.is_empty() && filtering.is_some() {
             break;
         }
-        let within = |error: OpentsdbError| OpentsdbError::Refused(format!("When parsing tag '{pair}': {error}"));
-        add_grouping(&mut filters, parse_pair(pair, true).map_err(within)?);
-        check_counts(1, filters.len())?;
+        add_pair(&mut filters, pair, true, counts)?;
     }
     Ok((metric, filters))
 }
 
-/// Adds a filter that groups; one that is there already groups from now on.
-pub fn add_grouping(filters: &mut Vec<TagFilter>, filter: TagFilter) {
-    let same = |known: &&mut TagFilter| {
-        (&known.tagk, known.kind, &known.filter) == (&filter.tagk, filter.kind, &filter.filter)
-    };
-    match filters.iter_mut().find(same) {
-        Some(known) => known.group_by = true,
-        None => filters.push(filter),
+/// Adds a filter as it stands in braces. One that is there already is not made again, and groups from now on if this one does.
+fn add_pair(
+    filters: &mut Vec<TagFilter>,
+    pair: &str,
+    group_by: bool,
+    counts: &mut Counts,
+) -> Result<(), OpentsdbError> {
+    let what = if group_by { "tag" } else { "filter" };
+    let within = |error: OpentsdbError| OpentsdbError::Refused(format!("When parsing {what} '{pair}': {error}"));
+    let (tagk, kind, filter) = parse_pair(pair).map_err(within)?;
+    let same =
+        |known: &&mut TagFilter| (known.tagk.as_str(), known.kind, known.filter.as_str()) == (tagk, kind, filter);
+    if let Some(known) = filters.iter_mut().find(same) {
+        known.group_by |= group_by;
+        return Ok(());
     }
+    counts.add_filter(Some(kind));
+    counts.check()?;
+    filters.push(TagFilter::new(tagk, kind, filter, group_by).map_err(within)?);
+    Ok(())
 }
 
-fn parse_pair(pair: &str, group_by: bool) -> Result<TagFilter, OpentsdbError> {
+/// Tag key, kind and text of a filter.
+fn parse_pair(pair: &str) -> Result<(&str, FilterKind, &str), OpentsdbError> {
     match pair.split('=').collect::<Vec<_>>()[..] {
-        [key, value] if !key.is_empty() && !value.is_empty() => TagFilter::of_short(key, value, group_by),
+        [key, value] if !key.is_empty() && !value.is_empty() => {
+            FilterKind::of_short(value).map(|(kind, filter)| (key, kind, filter))
+        }
         _ => Err(OpentsdbError::Refused(format!("invalid tag: {pair}"))),
     }
 }

@@ -5,20 +5,39 @@ use chrono_tz::Tz;
 use super::aggregator::Aggregator;
 use super::downsample::Downsample;
 use super::error::OpentsdbError;
-use super::filter::TagFilter;
+use super::filter::{FilterKind, TagFilter};
 use super::time::{parse_time, zone_named};
 
 /// Sub queries of a request.
 pub const QUERIES_MAX: usize = 1000;
 /// Filters of all sub queries of a request.
 pub const FILTERS_MAX: usize = 1000;
+/// Regular expressions among them: each may be large when it is made.
+const REGEXES_MAX: usize = 32;
 /// Values that the filters of a request compare with, and TSUIDs.
 const VALUES_MAX: usize = 100_000;
 
-/// Refuses more sub queries and filters than a request may have. Who makes filters of what was sent asks before.
-pub fn check_counts(queries: usize, filters: usize) -> Result<(), OpentsdbError> {
-    check_count(queries, QUERIES_MAX, "sub queries")?;
-    check_count(filters, FILTERS_MAX, "filters")
+/// How many parts a request has so far. Who makes filters of what was sent counts and checks them before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub queries: usize,
+    pub filters: usize,
+    pub regexes: usize,
+}
+
+impl Counts {
+    /// One more filter; `None`: of no kind that there is.
+    pub fn add_filter(&mut self, kind: Option<FilterKind>) {
+        self.filters += 1;
+        self.regexes += usize::from(kind == Some(FilterKind::Regexp));
+    }
+
+    /// Refuses more than a request may have.
+    pub fn check(self) -> Result<(), OpentsdbError> {
+        check_count(self.queries, QUERIES_MAX, "sub queries")?;
+        check_count(self.filters, FILTERS_MAX, "filters")?;
+        check_count(self.regexes, REGEXES_MAX, "regular expressions")
+    }
 }
 
 fn check_count(count: usize, max: usize, what: &str) -> Result<(), OpentsdbError> {
@@ -116,7 +135,9 @@ impl RawQuery {
         if self.queries.is_empty() {
             return Err(OpentsdbError::refused("Missing queries"));
         }
-        check_counts(self.queries.len(), self.queries.iter().map(|query| query.filters.len()).sum())?;
+        let mut counts = Counts { queries: self.queries.len(), ..Counts::default() };
+        self.queries.iter().flat_map(|query| &query.filters).for_each(|filter| counts.add_filter(Some(filter.kind)));
+        counts.check()?;
         let of_filters = self.queries.iter().flat_map(|query| &query.filters).map(|f| f.matcher().alternatives());
         let tsuids = self.queries.iter().map(|query| query.tsuids.len());
         check_count(of_filters.chain(tsuids).sum(), VALUES_MAX, "values and TSUIDs")?;
@@ -156,8 +177,12 @@ mod tests {
     use super::*;
     use crate::query::opentsdb::metric_query::parse_metric_query;
 
+    fn sub(text: &str) -> RawSubQuery {
+        parse_metric_query(text, &mut Counts::default()).expect("a sub query")
+    }
+
     fn raw(start: &str, end: &str, queries: &[&str]) -> RawQuery {
-        let queries = queries.iter().map(|text| parse_metric_query(text).expect("a sub query")).collect();
+        let queries = queries.iter().map(|text| sub(text)).collect();
         RawQuery { start: Some(start.into()), end: Some(end.into()), queries, ..RawQuery::default() }
     }
 
@@ -188,11 +213,13 @@ mod tests {
             let expected = expected.map(|what| format!("{what} that a request may have"));
             assert_eq!(found, expected);
         };
-        let sub = |text: &str| parse_metric_query(text).expect("a sub query");
         check(vec![sub("sum:m"); 1000], None);
         check(vec![sub("sum:m"); 1001], Some("1001 sub queries are more than the 1000"));
         check(vec![sub("sum:m{a=*,b=x}"); 500], None);
         check(vec![sub("sum:m{a=*,b=x}"); 501], Some("1002 filters are more than the 1000"));
+        let expression = sub("sum:m{a=regexp(x)}");
+        check(vec![expression.clone(); 32], None);
+        check(vec![expression; 33], Some("33 regular expressions are more than the 32"));
         let values: Vec<String> = (0..50_000).map(|i| i.to_string()).collect();
         let named = sub(&format!("sum:m{{a={}}}", values.join("|")));
         let by_ids = RawSubQuery { tsuids: values, ..sub("sum:m") };

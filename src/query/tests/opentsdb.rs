@@ -8,7 +8,7 @@ use crate::query::opentsdb::OpentsdbError;
 use crate::query::opentsdb::answer::Value as Number;
 use crate::query::opentsdb::execute::{Asker, Target};
 use crate::query::opentsdb::metric_query::{parse_metric, parse_metric_query};
-use crate::query::opentsdb::request::RawQuery;
+use crate::query::opentsdb::request::{Counts, RawQuery, RawSubQuery};
 use crate::query::{QueryOptions, Readable};
 
 use super::world::{DATABASE, Row, TENANT, Value, World};
@@ -33,6 +33,10 @@ fn point(host: &str, second: i64, value: i64) -> Row {
     Row { time: second * SECOND, values: values.map(Some).to_vec() }
 }
 
+fn read(text: &str) -> Result<RawSubQuery, OpentsdbError> {
+    parse_metric_query(text, &mut Counts::default())
+}
+
 fn asker() -> Asker {
     Asker { tenant: TENANT.to_string(), database: DATABASE.to_string(), readable: Readable::All }
 }
@@ -42,7 +46,7 @@ async fn ask(world: &World, end: i64, queries: &[&str]) -> Result<Vec<String>, O
     let raw = RawQuery {
         start: Some("0".to_string()),
         end: Some(end.to_string()),
-        queries: queries.iter().map(|text| parse_metric_query(text)).collect::<Result<_, _>>()?,
+        queries: queries.iter().map(|text| read(text)).collect::<Result<_, _>>()?,
         ..RawQuery::default()
     };
     let query = raw.validate(0)?;
@@ -218,7 +222,7 @@ async fn databases_that_may_not_be_read_have_no_metrics() {
     let query = RawQuery {
         start: Some("0".to_string()),
         end: Some("60".to_string()),
-        queries: vec![parse_metric_query("sum:m").unwrap()],
+        queries: vec![read("sum:m").unwrap()],
         ..RawQuery::default()
     };
     let query = query.validate(0).unwrap();
@@ -240,7 +244,7 @@ async fn a_place_says_whether_its_rows_are_points_of_one_metric() {
     cpu.add(VALUE_FIELD, ColumnKind::Field, Some(FieldType::Float));
     world.create_table("cpu", &cpu);
     for (metric, expected) in [("m", true), ("single.usage", true), ("cpu.usage", false), ("cpu", false)] {
-        let query = parse_metric_query(&format!("sum:{metric}")).unwrap();
+        let query = read(&format!("sum:{metric}")).unwrap();
         let query = RawQuery { start: Some("0".into()), queries: vec![query], ..RawQuery::default() };
         let query = query.validate(60_000).unwrap();
         let target = Target { metric: metric.into(), members: None };
@@ -254,7 +258,7 @@ async fn series_asked_for_by_name_come_whatever_their_order() {
     let world = World::new(options());
     let table = world.create_table("m", &schema());
     world.add_live(table, &schema(), &["a", "b", "c", "d"].map(|host| point(host, 0, 1)), (1, 1));
-    let query = parse_metric_query("none:m").unwrap();
+    let query = read("none:m").unwrap();
     let query = RawQuery { start: Some("0".into()), queries: vec![query], ..RawQuery::default() };
     let query = query.validate(60_000).unwrap();
     let members = ["d", "a", "x", "c"].map(|host| vec![("host".into(), host.into())]).to_vec();
@@ -307,7 +311,7 @@ async fn the_newest_point_of_each_series() {
     late.values[2] = None;
     world.add_live(table, &schema(), &[late, point("c", 1, 9)], (2, 2));
     let check = async |series: &str, since_s: Option<i64>, expected: &[(&str, i64, Number)]| {
-        let (metric, filters) = parse_metric(series).unwrap();
+        let (metric, filters) = parse_metric(series, &mut Counts::default()).unwrap();
         let target = Target { metric: metric.as_str().into(), members: None };
         let found =
             world.engine.opentsdb_last(&asker(), &target, &filters, since_s.map(|s| s * 1000), 0).await.unwrap();

@@ -1,14 +1,15 @@
 //! What a request asks, and how it wants to be answered, from its query string or its body.
 
+use std::collections::HashSet;
+
 use actix_web::http::StatusCode;
 
-use crate::model::Kind;
 use crate::protocol::opentsdb::error::WireError;
 use crate::protocol::opentsdb::request::{Call, Params};
 use crate::protocol::opentsdb::verb::Verb;
 use crate::query::opentsdb::OpentsdbError;
 use crate::query::opentsdb::metric_query::{parse_metric_query, parse_tsuid_query};
-use crate::query::opentsdb::request::{RawQuery, RawSubQuery, check_counts};
+use crate::query::opentsdb::request::{Counts, RawQuery, RawSubQuery};
 
 use super::body::{QueryBody, made};
 
@@ -43,11 +44,9 @@ impl Asked {
         let mut asked = match call.verb {
             Verb::Post => {
                 let body = call.json("Missing message content").await?;
-                // Making filters may be work, which the HTTP worker has no time for.
-                let made = call.core.runtime.spawn(async move { Asked::of_body(body) }).await;
-                made.map_err(|error| WireError::new(Kind::Internal, error.to_string()))??
+                call.aside(move |_| Asked::of_body(body)).await?
             }
-            _ => Asked::of_params(&call.params)?,
+            _ => call.aside(Asked::of_params).await?,
         };
         asked.is_delete |= is_delete;
         asked.presentation.arrays = call.params.has("arrays");
@@ -58,16 +57,20 @@ impl Asked {
         Ok(asked)
     }
 
+    /// Makes filters, so it is for [`Call::aside`].
     pub(super) fn of_params(params: &Params) -> Result<Asked, WireError> {
         let start = params.required("start")?.to_string();
         let mut queries: Vec<RawSubQuery> = Vec::new();
+        let mut counts = Counts::default();
+        // Said twice it is meant once, and in the same words made once.
+        let mut said = HashSet::new();
         let over_tsuids = params.all("tsuid").map(parse_tsuid_query);
-        for query in over_tsuids.chain(params.all("m").map(parse_metric_query)) {
+        let over_metrics = params.all("m").filter(|text| said.insert(*text));
+        for query in over_tsuids.chain(over_metrics.map(|text| parse_metric_query(text, &mut counts))) {
             let query = query?;
-            // Said twice it is meant once.
             if !queries.contains(&query) {
                 queries.push(query);
-                check_counts(queries.len(), 0)?;
+                Counts { queries: queries.len(), ..Counts::default() }.check()?;
             }
         }
         if queries.is_empty() {
@@ -123,5 +126,25 @@ impl From<OpentsdbError> for WireError {
             OpentsdbError::Query(error) => error.into(),
             error => WireError::new(error.kind(), error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_of_all_sub_queries_are_counted_before_they_are_made() {
+        let check = |queries: &[String], expected: Result<usize, &str>| {
+            let asked = Asked::of_params(&Params::parse(&format!("start=1&m={}", queries.join("&m="))));
+            let found = asked.map(|asked| asked.query.queries.len());
+            assert_eq!(found.as_ref().map_err(WireError::message), expected.as_ref().map_err(|text| *text));
+        };
+        let mut queries: Vec<String> = (0..32).map(|i| format!("sum:m{{a=regexp({i})}}")).collect();
+        queries.extend(queries.clone());
+        check(&queries, Ok(32));
+        // One that could not be made.
+        queries.push("sum:m{a=regexp(()}".to_string());
+        check(&queries, Err("33 regular expressions are more than the 32 that a request may have"));
     }
 }

@@ -13,8 +13,7 @@ use serde_json::Value;
 
 use crate::protocol::opentsdb::error::WireError;
 use crate::query::opentsdb::filter::{FilterKind, TagFilter};
-use crate::query::opentsdb::metric_query::add_grouping;
-use crate::query::opentsdb::request::{RateOptions, RawSubQuery, check_counts};
+use crate::query::opentsdb::request::{Counts, RateOptions, RawSubQuery};
 
 /// A whole request.
 #[derive(Debug, Default, Deserialize)]
@@ -111,10 +110,15 @@ pub(super) struct FilterBody {
 }
 
 impl FilterBody {
+    /// `None`: there is no such kind.
+    pub(super) fn kind(&self) -> Option<FilterKind> {
+        FilterKind::named(&self.kind)
+    }
+
     /// What cannot be made is as wrong as what cannot be read.
     pub(super) fn made(self) -> Result<TagFilter, serde_json::Error> {
         let unknown = || custom(format_args!("could not find a tag value filter of the type: {}", self.kind));
-        let kind = FilterKind::named(&self.kind).ok_or_else(unknown)?;
+        let kind = self.kind().ok_or_else(unknown)?;
         TagFilter::new(&self.tagk, kind, &self.filter, self.group_by.0).map_err(custom)
     }
 }
@@ -132,24 +136,24 @@ enum FilterBodies {
 }
 
 impl FilterBodies {
-    fn len(&self) -> usize {
+    fn count(&self, counts: &mut Counts) {
         match self {
-            FilterBodies::List(filters) => filters.len(),
-            FilterBodies::Tags(tags) => tags.len(),
+            FilterBodies::List(filters) => filters.iter().for_each(|filter| counts.add_filter(filter.kind())),
+            FilterBodies::Tags(tags) => {
+                let kind = |value: &String| FilterKind::of_short(value).ok().map(|(kind, _)| kind);
+                tags.values().for_each(|value| counts.add_filter(kind(value)));
+            }
         }
     }
 
     fn made(self) -> Result<Vec<TagFilter>, serde_json::Error> {
-        let mut filters = Vec::new();
+        let short = |(tagk, value): (String, String)| {
+            FilterKind::of_short(&value).and_then(|(kind, filter)| TagFilter::new(&tagk, kind, filter, true))
+        };
         match self {
-            FilterBodies::List(bodies) => return bodies.into_iter().map(FilterBody::made).collect(),
-            FilterBodies::Tags(tags) => {
-                for (tagk, value) in tags {
-                    add_grouping(&mut filters, TagFilter::of_short(&tagk, &value, true).map_err(custom)?);
-                }
-            }
+            FilterBodies::List(bodies) => bodies.into_iter().map(FilterBody::made).collect(),
+            FilterBodies::Tags(tags) => tags.into_iter().map(|tag| short(tag).map_err(custom)).collect(),
         }
-        Ok(filters)
     }
 }
 
@@ -162,7 +166,9 @@ pub(super) struct SubBody {
 
 /// The sub queries of a request with their filters. Refuses too many of either before it makes any.
 pub(super) fn made(subs: Vec<SubBody>) -> Result<Vec<RawSubQuery>, WireError> {
-    check_counts(subs.len(), subs.iter().map(|sub| sub.filters.len()).sum())?;
+    let mut counts = Counts { queries: subs.len(), ..Counts::default() };
+    subs.iter().for_each(|sub| sub.filters.count(&mut counts));
+    counts.check()?;
     let made = |sub: SubBody| Ok(RawSubQuery { filters: sub.filters.made()?, ..sub.query });
     subs.into_iter().map(made).collect::<Result<_, _>>().map_err(|error: serde_json::Error| WireError::bad_json(&error))
 }
@@ -230,14 +236,21 @@ mod tests {
 
     #[test]
     fn filters_are_counted_before_they_are_made() {
-        let check = |filters: usize, expected: &str| {
-            let filter = r#"{"type":"regexp","tagk":"h","filter":"("}"#;
+        let check = |filter: &str, filters: usize, expected: &str| {
             let text = format!(r#"{{"filters":[{}]}}"#, vec![filter; filters].join(","));
             let subs = vec![serde_json::from_str(&text).expect("a sub query")];
             assert_eq!(made(subs).expect_err("a refusal").message(), expected);
         };
-        check(1000, "Unable to parse the given JSON");
-        check(1001, "1001 filters are more than the 1000 that a request may have");
+        let (pattern, regex) =
+            (r#"{"type":"wildcard","tagk":"h","filter":"("}"#, r#"{"type":"regexp","tagk":"h","filter":"("}"#);
+        check(pattern, 1000, "Unable to parse the given JSON");
+        check(pattern, 1001, "1001 filters are more than the 1000 that a request may have");
+        check(regex, 32, "Unable to parse the given JSON");
+        check(regex, 33, "33 regular expressions are more than the 32 that a request may have");
+        let tags: Vec<String> = (0..33).map(|i| format!(r#""k{i}":"Regexp(()""#)).collect();
+        let subs = vec![serde_json::from_str(&format!(r#"{{"tags":{{{}}}}}"#, tags.join(","))).expect("a sub query")];
+        let expected = "33 regular expressions are more than the 32 that a request may have";
+        assert_eq!(made(subs).expect_err("a refusal").message(), expected);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::query::opentsdb::expression::{
     Budget, FillWith, Formula, Join, Policy, Table, Variable, evaluate, gathered,
 };
 use crate::query::opentsdb::filter::TagFilter;
-use crate::query::opentsdb::request::{Query, RawQuery, RawSubQuery, check_counts};
+use crate::query::opentsdb::request::{Counts, Query, RawQuery, RawSubQuery};
 
 use super::body::{FilterBody, Flag, Text};
 use super::numbers::{push_float, push_integer};
@@ -206,7 +206,9 @@ fn checked(body: ExpBody) -> Result<ExpBody, WireError> {
 
 /// Refuses too many before it makes any.
 fn filters(bodies: Vec<FiltersBody>) -> Result<Vec<Filters>, WireError> {
-    check_counts(0, bodies.iter().flat_map(|body| &body.tags).map(Vec::len).sum())?;
+    let mut counts = Counts::default();
+    bodies.iter().flat_map(|body| &body.tags).flatten().for_each(|filter| counts.add_filter(filter.kind()));
+    counts.check()?;
     let made = |body: FiltersBody| {
         let tags = body.tags.unwrap_or_default().into_iter().map(FilterBody::made).collect::<Result<_, _>>()?;
         Ok(Filters { id: body.id, tags, explicit_tags: body.explicit_tags.0 })

@@ -9,11 +9,11 @@ use actix_web::HttpResponse;
 
 use crate::model::Kind;
 use crate::protocol::opentsdb::error::WireError;
-use crate::protocol::opentsdb::request::Call;
+use crate::protocol::opentsdb::request::{Call, Params};
 use crate::protocol::opentsdb::response::JSON;
 use crate::protocol::opentsdb::verb::Verb;
 use crate::query::opentsdb::expression::{Budget, Gexp, gathered, parse_gexp};
-use crate::query::opentsdb::request::RawQuery;
+use crate::query::opentsdb::request::{Counts, RawQuery};
 
 use super::asked::Asked;
 use super::targets::targets;
@@ -26,15 +26,8 @@ pub(super) async fn serve(call: Call) -> Result<HttpResponse, WireError> {
         return Err(WireError::bad_request("Method is not allowed").details("Expressions are asked for with GET"));
     }
     let started = Instant::now();
-    let start = call.params.required("start")?.to_string();
-    let mut queries = Vec::new();
-    let expressions: Vec<Gexp> =
-        call.params.all("exp").map(|text| parse_gexp(text, &mut queries)).collect::<Result<_, _>>()?;
-    if expressions.is_empty() {
-        return Err(WireError::missing_parameter("exp"));
-    }
-    let end = call.params.get("end").map(str::to_string);
-    let query = RawQuery { start: Some(start), end, queries, ..RawQuery::default() }.validate(now_ms(&call))?;
+    let (expressions, query) = call.aside(of_params).await?;
+    let query = query.validate(now_ms(&call))?;
     let targets = targets(&call.core.uids, &query.queries)?;
     let (engine, asker) = (call.core.queries.clone(), asker(&call));
     let presentation = Asked::presentation_of(&call.params);
@@ -54,4 +47,16 @@ pub(super) async fn serve(call: Call) -> Result<HttpResponse, WireError> {
     });
     let body = made.await.map_err(|error| WireError::new(Kind::Internal, error.to_string()))??;
     Ok(HttpResponse::Ok().content_type(JSON).body(body))
+}
+
+fn of_params(params: &Params) -> Result<(Vec<Gexp>, RawQuery), WireError> {
+    let start = params.required("start")?.to_string();
+    let (mut queries, mut counts) = (Vec::new(), Counts::default());
+    let expressions: Vec<Gexp> =
+        params.all("exp").map(|text| parse_gexp(text, &mut queries, &mut counts)).collect::<Result<_, _>>()?;
+    if expressions.is_empty() {
+        return Err(WireError::missing_parameter("exp"));
+    }
+    let end = params.get("end").map(str::to_string);
+    Ok((expressions, RawQuery { start: Some(start), end, queries, ..RawQuery::default() }))
 }

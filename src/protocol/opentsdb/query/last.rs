@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use crate::protocol::opentsdb::error::WireError;
-use crate::protocol::opentsdb::request::Call;
+use crate::protocol::opentsdb::request::{Call, Params};
 use crate::protocol::opentsdb::response::json;
 use crate::protocol::opentsdb::verb::Verb;
 use crate::query::opentsdb::answer::{TagSet, Value};
@@ -17,7 +17,7 @@ use crate::query::opentsdb::execute::Target;
 use crate::query::opentsdb::filter::TagFilter;
 use crate::query::opentsdb::last::LastPoint;
 use crate::query::opentsdb::metric_query::parse_metric;
-use crate::query::opentsdb::request::QUERIES_MAX;
+use crate::query::opentsdb::request::{Counts, QUERIES_MAX};
 
 use super::body::{Flag, Text};
 use super::numbers::float_text;
@@ -68,7 +68,7 @@ pub(super) async fn serve(mut call: Call) -> Result<HttpResponse, WireError> {
     call.allow(&[Verb::Get, Verb::Post])?;
     let asked = match call.verb {
         Verb::Post => of_body(call.json("Missing message content").await?)?,
-        _ => of_params(&call)?,
+        _ => call.aside(of_params).await?,
     };
     if asked.wanted.is_empty() {
         return Err(WireError::bad_request("Missing sub queries"));
@@ -115,18 +115,21 @@ pub(super) async fn serve(mut call: Call) -> Result<HttpResponse, WireError> {
     Ok(json(&points))
 }
 
-fn of_params(call: &Call) -> Result<LastQuery, WireError> {
+fn of_params(params: &Params) -> Result<LastQuery, WireError> {
     let mut wanted = Vec::new();
-    for text in call.params.all("timeseries") {
-        let (metric, filters) = parse_metric(text)?;
+    let mut counts = Counts::default();
+    for text in params.all("timeseries") {
+        // All tags of a request have a limit of their own.
+        counts.filters = 0;
+        let (metric, filters) = parse_metric(text, &mut counts)?;
         let tags = filters.into_iter().map(|filter| (filter.tagk, filter.filter)).collect();
         wanted.push(Wanted::Metric { metric, tags });
     }
-    for list in call.params.all("tsuids") {
+    for list in params.all("tsuids") {
         wanted.extend(list.split(',').map(|tsuid| Wanted::Tsuid(tsuid.to_string())));
     }
-    let back_scan = call.params.get("back_scan").map(hours).transpose()?.unwrap_or_default();
-    checked(LastQuery { wanted, resolve: call.params.has("resolve"), back_scan })
+    let back_scan = params.get("back_scan").map(hours).transpose()?.unwrap_or_default();
+    checked(LastQuery { wanted, resolve: params.has("resolve"), back_scan })
 }
 
 fn of_body(body: LastBody) -> Result<LastQuery, WireError> {

@@ -48,7 +48,7 @@ pub(super) async fn serve(mut call: Call) -> Result<HttpResponse, WireError> {
 
 /// `/q`: as `GET /api/query`, with `ascii` a line a point. The other forms are for a page that is not here.
 pub(super) async fn serve_of_old(call: Call) -> Result<HttpResponse, WireError> {
-    let asked = Asked::of_params(&call.params)?;
+    let asked = call.aside(Asked::of_params).await?;
     if !call.params.has("ascii") {
         return Err(WireError::bad_request("Only plain text is served here, ask for it with &ascii"));
     }

@@ -2,7 +2,7 @@
 
 use super::super::error::OpentsdbError;
 use super::super::metric_query::parse_metric_query;
-use super::super::request::RawSubQuery;
+use super::super::request::{Counts, RawSubQuery};
 use super::Series;
 use super::functions::Function;
 
@@ -25,15 +25,15 @@ enum Argument {
     Nested(Gexp),
 }
 
-/// Reads an expression; the sub queries in it are added to `queries`.
-pub fn parse_gexp(text: &str, queries: &mut Vec<RawSubQuery>) -> Result<Gexp, OpentsdbError> {
+/// Reads an expression; the sub queries in it are added to `queries`, their filters to `counts`.
+pub fn parse_gexp(text: &str, queries: &mut Vec<RawSubQuery>, counts: &mut Counts) -> Result<Gexp, OpentsdbError> {
     if text.is_empty() {
         return Err(OpentsdbError::refused("Expression may not be null or empty"));
     }
-    parse(text, queries, 0)
+    parse(text, queries, counts, 0)
 }
 
-fn parse(text: &str, queries: &mut Vec<RawSubQuery>, depth: usize) -> Result<Gexp, OpentsdbError> {
+fn parse(text: &str, queries: &mut Vec<RawSubQuery>, counts: &mut Counts, depth: usize) -> Result<Gexp, OpentsdbError> {
     let text = text.trim();
     let invalid = || OpentsdbError::Refused(format!("Invalid Expression: {text}"));
     if depth > DEPTH_MAX {
@@ -45,13 +45,13 @@ fn parse(text: &str, queries: &mut Vec<RawSubQuery>, depth: usize) -> Result<Gex
     let mut parameters = Vec::new();
     for part in parts(inside).ok_or_else(invalid)? {
         if is_call(part) {
-            arguments.push(Argument::Nested(parse(part, queries, depth + 1)?));
+            arguments.push(Argument::Nested(parse(part, queries, counts, depth + 1)?));
         } else if part.contains(':') {
             if queries.len() == QUERIES_MAX {
                 return Err(OpentsdbError::Refused(format!("Expressions may hold {QUERIES_MAX} metrics")));
             }
             arguments.push(Argument::Query(queries.len()));
-            queries.push(parse_metric_query(part)?);
+            queries.push(parse_metric_query(part, counts)?);
         } else if !part.is_empty() {
             parameters.push(part);
         }
@@ -110,7 +110,7 @@ mod tests {
     fn functions_nest_over_sub_queries() {
         let mut queries = Vec::new();
         let text = "sumSeries( scale(sum:a{h=*,dc=literal_or(x)},10), alias(sum:1m-avg:b,'x (y),z') )";
-        let gexp = parse_gexp(text, &mut queries).expect("an expression");
+        let gexp = parse_gexp(text, &mut queries, &mut Counts::default()).expect("an expression");
         assert_eq!(gexp.arguments.len(), 2);
         let metrics: Vec<_> = queries.iter().map(|query| query.metric.as_deref().unwrap_or_default()).collect();
         assert_eq!(metrics, ["a", "b"]);
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn what_is_no_expression_is_refused() {
         let check = |text: &str, expected: &str| {
-            let error = parse_gexp(text, &mut Vec::new()).expect_err(text);
+            let error = parse_gexp(text, &mut Vec::new(), &mut Counts::default()).expect_err(text);
             assert_eq!(error.to_string(), expected);
         };
         check("", "Expression may not be null or empty");

@@ -3,9 +3,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::query::opentsdb::filter::FilterKind;
 
+fn read(text: &str) -> Result<RawSubQuery, OpentsdbError> {
+    parse_metric_query(text, &mut Counts::default())
+}
+
 /// What parses prints as `expected`, which parses to the same.
 fn check(text: &str, expected: Result<&str, &str>) {
-    let found = parse_metric_query(text).map(|query| query.to_string()).map_err(|error| error.to_string());
+    let found = read(text).map(|query| query.to_string()).map_err(|error| error.to_string());
     assert_eq!(found, expected.map(str::to_string).map_err(str::to_string), "{text}");
 }
 
@@ -53,6 +57,25 @@ fn what_cannot_be_read_is_refused_in_the_servers_words() {
         Err("Incorrect number of values in rate options specification, must be counter[,counter max value,reset \
              value], recieved: 4 parts"),
     );
+}
+
+#[test]
+fn filters_of_a_request_are_counted_together_and_before_they_are_made() {
+    let mut counts = Counts::default();
+    let check = |counts: &mut Counts, text: &str, expected: Option<&str>| {
+        let found = parse_metric_query(text, counts).err().map(|error| error.to_string());
+        assert_eq!(found.as_deref(), expected, "{text}");
+    };
+    for i in 0..16 {
+        check(&mut counts, &format!("sum:m{{a=regexp({i})}}{{b=regexp({i}),b=regexp({i}),c=*}}"), None);
+    }
+    assert_eq!(counts, Counts { queries: 0, filters: 48, regexes: 32 });
+    let mut full = counts;
+    check(&mut full, "sum:m{a=regexp(()}", Some("33 regular expressions are more than the 32 that a request may have"));
+    for _ in 48..1000 {
+        check(&mut counts, "sum:m{a=*}", None);
+    }
+    check(&mut counts, "sum:m{a=wildcard(a)}", Some("1001 filters are more than the 1000 that a request may have"));
 }
 
 #[test]
@@ -105,13 +128,13 @@ proptest! {
             ..RawSubQuery::default()
         };
         let printed = query.to_string();
-        prop_assert_eq!(parse_metric_query(&printed).map_err(|e| e.to_string()), Ok(query), "{}", printed);
+        prop_assert_eq!(read(&printed).map_err(|e| e.to_string()), Ok(query), "{}", printed);
     }
 
     #[test]
     fn no_text_is_too_much(text in "(sum|rate|[0-9]{1,3}m-avg|[{}():=,*|a-z]){0,20}") {
-        let _ = parse_metric_query(&text);
+        let _ = read(&text);
         let _ = parse_tsuid_query(&text);
-        let _ = parse_metric(&text);
+        let _ = parse_metric(&text, &mut Counts::default());
     }
 }
