@@ -338,3 +338,20 @@ fn push_output(id: &str, alias: Option<&str>, table: &Table, out: &mut Vec<u8>) 
     });
     out.extend_from_slice(format!("],\"dpsMeta\":{about},\"meta\":{}}}", Json::Array(meta)).as_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_of_all_lists_are_counted_before_they_are_made() {
+        let check = |count: usize, expected: &str| {
+            // None of them can be made.
+            let list = json!({ "id": "f", "tags": [{ "type": "regexp", "tagk": "h", "filter": "(" }] });
+            let bodies = serde_json::from_value(vec![list; count].into()).expect("filters");
+            assert_eq!(filters(bodies).expect_err("a refusal").message(), expected);
+        };
+        check(32, "Unable to parse the given JSON");
+        check(33, "33 regular expressions are more than the 32 that a request may have");
+    }
+}

@@ -60,3 +60,22 @@ fn of_params(params: &Params) -> Result<(Vec<Gexp>, RawQuery), WireError> {
     let end = params.get("end").map(str::to_string);
     Ok((expressions, RawQuery { start: Some(start), end, queries, ..RawQuery::default() }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_of_all_expressions_are_counted_before_they_are_made() {
+        let check = |expressions: &[String], expected: Result<usize, &str>| {
+            let asked = of_params(&Params::parse(&format!("start=1&exp={}", expressions.join("&exp="))));
+            let found = asked.map(|(_, query)| query.queries.len());
+            assert_eq!(found.as_ref().map_err(WireError::message), expected.as_ref().map_err(|text| *text));
+        };
+        let mut expressions: Vec<String> = (0..32).map(|i| format!("absolute(sum:m{{a=regexp({i})}})")).collect();
+        check(&expressions, Ok(32));
+        // One that could not be made.
+        expressions.push("absolute(sum:m{a=regexp(*)})".to_string());
+        check(&expressions, Err("33 regular expressions are more than the 32 that a request may have"));
+    }
+}

@@ -175,3 +175,22 @@ fn shown(point: &LastPoint, tsuid: String, resolve: bool) -> Json {
     shown.insert("tsuid".to_string(), tsuid.into());
     Json::Object(shown)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expressions_of_all_series_are_counted_before_they_are_made() {
+        let check = |series: &[String], expected: Result<usize, &str>| {
+            let asked = of_params(&Params::parse(&format!("timeseries={}", series.join("&timeseries="))));
+            let found = asked.map(|asked| asked.wanted.len());
+            assert_eq!(found.as_ref().map_err(WireError::message), expected.as_ref().map_err(|text| *text));
+        };
+        let mut series: Vec<String> = (0..32).map(|i| format!("m{{a=regexp({i})}}")).collect();
+        check(&series, Ok(32));
+        // One that could not be made.
+        series.push("m{a=regexp(()}".to_string());
+        check(&series, Err("33 regular expressions are more than the 32 that a request may have"));
+    }
+}
