@@ -239,9 +239,10 @@ fn indices_are_made_looked_at_and_dropped_where_that_is_allowed() {
     assert_eq!(ask("PUT", "/app").expect(200).json()["index"], "app");
     ask("HEAD", "/app").expect(200);
     assert_eq!(ask("PUT", "/app").expect(400).json()["error"]["type"], "resource_already_exists_exception");
-    for pattern in ["/a*", "/_all", "/app,b*"] {
+    for pattern in ["/a*", "/_all", "/app,b*", "/app,", "/,app", "/,", "/app,,app"] {
         assert_eq!(ask("DELETE", pattern).expect(400).json()["error"]["type"], "illegal_argument_exception");
     }
+    ask("HEAD", "/app").expect(200);
     ask("DELETE", "/app").expect(200);
     ask("DELETE", "/app").expect(404);
     let strict = Gate::start();

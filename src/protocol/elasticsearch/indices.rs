@@ -54,7 +54,7 @@ pub(super) async fn index(asked: Asked) -> Result<HttpResponse, WireError> {
             if !asked.options.allow_delete {
                 return Err(WireError::not_here("deleting indices (elastic.allow_delete = false)"));
             }
-            if name.contains('*') || name.split(',').any(|name| name == "_all") {
+            if !names::are_literal(name) {
                 // As `action.destructive_requires_name` has it, which is true unless somebody changed it.
                 return Err(WireError::new(Kind::Invalid, "Wildcard expressions or all indices are not allowed"));
             }

@@ -37,6 +37,16 @@ pub(super) fn refusal(index: &str) -> Option<&'static str> {
     }
 }
 
+/// A part of a list as the pattern that it means: `_all` and nothing mean all.
+fn as_pattern(part: &str) -> &str {
+    if matches!(part, "" | "_all") { "*" } else { part }
+}
+
+/// Whether each part of a comma list is a name, and none is a pattern.
+pub(super) fn are_literal(expression: &str) -> bool {
+    !expression.split(',').any(|part| as_pattern(part).contains('*'))
+}
+
 /// Tables of a database's default policy that a comma list of names and patterns means; `_all` and nothing mean all.
 /// `Err`: a name without a star that is of no table. A database that is not there has no tables.
 pub(super) fn resolve<'a>(
@@ -49,8 +59,7 @@ pub(super) fn resolve<'a>(
         database.into_iter().flat_map(of)
     };
     let mut found: Vec<&Table> = Vec::new();
-    for name in expression.split(',') {
-        let name = if name.is_empty() || name == "_all" { "*" } else { name };
+    for name in expression.split(',').map(as_pattern) {
         let before = found.len();
         found.extend(tables().filter(|table| matches_part(name, &table.name.table)));
         if found.len() == before && !name.contains('*') {
@@ -65,6 +74,14 @@ pub(super) fn resolve<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_in_which_anything_means_all_is_of_no_names_alone() {
+        assert!(are_literal("a") && are_literal("a,_b,a"));
+        for list in ["", ",", "a,", ",a", "a,,b", "a,_all", "_all", "a*", "a,*"] {
+            assert!(!are_literal(list), "{list}");
+        }
+    }
 
     #[test]
     fn names_that_are_patterns_paths_or_endpoints_are_refused() {
