@@ -1,5 +1,7 @@
 //! What keeps an index of Elasticsearch in shape and finds nothing to do here: refresh, flush, mappings and settings.
 
+use std::collections::{HashMap, HashSet};
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -35,9 +37,9 @@ pub(super) async fn put_mapping(
     let (core, _) = asked.to_write()?;
     let mapping = object(&asked.request, payload, &limits).await?;
     check_root(&mapping)?;
-    for table in asked.tables(&core.catalog.state())? {
-        check_properties(&mapping, "", &table.schema)?;
-    }
+    let state = core.catalog.state();
+    let columns = Columns::of(asked.tables(&state)?.into_iter().map(|table| &*table.schema));
+    columns.check(&mapping, &mut String::new())?;
     Ok(acknowledged(&asked.request))
 }
 
@@ -110,32 +112,61 @@ fn check_root(mapping: &Map<String, Json>) -> Result<(), WireError> {
     }
 }
 
-/// Refuses a field whose type is not that of the column that is there. Depth is bounded by the JSON parser.
-fn check_properties(object: &Map<String, Json>, prefix: &str, schema: &TableSchema) -> Result<(), WireError> {
-    let properties = object.get("properties").and_then(Json::as_object);
-    for (name, field) in properties.into_iter().flatten() {
-        let Some(field) = field.as_object() else { continue };
-        let path = format!("{prefix}{name}");
-        if let Some(declared) = field.get("type").and_then(Json::as_str)
-            && let Some(stored) = stored_type(schema, &path)
-            && !fits(stored, declared)
-        {
-            let stored = stored.map_or("date", type_name);
-            let reason = format!("mapper [{path}] cannot be changed from type [{stored}] to [{declared}]");
-            return Err(WireError::new(Kind::Invalid, reason));
-        }
-        check_properties(field, &format!("{path}."), schema)?;
-    }
-    Ok(())
+/// The name of the time.
+const TIME: &str = "@timestamp";
+
+/// The types of the columns of some tables.
+struct Columns<'a> {
+    /// By their names, of each table's first column of a name; `None` for the time.
+    types: HashMap<&'a str, Vec<Option<FieldType>>>,
+    /// Bytes of the longest name.
+    longest: usize,
 }
 
-/// The type of a column, `Some(None)` for the time; `None` where there is no such column.
-fn stored_type(schema: &TableSchema, name: &str) -> Option<Option<FieldType>> {
-    if name == "@timestamp" {
-        return Some(None);
+impl<'a> Columns<'a> {
+    fn of(schemas: impl Iterator<Item = &'a TableSchema>) -> Columns<'a> {
+        let mut types: HashMap<&str, Vec<Option<FieldType>>> = HashMap::new();
+        for schema in schemas {
+            let mut seen = HashSet::from([TIME]);
+            let columns = schema.columns.iter().filter(|column| seen.insert(&column.name));
+            let typed = columns.map(|column| (&column.name[..], Some(column.field_type.unwrap_or(FieldType::String))));
+            for (name, stored) in std::iter::once((TIME, None)).chain(typed) {
+                let known = types.entry(name).or_default();
+                if !known.contains(&stored) {
+                    known.push(stored);
+                }
+            }
+        }
+        let longest = types.keys().map(|name| name.len()).max().unwrap_or_default();
+        Columns { types, longest }
     }
-    let column = schema.columns.iter().find(|column| column.name == name)?;
-    Some(Some(column.field_type.unwrap_or(FieldType::String)))
+
+    /// Refuses a field whose type is not that of the columns that are there. `path`: that of `object` with a dot behind, or
+    /// nothing; it is left as it came unless something is refused. Depth is bounded by the JSON parser.
+    fn check(&self, object: &Map<String, Json>, path: &mut String) -> Result<(), WireError> {
+        let properties = object.get("properties").and_then(Json::as_object);
+        let start = path.len();
+        for (name, field) in properties.into_iter().flatten() {
+            let Some(field) = field.as_object() else { continue };
+            if start + name.len() > self.longest {
+                // No column, nor is anything below it.
+                continue;
+            }
+            path.push_str(name);
+            if let Some(declared) = field.get("type").and_then(Json::as_str)
+                && let Some(types) = self.types.get(&path[..])
+                && let Some(stored) = types.iter().find(|stored| !fits(**stored, declared))
+            {
+                let stored = stored.map_or("date", type_name);
+                let reason = format!("mapper [{path}] cannot be changed from type [{stored}] to [{declared}]");
+                return Err(WireError::new(Kind::Invalid, reason));
+            }
+            path.push('.');
+            self.check(field, path)?;
+            path.truncate(start);
+        }
+        Ok(())
+    }
 }
 
 /// Whether values of Elasticsearch's type `declared` are kept in such a column as they are.
@@ -156,35 +187,52 @@ fn fits(stored: Option<FieldType>, declared: &str) -> bool {
 /// `index`: as the client named it, for messages.
 fn check_settings(settings: &Map<String, Json>, index: &str) -> Result<(), WireError> {
     let settings = settings.get("settings").and_then(Json::as_object).unwrap_or(settings);
-    let mut flat = Vec::new();
-    flatten(settings, "", &mut flat);
-    if flat.is_empty() {
+    let mut is_empty = true;
+    each_leaf(settings, &mut String::new(), &mut |name, value| {
+        is_empty = false;
+        check_setting(name.strip_prefix("index.").unwrap_or(name), value, index)
+    })?;
+    if is_empty {
         let reason = "Validation Failed: 1: no settings to update;";
         return Err(WireError::named(StatusCode::BAD_REQUEST, "action_request_validation_exception", reason));
-    }
-    for (name, value) in flat {
-        let name = name.strip_prefix("index.").unwrap_or(&name);
-        if name == "number_of_shards" {
-            let reason = format!("final {index} setting [index.number_of_shards], not updateable");
-            return Err(WireError::new(Kind::Invalid, reason));
-        }
-        let is_on = value == &Json::Bool(true) || value == "true";
-        if name.starts_with("blocks.") && is_on {
-            return Err(WireError::not_here(&format!("[index.{name}] with {value}")));
-        }
     }
     Ok(())
 }
 
-/// Names with dots, whether they were nested or not. Depth is bounded by the JSON parser.
-fn flatten<'a>(settings: &'a Map<String, Json>, prefix: &str, into: &mut Vec<(String, &'a Json)>) {
-    for (name, value) in settings {
-        let name = format!("{prefix}{name}");
-        match value {
-            Json::Object(nested) => flatten(nested, &format!("{name}."), into),
-            value => into.push((name, value)),
-        }
+/// `name`: without the `index.` before it.
+fn check_setting(name: &str, value: &Json, index: &str) -> Result<(), WireError> {
+    if name == "number_of_shards" {
+        let reason = format!("final {index} setting [index.number_of_shards], not updateable");
+        return Err(WireError::new(Kind::Invalid, reason));
     }
+    let is_on = value == &Json::Bool(true) || value == "true";
+    if name.starts_with("blocks.") && is_on {
+        return Err(WireError::not_here(&format!("[index.{name}] with {value}")));
+    }
+    Ok(())
+}
+
+/// Shows each value with its name, whose parts have dots between them whether they were nested or not, up to the first that is refused.
+/// `path`: of `settings`, with a dot behind, or nothing; it is left as it came unless something is refused. Depth is bounded by the
+/// JSON parser.
+fn each_leaf(
+    settings: &Map<String, Json>,
+    path: &mut String,
+    check: &mut impl FnMut(&str, &Json) -> Result<(), WireError>,
+) -> Result<(), WireError> {
+    let start = path.len();
+    for (name, value) in settings {
+        path.push_str(name);
+        match value {
+            Json::Object(nested) => {
+                path.push('.');
+                each_leaf(nested, path, check)?;
+            }
+            value => check(path, value)?,
+        }
+        path.truncate(start);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -204,7 +252,8 @@ mod tests {
         schema.add_missing_field("host.name", FieldType::String);
         schema.add_missing_field("ok", FieldType::Boolean);
         let check = |properties: Json, expected: Option<&str>| {
-            let seen = check_properties(&map(json!({"properties": properties})), "", &schema);
+            let seen =
+                Columns::of([&schema].into_iter()).check(&map(json!({"properties": properties})), &mut String::new());
             let reason = expected.map(|expected| format!("illegal_argument_exception: mapper {expected}"));
             assert_eq!(seen.err().map(|error| error.to_string()), reason);
         };
@@ -223,6 +272,43 @@ mod tests {
             json!({"@timestamp": {"type": "long"}}),
             Some("[@timestamp] cannot be changed from type [date] to [long]"),
         );
+    }
+
+    #[test]
+    fn a_mapping_is_held_against_the_columns_of_each_table() {
+        let mut schemas = [TableSchema::new(RowIdentity::Append), TableSchema::new(RowIdentity::Append)];
+        schemas[0].add_missing_field("a.b", FieldType::Integer);
+        schemas[1].add_missing_field("a.b", FieldType::String);
+        schemas[1].add_missing_field("a.c", FieldType::Boolean);
+        // The first column of a name speaks for it.
+        schemas[1].add_missing_tag("a.c");
+        let check = |body: Json, expected: bool| {
+            let mut path = String::new();
+            let seen = Columns::of(schemas.iter()).check(&map(body.clone()), &mut path);
+            assert_eq!(seen.is_ok(), expected, "{body}");
+            assert!(seen.is_err() || path.is_empty());
+        };
+        let nested = |name: &str, of: &str| json!({"properties": {"0": {"properties": {"a.b": {"type": "long"}}}, "a": {"properties": {name: {"type": of}}}}});
+        check(nested("b", "date"), true);
+        check(nested("b", "long"), false);
+        check(nested("b", "keyword"), false);
+        check(nested("c", "boolean"), true);
+        check(nested("c", "keyword"), false);
+        // Nothing below a name that is longer than any column's is looked at, however much there is.
+        let leaves: Map<String, Json> = (0..10_000).map(|n| (n.to_string(), json!({"type": "long"}))).collect();
+        check(json!({"properties": {"n".repeat(100_000): {"properties": leaves}}}), true);
+    }
+
+    #[test]
+    fn values_are_shown_under_their_whole_names_up_to_the_first_refusal() {
+        let settings = map(json!({"a": {"b": 1, "c": {}, "d.e": {"f": 2}}, "g": 3, "h": {"i": 4}, "j": 5}));
+        let mut seen = Vec::new();
+        let outcome = each_leaf(&settings, &mut String::new(), &mut |name, value| {
+            seen.push(format!("{name}={value}"));
+            if value == 4 { Err(WireError::not_here(name)) } else { Ok(()) }
+        });
+        assert!(outcome.is_err());
+        assert_eq!(seen, ["a.b=1", "a.d.e.f=2", "g=3", "h.i=4"]);
     }
 
     #[test]
