@@ -5,6 +5,9 @@ use serde_json::{Value as Json, json};
 
 use super::error::WireError;
 
+/// Most things that hits are sorted by: each hit tells a value of each.
+const KEYS_MAX: usize = 16;
+
 /// Something that hits are sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SortKey {
@@ -64,7 +67,7 @@ pub(super) fn parse(sort: &Json) -> Result<Vec<SortKey>, WireError> {
             _ => return Err(refused()),
         }
     }
-    Ok(by_relevance_is_unsorted(keys))
+    checked(keys)
 }
 
 /// The query string's form: a comma list of `@timestamp` and `@timestamp:desc`.
@@ -73,11 +76,15 @@ pub(super) fn parse_list(list: &str) -> Result<Vec<SortKey>, WireError> {
         Some((field, order)) => key(field, &json!(order)),
         None => key(part, &Json::Null),
     });
-    Ok(by_relevance_is_unsorted(keys.collect::<Result<_, _>>()?))
+    checked(keys.collect::<Result<_, _>>()?)
 }
 
-fn by_relevance_is_unsorted(keys: Vec<SortKey>) -> Vec<SortKey> {
-    if keys == [SortKey::Score] { Vec::new() } else { keys }
+/// Refuses more than [`KEYS_MAX`]. By relevance alone is unsorted.
+fn checked(keys: Vec<SortKey>) -> Result<Vec<SortKey>, WireError> {
+    if keys.len() > KEYS_MAX {
+        return Err(WireError::not_here(&format!("sorting by more than {KEYS_MAX} keys")));
+    }
+    Ok(if keys == [SortKey::Score] { Vec::new() } else { keys })
 }
 
 fn key(field: &str, options: &Json) -> Result<SortKey, WireError> {
@@ -159,6 +166,14 @@ mod tests {
             assert!(error.contains("queried with SQL"), "{sort}: {error}");
         }
         assert!(parse_list("name:desc").is_err());
+    }
+
+    #[test]
+    fn hits_are_sorted_by_a_bounded_number_of_keys() {
+        let both = |count: usize| (parse(&json!(vec!["_doc"; count])), parse_list(&vec!["_doc"; count].join(",")));
+        let most = Ok(vec![SortKey::Doc; KEYS_MAX]);
+        assert_eq!(both(KEYS_MAX), (most.clone(), most));
+        assert!(matches!(both(KEYS_MAX + 1), (Err(_), Err(_))));
     }
 
     #[test]
