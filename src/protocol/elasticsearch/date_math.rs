@@ -31,7 +31,6 @@ pub(super) fn resolve(name: &str, now_ns: i64) -> Result<Cow<'_, str>, String> {
                 let end =
                     placeholder_end(inside).ok_or_else(|| wrong("date math placeholder is open ended".to_string()))?;
                 resolved.push_str(&placeholder(&inside[..end], now_ns).map_err(wrong)?);
-                letters = expression.char_indices();
                 // On behind the closing brace.
                 letters.by_ref().take_while(|(place, _)| *place < at + 1 + end).for_each(drop);
             }
@@ -256,6 +255,7 @@ mod tests {
             ("<logs-{now/M{yyyy.MM}}>", "logs-2024.03"),
             ("<logs-{now/M-1M{yyyy.MM}}>", "logs-2024.02"),
             ("<logs-{now-30d/y{uuuu}}-{now/w}>", "logs-2024-2024.03.18"),
+            ("<{now{uuuu}}é{now{MM}}{now{dd}}-x>", "2024é0322-x"),
             ("<logs-{now/d{yyyy.MM.dd|+12:00}}>", "logs-2024.03.22"),
             ("<logs-{now/d{yyyy.MM.dd|+13}}>", "logs-2024.03.23"),
             ("<logs-{now{yyyyMMdd'T'HHmmss|America/New_York}}>", "logs-20240322T073045"),
