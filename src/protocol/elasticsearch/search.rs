@@ -63,12 +63,15 @@ pub(super) async fn search(
         }
         _ => return Err(WireError::not_here("searching several indices")),
     };
-    let mut hits = json!({"max_score": found.first().map(|hit| &hit["_score"]), "hits": found});
+    // Hits are assigned, as `json!` would copy them.
+    let mut hits = json!({"max_score": found.first().map(|hit| &hit["_score"])});
+    hits["hits"] = Json::Array(found);
     if let Some(total) = total.filter(|_| search.total) {
         hits["total"] = if search.total_as_number { json!(total) } else { json!({"value": total, "relation": "eq"}) };
     }
     let took = started.elapsed().as_millis() as u64;
-    let body = json!({"took": took, "timed_out": false, "_shards": shards(tables.len()), "hits": hits});
+    let mut body = json!({"took": took, "timed_out": false, "_shards": shards(tables.len())});
+    body["hits"] = hits;
     Ok(ok(&asked.request, &body))
 }
 
