@@ -78,6 +78,12 @@ fn updates_write_newer_values_and_move_series() {
     // A series cannot become one that moves as well.
     assert_eq!(gate.sql_error("d", "UPDATE t SET t0 = 'b' WHERE t1 = 'x'").0, 422);
     check(&gate, "SELECT t0, t1, f0, f1 FROM t ORDER BY time", expected);
+    // Nor can two become one that would have two rows of one time.
+    done(&gate, &["CREATE TABLE u(f BIGINT, TAGS(g))"]);
+    check(&gate, "INSERT INTO u VALUES (1, 'a', 1), (1, 'b', 2), (2, 'c', 3)", "rows\n3\n");
+    assert_eq!(gate.sql_error("d", "UPDATE u SET g = 'one' WHERE g IN ('a', 'b')").0, 422);
+    check(&gate, "UPDATE u SET g = 'one' WHERE g IN ('a', 'c')", "rows\n2\n");
+    check(&gate, "SELECT g, f FROM u ORDER BY f", "g,f\none,1\nb,2\none,3\n");
 }
 
 #[test]

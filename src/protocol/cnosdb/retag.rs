@@ -2,7 +2,9 @@
 //!
 //! A delete names series, and holds for all rows that are in segments when it is recorded. So it is recorded only if the rows
 //! there are those that were moved: they are asked for again, and the catalog refuses the delete if rows came into segments
-//! after that. An update that is refused so late, or that a crash ends, leaves rows under both, and loses none; it can be
+//! after that. Several series may become one where no two of their rows have the same time. A series that has the new tags already
+//! and is not moved is written to, as an INSERT would: of rows with the same time, the moved one's fields stay.
+//! An update that is refused so late, or that a crash ends, leaves rows under both, and loses none; it can be
 //! sent again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +73,12 @@ pub(super) async fn retag(
     drop(batches);
     if let Some(unchanged) = moved.series.keys().find(|key| old.contains(*key)) {
         return Err(WireError::new(Kind::Invalid, format!("the series {unchanged:?} exists already")));
+    }
+    if moved.series.len() < old.len()
+        && let Some(time_ns) = moved.meeting()
+    {
+        let what = format!("several of the series have a row at the time {time_ns}, and they would become one");
+        return Err(WireError::new(Kind::Invalid, what));
     }
     accept(core, &target, moved.points).await?;
     for _ in 0..TRIES {
@@ -203,6 +211,17 @@ struct Moved {
 }
 
 impl Moved {
+    /// A time that a series has more than one row at, in nanoseconds.
+    fn meeting(&self) -> Option<i64> {
+        let of = |points: &TablePoints| {
+            let mut rows: Vec<(u32, i64)> =
+                points.row_series.iter().copied().zip(points.times.iter().copied()).collect();
+            rows.sort_unstable();
+            rows.windows(2).find(|rows| rows[0] == rows[1]).map(|rows| rows[0].1)
+        };
+        self.points.tables().find_map(of)
+    }
+
     /// Adds points with other values of `tags`.
     fn add(&mut self, points: &TablePoints, tags: &[(String, Option<String>)]) {
         let index = self.points.table_index(&points.name);
@@ -291,6 +310,20 @@ mod tests {
         ] {
             assert_ne!(sum(&[points(&other)]), whole, "{other:?}");
         }
+    }
+
+    #[test]
+    fn series_that_become_one_meet_where_they_have_the_same_time() {
+        let meeting = |h: Option<&str>, rows: &[(&str, &str, i64, f64, &str)]| {
+            let mut moved = Moved::default();
+            let tags = [("h".to_string(), h.map(str::to_string))];
+            rows.iter().for_each(|row| moved.add(&points(&[*row]), &tags));
+            moved.meeting()
+        };
+        let (first, second, third) = (("a", "x", 1, 0.5, ""), ("a", "y", 2, 0.5, ""), ("b", "x", 1, 0.5, ""));
+        assert_eq!(meeting(None, &[first, second, third]), None);
+        assert_eq!(meeting(None, &[first, second, ("a", "y", 1, 1.5, "")]), Some(1));
+        assert_eq!(meeting(Some("z"), &[("b", "y", 1, 1.5, ""), first, second, third]), Some(1));
     }
 
     #[test]
