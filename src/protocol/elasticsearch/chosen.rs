@@ -4,7 +4,8 @@ use crate::catalog::{CatalogState, Table};
 use crate::protocol::params::Params;
 
 use super::error::WireError;
-use super::indices::resolve;
+use super::indices::database;
+use super::names;
 use super::remembered::Kind;
 
 /// How a request takes names that mean nothing.
@@ -43,20 +44,15 @@ impl Chosen {
         database_name: &str,
         expression: &str,
     ) -> Result<Vec<&'a Table>, WireError> {
-        let is_empty_stream = |name: &str| state.documents(Kind::DataStream.collection()).any(|(key, _)| key == name);
-        let mut found: Vec<&Table> = Vec::new();
-        for name in expression.split(',') {
-            match resolve(state, database_name, name) {
-                Ok(tables) => found.extend(tables),
-                Err(_) if self.ignore_unavailable || is_empty_stream(name) => {}
-                Err(missing) => return Err(missing),
-            }
+        let found = names::resolve(state, database(state, database_name), expression);
+        let is_empty_stream = |name: &str| state.document(Kind::DataStream.collection(), name).is_some();
+        let unknown = found.missing.iter().find(|name| !(self.ignore_unavailable || is_empty_stream(name)));
+        if let Some(unknown) = unknown {
+            return Err(WireError::no_such_index(unknown));
         }
-        if found.is_empty() && !self.allow_no_indices {
+        if found.tables.is_empty() && !self.allow_no_indices {
             return Err(WireError::no_such_index(expression));
         }
-        found.sort_by(|a, b| a.name.table.cmp(&b.name.table));
-        found.dedup_by_key(|table| table.id);
-        Ok(found)
+        Ok(found.tables)
     }
 }

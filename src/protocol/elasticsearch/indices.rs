@@ -4,7 +4,7 @@ use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value as Json, json};
 
-use crate::catalog::{CatalogState, Table};
+use crate::catalog::{CatalogState, Database, Table};
 use crate::model::names::DEFAULT_TENANT;
 use crate::model::{Kind, RowIdentity, TableSchema};
 use crate::protocol::Core;
@@ -74,14 +74,21 @@ pub(super) async fn index(asked: Asked) -> Result<HttpResponse, WireError> {
     }
 }
 
+pub(super) fn database<'a>(state: &'a CatalogState, name: &str) -> Option<&'a Database> {
+    state.database(DEFAULT_TENANT, name).map(|database| &**database)
+}
+
 /// The tables that a comma list of names and patterns means. `Err`: a name without a star is of none.
 pub(super) fn resolve<'a>(
     state: &'a CatalogState,
     database_name: &str,
     name: &str,
 ) -> Result<Vec<&'a Table>, WireError> {
-    let database = state.database(DEFAULT_TENANT, database_name).map(|database| &**database);
-    names::resolve(state, database, name).map_err(|missing| WireError::no_such_index(&missing))
+    let found = names::resolve(state, database(state, database_name), name);
+    match found.missing.first() {
+        None => Ok(found.tables),
+        Some(missing) => Err(WireError::no_such_index(missing)),
+    }
 }
 
 /// Dots that are taken as nesting: other protocols write names of thousands, and nesting goes by recursion.

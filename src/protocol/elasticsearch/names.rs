@@ -47,28 +47,40 @@ pub(super) fn are_literal(expression: &str) -> bool {
     !expression.split(',').any(|part| as_pattern(part).contains('*'))
 }
 
+/// What a comma list of names and patterns means.
+pub(super) struct Resolved<'a, 'e> {
+    /// By name, each once.
+    pub tables: Vec<&'a Table>,
+    /// Names without a star that are of no table, in the list's order.
+    pub missing: Vec<&'e str>,
+}
+
 /// Tables of a database's default policy that a comma list of names and patterns means; `_all` and nothing mean all.
-/// `Err`: a name without a star that is of no table. A database that is not there has no tables.
-pub(super) fn resolve<'a>(
+/// A database that is not there has no tables.
+pub(super) fn resolve<'a, 'e>(
     state: &'a CatalogState,
     database: Option<&'a Database>,
-    expression: &str,
-) -> Result<Vec<&'a Table>, String> {
-    let tables = || {
-        let of = |database: &'a Database| state.tables_of(database, &database.default_policy).map(|table| &**table);
-        database.into_iter().flat_map(of)
-    };
-    let mut found: Vec<&Table> = Vec::new();
-    for name in expression.split(',').map(as_pattern) {
-        let before = found.len();
-        found.extend(tables().filter(|table| matches_part(name, &table.name.table)));
-        if found.len() == before && !name.contains('*') {
-            return Err(name.to_string());
+    expression: &'e str,
+) -> Resolved<'a, 'e> {
+    let (patterns, names): (Vec<&str>, Vec<&str>) =
+        expression.split(',').map(as_pattern).partition(|part| part.contains('*'));
+    let named = |name| database.and_then(|owner| state.table_named(owner, &owner.default_policy, name));
+    let mut missing = Vec::new();
+    let mut tables: Vec<&Table> = Vec::new();
+    for name in names {
+        match named(name) {
+            Some(table) => tables.push(table),
+            None => missing.push(name),
         }
     }
-    found.sort_by(|a, b| a.name.table.cmp(&b.name.table));
-    found.dedup_by_key(|table| table.id);
-    Ok(found)
+    if !patterns.is_empty() {
+        let all = database.into_iter().flat_map(|owner| state.tables_of(owner, &owner.default_policy));
+        let is_meant = |table: &&Table| patterns.iter().any(|pattern| matches_part(pattern, &table.name.table));
+        tables.extend(all.map(|table| &**table).filter(is_meant));
+    }
+    tables.sort_by(|a, b| a.name.table.cmp(&b.name.table));
+    tables.dedup_by_key(|table| table.id);
+    Resolved { tables, missing }
 }
 
 #[cfg(test)]

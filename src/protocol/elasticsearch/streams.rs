@@ -9,7 +9,7 @@ use crate::protocol::Core;
 use super::asked::Asked;
 use super::error::WireError;
 use super::filter::matches_part;
-use super::indices::resolve;
+use super::indices;
 use super::remembered::Kind;
 use super::respond::ok;
 
@@ -19,10 +19,11 @@ use super::respond::ok;
 pub(super) async fn stats(asked: Asked) -> Result<HttpResponse, WireError> {
     let (core, database) = asked.to_read()?;
     let state = core.catalog.state();
+    let owner = indices::database(&state, database);
     let names = chosen(&state, asked.request.match_info().get("name").unwrap_or("*"))?;
     let mut total = 0;
     let of_stream = |name: &&str| {
-        let table = resolve(&state, database, name).ok().and_then(|tables| tables.first().copied());
+        let table = owner.and_then(|owner| state.table_named(owner, &owner.default_policy, name));
         let bytes: u64 = table.map_or(0, |table| table.segments.iter().map(|segment| segment.size_bytes).sum());
         let newest_ns = table.and_then(|table| newest_ns(core, table)).unwrap_or(0).max(0);
         total += bytes;
@@ -43,11 +44,12 @@ pub(super) async fn stats(asked: Asked) -> Result<HttpResponse, WireError> {
 /// Names of data streams, in their order. `Err`: a name without a star is of none.
 fn chosen<'a>(state: &'a CatalogState, expression: &str) -> Result<Vec<&'a str>, WireError> {
     let patterns: Vec<&str> = expression.split(',').map(|name| if name == "_all" { "*" } else { name }).collect();
-    let all = || state.documents(Kind::DataStream.collection()).map(|(name, _)| name);
-    let missing = patterns.iter().find(|pattern| !pattern.contains('*') && all().all(|name| name != **pattern));
-    match missing {
+    let collection = Kind::DataStream.collection();
+    let is_missing = |pattern: &&&str| !pattern.contains('*') && state.document(collection, pattern).is_none();
+    let all = state.documents(collection).map(|(name, _)| name);
+    match patterns.iter().find(is_missing) {
         Some(missing) => Err(WireError::no_such_index(missing)),
-        None => Ok(all().filter(|name| patterns.iter().any(|pattern| matches_part(pattern, name))).collect()),
+        None => Ok(all.filter(|name| patterns.iter().any(|pattern| matches_part(pattern, name))).collect()),
     }
 }
 
