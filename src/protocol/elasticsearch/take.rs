@@ -77,9 +77,9 @@ pub(super) async fn take(
     Ok(items)
 }
 
-/// Items as if everything readable were stored, the documents by table, and of each document the position of its item.
 type Read = (Vec<Item>, Vec<Documents>, Vec<Vec<usize>>);
 
+/// Items as if everything readable were stored, the documents by table, and of each document the position of its item.
 /// `Err`: the actions are of more tables than a request may write to.
 fn read(actions: Vec<bulk::Item<'_>>, to: &Destination, now_ns: i64) -> Result<Read, IngestError> {
     // Distinct names of all tables.
@@ -92,8 +92,14 @@ fn read(actions: Vec<bulk::Item<'_>>, to: &Destination, now_ns: i64) -> Result<R
     let mut items = Vec::with_capacity(actions.len());
     for (number, action) in actions.into_iter().enumerate() {
         let id = action.id.unwrap_or_else(|| ids.next());
-        let resolved = date_math::resolve(&action.index, now_ns).map(Cow::into_owned).map_err(Failure::bad_name);
-        let index = resolved.as_ref().unwrap_or(&action.index).clone();
+        let resolved = date_math::resolve(&action.index, now_ns).map(|name| match name {
+            Cow::Owned(name) => Some(name),
+            Cow::Borrowed(_) => None,
+        });
+        let (index, bad_name) = match resolved {
+            Ok(resolved) => (resolved.unwrap_or(action.index), None),
+            Err(why) => (action.index, Some(Failure::bad_name(why))),
+        };
         let outcome = match (action.action, action.source) {
             (Action::Update | Action::Delete, _) => Err(Failure::append_only(action.action)),
             (_, None) => Err(Failure::no_source()),
@@ -102,7 +108,7 @@ fn read(actions: Vec<bulk::Item<'_>>, to: &Destination, now_ns: i64) -> Result<R
                     Some(table) => table.clone(),
                     None => {
                         let table = match names::refusal(&index) {
-                            Some(why) => Err(resolved.err().unwrap_or_else(|| Failure::index_name(&index, why))),
+                            Some(why) => Err(bad_name.unwrap_or_else(|| Failure::index_name(&index, why))),
                             None => {
                                 if tables.len() == REQUEST_TABLES_MAX {
                                     let (tables, max) = (tables.len() + 1, REQUEST_TABLES_MAX);
