@@ -14,7 +14,7 @@ use crate::ingest::documents::{DocumentRules, OnConflict, Unfit};
 use crate::ingest::{BadPoints, Target};
 use crate::model::{Documents, Kind};
 use crate::protocol::format::documents::bulk::ACTIONS_MAX;
-use crate::protocol::format::documents::log_lines::{self, Command, Line};
+use crate::protocol::format::documents::log_lines::{self, Command, Line, LinesError};
 use crate::protocol::format::documents::time::{read_strictly, take_time};
 use crate::protocol::format::documents::{Arrays, Shape, flatten};
 use crate::protocol::{Core, Gate, RequestLimits, body};
@@ -157,12 +157,11 @@ impl Form {
     }
 
     fn lines<'b>(&self, body: &'b [u8]) -> Result<Vec<Line<'b>>, WireError> {
-        let lines = if self.commands { log_lines::pairs(body).map_err(log_error)? } else { log_lines::alone(body) };
-        if lines.len() > ACTIONS_MAX {
-            let what = format!("the request has more than {ACTIONS_MAX} documents; send them in smaller parts");
-            return Err(WireError::new(Kind::TooLarge, what));
-        }
-        Ok(lines)
+        let lines = if self.commands { log_lines::pairs } else { log_lines::alone };
+        lines(body, ACTIONS_MAX).map_err(|error| match error {
+            LinesError::TooMany { .. } => WireError::new(Kind::TooLarge, error.to_string()),
+            error => log_error(error),
+        })
     }
 
     /// The documents of `lines`, and the positions of those left out, ascending.

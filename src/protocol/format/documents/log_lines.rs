@@ -23,13 +23,18 @@ pub struct Line<'a> {
 pub enum LinesError {
     #[error("the number of lines must be even, a command before each document, found {lines}")]
     Odd { lines: usize },
+    #[error("the request has more than {max} documents; send them in smaller parts")]
+    TooMany { max: usize },
     #[error("line {line} is no command such as {{\"index\":{{}}}}: {what}")]
     Command { line: usize, what: String },
 }
 
-/// Pairs of a command (`{"index":{}}` or `{"create":{}}`; what is inside is ignored) and a document.
-pub fn pairs(body: &[u8]) -> Result<Vec<Line<'_>>, LinesError> {
-    let lines: Vec<&[u8]> = solid_lines(body).collect();
+/// Pairs, `max` at most, of a command (`{"index":{}}` or `{"create":{}}`; what is inside is ignored) and a document.
+pub fn pairs(body: &[u8], max: usize) -> Result<Vec<Line<'_>>, LinesError> {
+    let lines: Vec<&[u8]> = solid_lines(body).take(2 * max + 1).collect();
+    if lines.len() > 2 * max {
+        return Err(LinesError::TooMany { max });
+    }
     if lines.len() % 2 == 1 {
         return Err(LinesError::Odd { lines: lines.len() });
     }
@@ -40,9 +45,11 @@ pub fn pairs(body: &[u8]) -> Result<Vec<Line<'_>>, LinesError> {
         .collect()
 }
 
-/// A document a line.
-pub fn alone(body: &[u8]) -> Vec<Line<'_>> {
-    solid_lines(body).map(|document| Line { command: Command::Index, document }).collect()
+/// A document a line, `max` at most.
+pub fn alone(body: &[u8], max: usize) -> Result<Vec<Line<'_>>, LinesError> {
+    let of = |document| Line { command: Command::Index, document };
+    let lines: Vec<_> = solid_lines(body).map(of).take(max + 1).collect();
+    if lines.len() > max { Err(LinesError::TooMany { max }) } else { Ok(lines) }
 }
 
 fn solid_lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -68,7 +75,7 @@ mod tests {
     #[test]
     fn commands_and_documents_come_in_pairs() {
         let body = b"\n {\"create\":{\"_id\":\"1\"}}\r\n\n  {\"a\":1}\n{\"index\":{}}\nanything";
-        let lines = pairs(body).unwrap();
+        let lines = pairs(body, 2).unwrap();
         assert_eq!(
             lines,
             [
@@ -76,12 +83,12 @@ mod tests {
                 Line { command: Command::Index, document: b"anything" }
             ]
         );
-        assert_eq!(pairs(b" \n"), Ok(vec![]));
+        assert_eq!(pairs(b" \n", 2), Ok(vec![]));
     }
 
     #[test]
     fn what_is_no_pair_of_lines_is_refused() {
-        assert_eq!(pairs(b"{\"index\":{}}\n1\n2"), Err(LinesError::Odd { lines: 3 }));
+        assert_eq!(pairs(b"{\"index\":{}}\n1\n2", 2), Err(LinesError::Odd { lines: 3 }));
         for (line, what) in [
             ("{\"delete\":{}}", "unknown command \"delete\""),
             ("[]", "it is no object"),
@@ -90,13 +97,21 @@ mod tests {
             ("{", "EOF while parsing an object at line 1 column 1"),
         ] {
             let body = format!("{{\"index\":{{}}}}\n1\n{line}\n2");
-            assert_eq!(pairs(body.as_bytes()), Err(LinesError::Command { line: 3, what: what.to_string() }));
+            assert_eq!(pairs(body.as_bytes(), 2), Err(LinesError::Command { line: 3, what: what.to_string() }));
         }
     }
 
     #[test]
     fn documents_may_come_alone() {
-        let documents: Vec<_> = alone(b"1\n\n 2 \r\n3").iter().map(|line| line.document).collect();
+        let documents: Vec<_> = alone(b"1\n\n 2 \r\n3", 3).unwrap().iter().map(|line| line.document).collect();
         assert_eq!(documents, [b"1", b"2", b"3"]);
+    }
+
+    #[test]
+    fn what_is_more_than_asked_for_is_not_read() {
+        assert_eq!(alone(b"1\n2\n3", 2), Err(LinesError::TooMany { max: 2 }));
+        let body = b"{\"index\":{}}\n1\n{\"index\":{}}\n2\nno command";
+        assert_eq!(pairs(&body[..body.len() - 11], 2).map(|lines| lines.len()), Ok(2));
+        assert_eq!(pairs(body, 2), Err(LinesError::TooMany { max: 2 }));
     }
 }

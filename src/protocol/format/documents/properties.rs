@@ -89,7 +89,7 @@ proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(body in prop::collection::vec(any::<u8>(), 0..200), text in "\\PC*") {
         let mut documents = Documents::new("t");
-        let _ = (bulk::parse(&body, None), log_lines::pairs(&body), flatten(&body, SHAPE, &mut documents));
+        let _ = (bulk::parse(&body, None), log_lines::pairs(&body, 100), flatten(&body, SHAPE, &mut documents));
         let _ = (bulk::parse(text.as_bytes(), Some("i")), time::read(Value::Text(&text)));
     }
 
