@@ -75,6 +75,8 @@ fn updates_write_newer_values_and_move_series() {
     let deeper = "UPDATE t SET t1 = 'y' WHERE t0 IN (SELECT t0 FROM t WHERE random() < 2)";
     refused(&gate, deeper, "010010");
     check(&gate, "UPDATE t SET f0 = 7 WHERE t0 = 'b' AND random() < 2", "rows\n1\n");
+    check(&gate, "UPDATE t AS x SET f0 = x.f0 + 0 WHERE x.t0 = 'b'", "rows\n1\n");
+    assert_eq!(gate.sql_error("d", "UPDATE t x SET f0 = 7 WHERE t.t0 = 'b'").0, 422);
     // A series cannot become one that moves as well.
     assert_eq!(gate.sql_error("d", "UPDATE t SET t0 = 'b' WHERE t1 = 'x'").0, 422);
     check(&gate, "SELECT t0, t1, f0, f1 FROM t ORDER BY time", expected);

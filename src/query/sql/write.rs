@@ -71,13 +71,13 @@ pub(super) fn inserted_table(insert: &Insert) -> Result<TableReference, QueryErr
     }
 }
 
-/// The table of an UPDATE or a DELETE: its name, or an alias beside it.
+/// The table of an UPDATE or a DELETE: its name, which may have an alias beside it.
 pub(super) fn changed_table(table: &TableWithJoins) -> Result<TableReference, QueryError> {
     let TableWithJoins { relation, joins } = table;
     match relation {
         TableFactor::Table {
             name,
-            alias: _,
+            alias,
             args: None,
             with_hints,
             version: None,
@@ -86,7 +86,12 @@ pub(super) fn changed_table(table: &TableWithJoins) -> Result<TableReference, Qu
             json_path: None,
             sample: None,
             index_hints,
-        } if joins.is_empty() && with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty() => {
+        } if alias.as_ref().is_none_or(|alias| alias.columns.is_empty() && alias.at.is_none())
+            && joins.is_empty()
+            && with_hints.is_empty()
+            && partitions.is_empty()
+            && index_hints.is_empty() =>
+        {
             table_reference(name)
         }
         _ => Err(QueryError::NotSupported(format!("a change of {table}"))),
@@ -233,7 +238,7 @@ pub(super) fn updated(update: Update, from: &str, schema: &TableSchema) -> Resul
     let Update {
         update_token: _,
         optimizer_hints: _,
-        table: _,
+        table,
         assignments,
         from: source,
         selection,
@@ -294,7 +299,11 @@ pub(super) fn updated(update: Update, from: &str, schema: &TableSchema) -> Resul
             shown.push(quoted(&field.sql_name));
         }
     }
-    let text = format!("SELECT {} FROM {from} WHERE {selection}", shown.join(", "));
+    let alias = match &table.relation {
+        TableFactor::Table { alias: Some(alias), .. } => format!(" AS {}", alias.name),
+        _ => String::new(),
+    };
+    let text = format!("SELECT {} FROM {from}{alias} WHERE {selection}", shown.join(", "));
     Ok(Updated { source: Source { question: parse_text(&text)?, columns }, tags })
 }
 
@@ -439,6 +448,7 @@ mod tests {
             "DELETE FROM t",
             "DELETE FROM t AS x WHERE g = 'a'",
             "UPDATE t SET f = 1 WHERE g = 'a'",
+            "UPDATE t AS x SET f = 1 WHERE g = 'a'",
             "INSERT INTO t (time, f) VALUES (1, 2)",
         ] {
             assert_eq!(refusal(text), None, "{text}");
@@ -454,6 +464,7 @@ mod tests {
             ("UPDATE t SET f = 1 WHERE g = 'a' RETURNING f", "UPDATE with RETURNING"),
             ("UPDATE t SET f = 1 WHERE g = 'a' LIMIT 1", "UPDATE with LIMIT"),
             ("UPDATE t JOIN u ON true SET f = 1 WHERE g = 'a'", "a change of t JOIN u ON true"),
+            ("UPDATE t AS x (a) SET f = 1 WHERE a = 'a'", "a change of t AS x (a)"),
             ("INSERT OR REPLACE INTO t (time, f) VALUES (1, 2)", "INSERT with OR"),
             ("INSERT OVERWRITE t (time, f) VALUES (1, 2)", "INSERT with OVERWRITE"),
             ("INSERT INTO t (time, f) VALUES (1, 2) RETURNING f", "INSERT with RETURNING"),
