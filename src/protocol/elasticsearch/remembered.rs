@@ -9,8 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value as Json, json};
 
 use crate::catalog::{CatalogState, Room};
-use crate::protocol::body::{self, BodyLimits};
-use crate::protocol::{Core, Gate, RequestLimits};
+use crate::protocol::{Core, Gate, RequestLimits, body};
 
 use super::Options;
 use super::caller::Caller;
@@ -161,8 +160,7 @@ async fn put(
     request: &HttpRequest,
     limits: &RequestLimits,
 ) -> Result<(), WireError> {
-    let limits = BodyLimits { wire_bytes_max: BYTES_MAX, expanded_bytes_max: BYTES_MAX, ..limits.body_of(BYTES_MAX) };
-    let body = body::read(payload, request.headers(), limits).await?;
+    let body = body::read(payload, request.headers(), limits.body_of(BYTES_MAX)).await?;
     let value = match &body[..] {
         [] => json!({}),
         bytes => serde_json::from_slice(bytes).map_err(|error| {

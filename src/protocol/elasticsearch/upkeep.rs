@@ -8,8 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value as Json, json};
 
 use crate::model::{FieldType, Kind, TableSchema};
-use crate::protocol::RequestLimits;
-use crate::protocol::body::{self, BodyLimits};
+use crate::protocol::{RequestLimits, body};
 
 use super::asked::Asked;
 use super::error::WireError;
@@ -76,8 +75,7 @@ async fn object(
     payload: Payload,
     limits: &RequestLimits,
 ) -> Result<Map<String, Json>, WireError> {
-    let limits = BodyLimits { wire_bytes_max: BYTES_MAX, expanded_bytes_max: BYTES_MAX, ..limits.body_of(BYTES_MAX) };
-    let body = body::read(payload, request.headers(), limits).await?;
+    let body = body::read(payload, request.headers(), limits.body_of(BYTES_MAX)).await?;
     let bad = |kind, reason: String| WireError::named(StatusCode::BAD_REQUEST, kind, reason);
     if body.trim_ascii().is_empty() {
         return Err(bad("parse_exception", "request body is required".to_string()));
@@ -86,7 +84,7 @@ async fn object(
 }
 
 /// What a mapping may hold beside `properties`; none of it changes anything here.
-const ROOT_MEMBERS: [&str; 12] = [
+const ROOT_MEMBERS: [&str; 13] = [
     "properties",
     "_data_stream_timestamp",
     "_field_names",
@@ -99,10 +97,11 @@ const ROOT_MEMBERS: [&str; 12] = [
     "dynamic_date_formats",
     "dynamic_templates",
     "numeric_detection",
+    "runtime",
 ];
 
 fn check_root(mapping: &Map<String, Json>) -> Result<(), WireError> {
-    match mapping.iter().find(|(name, _)| !(ROOT_MEMBERS.contains(&name.as_str()) || *name == "runtime")) {
+    match mapping.iter().find(|(name, _)| !ROOT_MEMBERS.contains(&name.as_str())) {
         None => Ok(()),
         Some((name, value)) => {
             let value: String = value.to_string().chars().take(60).collect();

@@ -206,8 +206,8 @@ fn change(tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
     }
 }
 
-/// The only way to the engine's parser. Nothing is built of a text that would come out too deep: even dropping such a tree takes
-/// more stack than there is.
+/// The only way of a statement to the engine's parser. Nothing is built of a text that would come out too deep: even dropping
+/// such a tree takes more stack than there is.
 fn one_statement(tokens: Vec<TokenWithSpan>) -> Result<EngineStatement, QueryError> {
     if depth(&tokens) > DEPTH_MAX {
         return Err(QueryError::Syntax(TOO_DEEP.to_string()));

@@ -307,7 +307,8 @@ pub(super) fn updated(update: Update, from: &str, schema: &TableSchema) -> Resul
     Ok(Updated { source: Source { question: parse_text(&text)?, columns }, tags })
 }
 
-/// Refuses a plan that may come to other rows each time it runs.
+/// Refuses a plan with a function that is volatile, as `random()` is: it may come to other rows each time it runs. `now()` is
+/// another time in each run too and passes here; what a second run comes to is for the caller to compare.
 pub(super) fn repeatable(plan: &LogicalPlan) -> Result<(), QueryError> {
     let mut is_volatile = false;
     plan.apply_with_subqueries(|node| {
