@@ -193,6 +193,7 @@ fn get_ready(world: &mut World, operation: Operation, writers: &mut Vec<Writer>)
         answers.extend(QUESTIONS.map(ask));
     }
     if matches!(operation, Operation::StartAgain | Operation::Query) {
+        world.settle();
         world.cut_off();
     }
     if operation == Operation::Query {
@@ -204,8 +205,14 @@ fn get_ready(world: &mut World, operation: Operation, writers: &mut Vec<Writer>)
 /// What is done while the store is sick.
 fn operate(world: &mut World, operation: Operation, writers: &mut Vec<Writer>, answers: &[String]) {
     match operation {
-        Operation::StartEmpty | Operation::StartAgain => world.open(),
-        Operation::FirstWrite | Operation::NewColumn => write_some(world, writers, 1),
+        Operation::StartEmpty | Operation::StartAgain => {
+            world.open();
+            world.settle();
+        }
+        Operation::FirstWrite | Operation::NewColumn => {
+            write_some(world, writers, 1);
+            world.settle();
+        }
         Operation::Flush => world.flush(),
         Operation::Merge => {
             world.merge();
@@ -228,8 +235,11 @@ fn operate(world: &mut World, operation: Operation, writers: &mut Vec<Writer>, a
         }
         // A snapshot is written every fourth commit, and the third one makes commits and the first one needless.
         Operation::CommitsAndSnapshots => {
-            (0..14).for_each(|i| create(world, &format!("d{i}")));
-            world.settle();
+            // One snapshot after the other, or some are left out, now these and now those.
+            for i in 0..14 {
+                create(world, &format!("d{i}"));
+                world.settle();
+            }
         }
         Operation::Query => {
             for (question, right) in QUESTIONS.iter().zip(answers) {
