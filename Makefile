@@ -208,6 +208,11 @@ bulkbench: $(VENV)/ready ## Elasticsearch's bulk beside line protocol (ARGS='…
 	cargo build --locked --profile dist
 	TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate $(PYTHON) -B benches/bulk.py $(ARGS)
 
+.PHONY: textbench
+textbench: $(VENV)/ready ## full text search with and without filters, and by DuckDB (ARGS='…')
+	cargo build --locked --profile dist
+	TIDEGATE_BIN=$(CARGO_TARGET_DIR)/dist/tidegate $(PYTHON) -B benches/text.py $(ARGS)
+
 # The fuzzed build locks the versions that the gateway locks.
 .PHONY: fuzz
 fuzz: machine ## each parser for FUZZ_SECONDS; findings and corpus stay in the cache

@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::catalog::{Catalog, CatalogError, CatalogState, Change, Table};
+use crate::model::RowIdentity;
 use crate::storage::checked_read::ReadError;
 use crate::storage::create::create_own;
 use crate::storage::damage::DamagedSegment;
@@ -299,10 +300,17 @@ pub(super) fn encode_windows(
     window_ns: i64,
 ) -> Result<Vec<EncodedWindow>, FlushError> {
     let name = table.name.to_string();
+    // Documents are searched; the texts of other tables are states and names, and their rows may merge.
+    let words = table.schema.identity == RowIdentity::Append;
     let mut encoded = Vec::new();
     for window in sort_into_windows(chunk, series, &table.schema, window_ns)? {
-        let label =
-            SegmentLabel { table: &name, table_id: table.id.0, window_ns: window.window_ns, sequence: chunk.sequence };
+        let label = SegmentLabel {
+            table: &name,
+            table_id: table.id.0,
+            window_ns: window.window_ns,
+            sequence: chunk.sequence,
+            words,
+        };
         encoded.push((window.window_ns, window.rows.num_rows() as u64, encode_segment(&window.rows, &label)?));
     }
     Ok(encoded)

@@ -10,6 +10,7 @@ pub mod points;
 pub mod schema;
 pub mod time;
 pub mod tombstone;
+pub mod words;
 
 pub use batch::{SeriesKey, SeriesKeys, TableBatch};
 pub use declared::{Declaration, DeclaredForm, DeclaredType, NamedSeries, SERIES_NAME_TAG};

@@ -34,6 +34,7 @@ pub mod source;
 pub mod sql;
 mod statistics;
 pub mod tdsql;
+mod words;
 mod yielding;
 
 #[cfg(test)]

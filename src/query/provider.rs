@@ -21,6 +21,7 @@ use super::edges::{Edge, EdgeRows, SeriesStarts};
 use super::named;
 use super::scan::Scan;
 use super::source::{Snapshot, Tables, Unflushed};
+use super::words::{RowGroups, WordGroups};
 
 /// What a table needs to be read.
 #[derive(Debug, Clone)]
@@ -29,6 +30,7 @@ pub(super) struct Sources {
     pub unflushed: Arc<dyn Unflushed>,
     pub readers: Arc<dyn ParquetFileReaderFactory>,
     pub starts: SeriesStarts,
+    pub words: WordGroups,
 }
 
 /// Live rows and segments of one table. All scans of one provider see one moment, that of the first.
@@ -128,11 +130,13 @@ impl TableProvider for TableRows {
             projection: to_read.clone().unwrap_or_else(|| asked.clone()),
             limit: limit.filter(|_| filters.is_empty()),
             edges: EdgeRows::default(),
+            groups: RowGroups::default(),
         };
         // Edges are those of series as rows tell them; with tags from elsewhere nobody looks for them.
         if let Some(edge) = self.edge.filter(|_| to_read.is_none()) {
             scan.edges = scan.edge_rows(edge, &self.sources.starts).await?;
         }
+        scan.groups = scan.groups_with_words(&self.sources.words).await?;
         let rows = scan.plan()?;
         match to_read {
             None => Ok(rows),

@@ -6,6 +6,7 @@
 //! value answer.
 
 mod edge_rows;
+mod word_groups;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -48,6 +49,7 @@ use super::merge::{RowMergeExec, key_order};
 use super::readers::SegmentFile;
 use super::source::Snapshot;
 use super::statistics::segment_statistics;
+use super::words::RowGroups;
 
 /// Where segments are, for the engine.
 pub(super) const STORE_URL: &str = "tidegate://store";
@@ -75,6 +77,8 @@ pub(super) struct Scan<'a> {
     pub limit: Option<usize>,
     /// Of these segments only some rows are read.
     pub edges: EdgeRows,
+    /// Of these segments only some row groups are read.
+    pub groups: RowGroups,
 }
 
 impl Scan<'_> {
@@ -95,7 +99,9 @@ impl Scan<'_> {
     }
 
     fn plain_parts(&self, segments: Vec<Arc<Segment>>) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
-        let mut parts = self.plain_scan(self.prune(segments, self.filters)?)?;
+        let mut segments = self.prune(segments, self.filters)?;
+        segments.retain(|segment| !self.groups.leave_out(segment));
+        let mut parts = self.plain_scan(segments)?;
         if !self.snapshot.live.is_empty() {
             let schema: SchemaRef = Arc::new(self.schema.project(&self.projection)?);
             parts.push(Arc::new(LiveRowsExec::new(self.live_rows(&schema)?, schema.clone(), schema, Folding::None)));
@@ -321,7 +327,11 @@ impl Scan<'_> {
     /// Exact, unless not all of its rows are read.
     fn statistics(&self, segment: &Segment) -> Statistics {
         let statistics = segment_statistics(segment, self.table);
-        if self.edges.selection(segment).is_some() { statistics.to_inexact() } else { statistics }
+        if self.edges.selection(segment).is_some() || self.groups.access(segment).is_some() {
+            statistics.to_inexact()
+        } else {
+            statistics
+        }
     }
 
     fn file(&self, segment: &Arc<Segment>) -> Result<PartitionedFile> {
@@ -334,9 +344,10 @@ impl Scan<'_> {
             version: None,
         };
         let file = PartitionedFile::new_from_meta(meta).with_extension(SegmentFile::new(segment.clone()));
-        let file = match self.edges.selection(segment) {
-            Some(rows) => file.with_extension(rows),
-            None => file,
+        let file = match (self.edges.selection(segment), self.groups.access(segment)) {
+            (Some(rows), _) => file.with_extension(rows),
+            (None, Some(groups)) => file.with_extension(groups),
+            (None, None) => file,
         };
         let table = self.snapshot.table.as_ref().map_or(self.table, |table| &table.schema);
         Ok(match file_schema(segment, table) {

@@ -40,6 +40,7 @@ use super::running::RunningQueries;
 use super::scan::register_store;
 use super::series::SeriesQueryPlanner;
 use super::source::{Tables, Unflushed};
+use super::words::WordGroups;
 use super::yielding::JoinsYield;
 
 /// Stack for the threads that plan and run queries: the engine walks expressions by recursion, and not all of its walks
@@ -51,6 +52,9 @@ const SERIES_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What the places of series in segments may take.
 const STARTS_CACHE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// What answers of filters of words may take.
+const WORDS_CACHE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Limits of all queries.
 #[derive(Debug, Clone)]
@@ -162,6 +166,7 @@ impl QueryEngine {
                 tables,
                 unflushed,
                 starts: SeriesStarts::new(STARTS_CACHE_BYTES),
+                words: WordGroups::new(WORDS_CACHE_BYTES, registry).map_err(metrics_error)?,
             },
             options,
             runtime,

@@ -1,7 +1,7 @@
 //! Checksums of a segment: the Parquet writer sets none, so a flipped bit in a page could decode to another value.
 //!
 //! ```text
-//! body   pages, bloom filters: blocks of `block_bytes`, the last one shorter
+//! body   pages, filters of words: blocks of `block_bytes`, the last one shorter
 //! tail   page indexes
 //!        CRC-32 of each block of the body, little endian
 //!        Parquet footer, its length, "PAR1"

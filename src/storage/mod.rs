@@ -23,3 +23,4 @@ pub mod rows;
 pub mod segment;
 pub mod upload;
 pub mod wire;
+pub mod words;

@@ -18,6 +18,7 @@ use crate::model::ColumnId;
 use crate::model::schema::{META_FIELD_ID, META_KIND};
 
 use super::checksums::{BLOCK_BYTES, SegmentChecks, seal};
+use super::words::write_filters;
 
 /// Version of the segment format, in each file's key-value metadata.
 pub const SEGMENT_FORMAT: u32 = 1;
@@ -124,6 +125,8 @@ pub struct SegmentLabel<'a> {
     pub table_id: u64,
     pub window_ns: i64,
     pub sequence: SequenceRange,
+    /// Whether it has filters of the words of its texts.
+    pub words: bool,
 }
 
 /// An encoded segment, not yet stored.
@@ -151,6 +154,9 @@ pub fn encode_segment(rows: &RecordBatch, label: &SegmentLabel<'_>) -> Result<En
     let properties = writer_properties(&schema, label)?;
     let mut writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties))?;
     writer.write(&rows)?;
+    if label.words {
+        write_filters(&mut writer, &rows)?;
+    }
     let metadata = writer.finish()?;
     let body_bytes = metadata
         .row_groups()

@@ -48,6 +48,27 @@ fn equal_documents_are_two_rows_before_and_after_a_flush_and_a_crash() {
 }
 
 #[test]
+fn words_are_found_before_and_after_a_flush_and_segments_without_them_are_skipped() {
+    let gate = Gate::with(&[("buffer.flush_age_ms", "10"), ("buffer.flush_small_age_ms", "10")]);
+    let action = r#"{"create":{"_index":"logs"}}"#;
+    let message = |time: u32, text: &str| format!(r#"{{"@timestamp":{time},"message":"{text}"}}"#);
+    let find = |query: &str| gate.sql("public", &format!("SELECT message FROM logs WHERE matches(message, '{query}')"));
+    let (first, second) = (message(1, "Connection reset by peer: order 4711"), message(2, "all is well: order 12"));
+    for document in [&first, &second] {
+        send(&gate, "/_bulk", &[action, document]);
+        assert_eq!(find("PEER 4711"), "message\nConnection reset by peer: order 4711\n");
+        gate.wait_until_flushed();
+    }
+    let skipped = || gate.metric("tidegate_word_filter_row_groups_total", "result=\"skipped\"");
+    let before = skipped();
+    assert_eq!(find("PEER 4711"), "message\nConnection reset by peer: order 4711\n");
+    assert!(skipped() > before, "the second segment was read");
+    assert_eq!(find("order").lines().count(), 3);
+    assert_eq!(find("\"reset by peer\" order").lines().count(), 2);
+    assert_eq!(find("\"order peer\""), "message\n");
+}
+
+#[test]
 fn each_item_tells_its_own_fate_and_good_documents_stay() {
     let gate = Gate::start();
     let answer = send(

@@ -12,6 +12,7 @@ mod bounded;
 mod constants;
 mod growth;
 mod joined;
+pub(super) mod matches;
 pub mod series;
 mod sizes;
 mod values;
@@ -33,6 +34,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator, ScalarUDF};
 
 use bounded::Bounded;
 use joined::Joined;
+use matches::Matches;
 
 pub(super) use constants::rows_beside_constants;
 pub(super) use values::ValueMemory;
@@ -58,6 +60,7 @@ pub(super) fn bound(state: &mut SessionState) -> Result<()> {
         state.deregister_udf(name)?;
     }
     state.register_udf(Arc::new(Joined::default().into()))?;
+    state.register_udf(Arc::new(Matches::default().into()))?;
     series::register(state)?;
     let functions: Vec<Arc<ScalarUDF>> = state.scalar_functions().values().cloned().collect();
     for bounded in functions.iter().filter_map(Bounded::of) {

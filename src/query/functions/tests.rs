@@ -320,7 +320,7 @@ const HARMLESS: &str = "
     current_date current_time date_bin date_part date_trunc decode degrees empty ends_with exp factorial
     file_row_index find_in_set flatten floor from_unixtime gcd get_field greatest initcap inner_product
     input_file_name isnan iszero lcm least left levenshtein ln log log10 log2 lower ltrim make_date make_time
-    map_entries map_extract map_keys map_values named_struct nanvl now nullif nvl nvl2 octet_length pi power
+    map_entries map_extract map_keys map_values matches named_struct nanvl now nullif nvl nvl2 octet_length pi power
     radians random regexp_count regexp_instr regexp_like reverse right round rtrim signum sin sinh split_part
     sqrt starts_with strpos struct substr substr_index tag_text tan tanh to_date to_hex to_local_time to_time
     to_timestamp to_timestamp_micros to_timestamp_millis to_timestamp_nanos to_timestamp_seconds to_unixtime

@@ -11,4 +11,5 @@ mod plans;
 mod sandbox;
 mod store;
 mod tdengine;
+mod words;
 mod world;

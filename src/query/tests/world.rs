@@ -125,6 +125,8 @@ pub(super) struct World {
     pub buffer: Arc<FakeBuffer>,
     pub registry: prometheus::Registry,
     pub engine: Arc<QueryEngine>,
+    /// Whether segments of documents get filters of words.
+    pub words: bool,
 }
 
 impl World {
@@ -140,7 +142,7 @@ impl World {
         let registry = prometheus::Registry::new();
         let damaged = Arc::new(DamagedSegments::new(&registry).unwrap());
         let engine = QueryEngine::new(options, seen, catalog.clone(), buffer.clone(), damaged, &registry).unwrap();
-        World { store, catalog, buffer, registry, engine: Arc::new(engine) }
+        World { store, catalog, buffer, registry, engine: Arc::new(engine), words: true }
     }
 
     pub(super) fn create_table(&self, name: &str, schema: &TableSchema) -> TableId {
@@ -196,7 +198,8 @@ impl World {
         }
         let stored = RecordBatch::try_new(schema.stored_schema(), batch.columns().to_vec()).unwrap();
         let sequence = SequenceRange { first: sequence.0, last: sequence.1 };
-        let label = SegmentLabel { table: "t", table_id: table.0, window_ns: 0, sequence };
+        let words = self.words && schema.identity == RowIdentity::Append;
+        let label = SegmentLabel { table: "t", table_id: table.0, window_ns: 0, sequence, words };
         let encoded = encode_segment(&stored, &label).unwrap();
         let id = Uuid::new_v4();
         let path = format!("data/a%2Fb/{id}.parquet");

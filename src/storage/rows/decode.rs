@@ -188,8 +188,13 @@ mod tests {
             let (file, entry) =
                 (fixture(&format!("checked-{number}.parquet")), fixture(&format!("checked-{number}.json")));
             if std::env::var_os("UPDATE_FIXTURES").is_some() && !file.exists() {
-                let label =
-                    SegmentLabel { table: "t", table_id: 1, window_ns: window.window_ns, sequence: chunk.sequence };
+                let label = SegmentLabel {
+                    table: "t",
+                    table_id: 1,
+                    window_ns: window.window_ns,
+                    sequence: chunk.sequence,
+                    words: false,
+                };
                 let encoded = encode_segment(&window.rows, &label).unwrap();
                 let segment = entry_of(&encoded, window.rows.num_rows() as u64, chunk.sequence);
                 std::fs::write(&file, &encoded.bytes).unwrap();
@@ -275,7 +280,7 @@ mod tests {
             ],
         };
         let windows = sort_into_windows(&chunk, &series, &schema, 1000).unwrap();
-        let label = SegmentLabel { table: "t", table_id: 1, window_ns: 0, sequence };
+        let label = SegmentLabel { table: "t", table_id: 1, window_ns: 0, sequence, words: false };
         let encoded = encode_segment(&windows[0].rows, &label).unwrap();
         assert_eq!((encoded.time_min_ns, encoded.time_max_ns), (10, 30));
         let ids: Vec<_> = encoded.columns.iter().map(|c| (c.id, c.nulls)).collect();
