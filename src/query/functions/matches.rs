@@ -10,7 +10,7 @@ use datafusion::common::utils::take_function_args;
 use datafusion::common::{Result, ScalarValue, exec_err, internal_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
-use crate::model::words::{folded, is_word, words};
+use crate::model::words::{behind, folded, is_word, words};
 
 const NAME: &str = "matches";
 /// Words of a query: a phrase is compared at each word of a text.
@@ -157,16 +157,10 @@ impl WordQuery {
 
 fn holds(text: &str, phrase: &[String]) -> bool {
     let Some((first, others)) = phrase.split_first() else { return true };
-    let mut rest = words(text);
-    while let Some(word) = rest.next() {
-        if is_word(word, first) {
-            let mut behind = rest.clone();
-            if others.iter().all(|other| behind.next().is_some_and(|word| is_word(word, other))) {
-                return true;
-            }
-        }
-    }
-    false
+    behind(text, first).any(|rest| {
+        let mut rest = words(rest);
+        others.iter().all(|other| rest.next().is_some_and(|word| is_word(word, other)))
+    })
 }
 
 #[cfg(test)]
@@ -200,6 +194,8 @@ mod tests {
         check(text, r#""by peer"#, true);
         check(text, r#""by-peer""#, true);
         check("a a b", r#""a b""#, true);
+        check("é a a b", r#""a b""#, true);
+        check(r#"{"user_id":7,"ok":true}"#, "ID true", true);
         check("a b", r#""b a b""#, false);
         check("b a", r#""a b""#, false);
         check("peer", r#""peer timeout""#, false);

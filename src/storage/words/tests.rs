@@ -127,3 +127,19 @@ fn filters_are_under_the_checksums_of_the_segment() {
     damaged[place.start as usize] ^= 1;
     checksums.check(0, &damaged).unwrap_err();
 }
+
+/// Filters that a released version wrote must be understood for ever: one that is not would deny words that are there.
+#[test]
+fn version_1_of_filters_is_readable() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1/segment/words.parquet");
+    let bytes = Bytes::from(std::fs::read(file).unwrap());
+    let reader = SerializedFileReader::new(bytes.clone()).unwrap();
+    let known = WordFilters::of(reader.metadata().file_metadata()).unwrap();
+    assert!(known.bytes() > PART_BYTES as u64, "it has parts");
+    let found = |word: &str| look_up(&bytes, &known, ColumnId(1), word);
+    for row in 0..2_000 {
+        assert!(words(&line(row)).all(|word| found(word) == [Some(true)]), "{row}");
+    }
+    let wrong = (2_000..4_000).filter(|row| found(&row.to_string()) == [Some(true)]).count();
+    assert!(wrong < 80, "{wrong} false alarms");
+}
