@@ -67,7 +67,7 @@ impl WordHash {
     }
 
     fn part(self, parts: usize) -> usize {
-        (u128::from(self.0) * parts as u128 >> 64) as usize
+        ((u128::from(self.0) * parts as u128) >> 64) as usize
     }
 
     fn bytes(self) -> [u8; 8] {
