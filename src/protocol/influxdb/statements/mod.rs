@@ -14,9 +14,8 @@ use crate::query::influxql::answer::{Message, SeriesStream, StatementError};
 use crate::query::influxql::deletion::Deletion;
 use crate::query::influxql::plan::execute::Asker;
 use crate::query::influxql::qualify::Defaults;
-use crate::query::influxql::server::{DropShard, KillQuery};
+use crate::query::influxql::server::KillQuery;
 use crate::query::influxql::show::ShowScope;
-use crate::query::influxql::show::shards;
 use crate::query::influxql::{Statement, qualify};
 
 use super::into::IngestSink;
@@ -117,7 +116,7 @@ async fn run(core: &Core, request: &Request, statement: &Statement) -> Result<Se
             }
         },
         Statement::KillQuery(kill) => kill_query(core, kill),
-        Statement::DropShard(drop) => drop_shard(core, request, drop),
+        Statement::DropShard(drop) => deletes::drop_shard(core, request, drop).await,
         Statement::ShowStats(show) => Ok(inside::stats(core, show.module.as_deref())),
         Statement::ShowDiagnostics(show) => Ok(inside::diagnostics(core, show.module.as_deref())),
         other => Err(StatementError::NotSupported(other.words().to_string())),
@@ -136,15 +135,6 @@ fn kill_query(core: &Core, kill: &KillQuery) -> Result<SeriesStream, StatementEr
         true => Ok(SeriesStream::empty()),
         false => Err(StatementError::Refused(format!("no such query id: {}", kill.id))),
     }
-}
-
-/// Dropping a shard that is not there is fine. Those that SHOW SHARDS lists are stretches of time of a policy's tables, which
-/// DELETE removes: saying that one was dropped would be a lie.
-fn drop_shard(core: &Core, request: &Request, drop: &DropShard) -> Result<SeriesStream, StatementError> {
-    if shards::is_listed(&core.catalog.state(), request.tenant, drop.id) {
-        return Err(StatementError::NotSupported("DROP SHARD".to_string()));
-    }
-    Ok(SeriesStream::empty())
 }
 
 /// A change that the catalog refused, in the server's words.
