@@ -268,8 +268,8 @@ impl TableBuffer {
         let chunks = &mut self.live.chunks;
         while let Some(run) = run_to_join(chunks) {
             let parts: Vec<Chunk> = run.iter().map(|chunk| (**chunk).clone()).collect();
-            let bytes: usize = parts.iter().map(Chunk::memory_bytes).sum();
-            let joined = match Chunk::concat(&parts) {
+            let (count, bytes): (_, usize) = (parts.len(), parts.iter().map(Chunk::memory_bytes).sum());
+            let joined = match Chunk::concat(parts) {
                 Ok(joined) => joined,
                 Err(cause) => {
                     error!(%cause, "chunks were not joined");
@@ -277,7 +277,7 @@ impl TableBuffer {
                 }
             };
             self.live_bytes = (self.live_bytes + joined.memory_bytes() as u64).saturating_sub(bytes as u64);
-            chunks.truncate(chunks.len() - parts.len());
+            chunks.truncate(chunks.len() - count);
             chunks.push(Arc::new(joined));
         }
     }

@@ -26,8 +26,10 @@ use crate::storage::upload::fresh_upload_id;
 use super::flush::{FlushError, check_uploads, encode_windows, put_segment, segment_entry};
 use super::metrics::IngestMetrics;
 
-/// Rows merged at a time: they are held in memory.
-const ROWS_MAX: u64 = 4_000_000;
+/// Values merged at a time: they are held in memory, each about twice, with eight bytes or so.
+const VALUES_MAX: u64 = 40_000_000;
+/// What a row takes beside its columns, counted as values: its time, its series and its place in the order of rows.
+const VALUES_A_ROW: u64 = 6;
 /// A store that has lost an object is asked no longer whether the object is still wanted.
 const FOLLOWS_WITHIN: Duration = Duration::from_secs(10);
 
@@ -150,8 +152,7 @@ impl Compactor {
                 object.check_whole(&bytes)?;
                 chunks.extend(decode_segment(bytes, &of.schema, sequence, deleted, &mut series)?);
             }
-            let chunk = Chunk::concat(&chunks)?;
-            drop(chunks);
+            let chunk = Chunk::concat(chunks)?;
             if chunk.rows() == 0 {
                 return Ok(Vec::new()); // all of them were deleted
             }
@@ -255,12 +256,12 @@ pub fn choose(
         let mut run: Vec<Arc<Segment>> = Vec::new();
         for segment in window {
             let bytes: u64 = run.iter().map(|s| s.size_bytes).sum();
-            let rows: u64 = run.iter().map(|s| s.rows).sum();
-            let fits = bytes + segment.size_bytes <= options.segment_bytes_max && rows + segment.rows <= ROWS_MAX;
+            let held: u64 = run.iter().map(|s| values(s)).sum();
+            let fits = bytes + segment.size_bytes <= options.segment_bytes_max && held + values(&segment) <= VALUES_MAX;
             if !fits {
                 push_if_worth_it(&mut runs, std::mem::take(&mut run), options);
             }
-            let small = segment.size_bytes < options.segment_bytes_max / 2 && segment.rows < ROWS_MAX / 2;
+            let small = segment.size_bytes < options.segment_bytes_max / 2 && values(&segment) < VALUES_MAX / 2;
             if small && !leave(&segment) {
                 run.push(segment);
             } else {
@@ -270,6 +271,11 @@ pub fn choose(
         push_if_worth_it(&mut runs, run, options);
     }
     runs
+}
+
+/// How much of [`VALUES_MAX`] a segment is.
+fn values(segment: &Segment) -> u64 {
+    segment.rows.saturating_mul(segment.columns.len() as u64 + VALUES_A_ROW)
 }
 
 fn push_if_worth_it(runs: &mut Vec<Vec<Arc<Segment>>>, mut run: Vec<Arc<Segment>>, options: &CompactionOptions) {
@@ -289,6 +295,8 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::model::ColumnId;
+    use crate::storage::segment::ColumnStatistics;
 
     fn segment(sequence: u64, window_ns: i64, size_bytes: u64) -> Arc<Segment> {
         Arc::new(Segment {
@@ -350,6 +358,24 @@ mod tests {
         let runs = choose(&segments, &options, |segment| segment.sequence.last == 3);
         let runs: Vec<Vec<u64>> = runs.iter().map(|run| run.iter().map(|s| s.sequence.last).collect()).collect();
         assert_eq!(runs, [vec![1, 2], vec![4, 5, 6]]);
+    }
+
+    #[test]
+    fn no_more_is_merged_than_memory_is_meant_for() {
+        let options = CompactionOptions { segment_bytes_max: u64::MAX, ..options() };
+        let wide = |sequence, columns: u32| {
+            let column = |id| ColumnStatistics { id: ColumnId(id), nulls: 0, range: None };
+            let columns = (0..columns).map(column).collect();
+            Arc::new(Segment { rows: 1_000_000, columns, ..(*segment(sequence, 0, 5)).clone() })
+        };
+        let lengths = |columns| -> Vec<usize> {
+            let segments: Vec<_> = (1..=10).map(|sequence| wide(sequence, columns)).collect();
+            choose(&segments, &options, |_| false).iter().map(Vec::len).collect()
+        };
+        assert_eq!(lengths(2), [5, 5]);
+        assert_eq!(lengths(6), [3, 3, 3]);
+        // Two of these would be all that is merged at a time.
+        assert_eq!(lengths(14), Vec::<usize>::new());
     }
 
     #[test]

@@ -285,9 +285,7 @@ type Stored = (Arc<Frozen>, Vec<Segment>);
 type EncodedWindow = (i64, u64, EncodedSegment);
 
 fn encode_frozen(frozen: &Frozen, table: &Table, window_ns: i64) -> Result<Vec<EncodedWindow>, FlushError> {
-    let chunks: Vec<Chunk> = frozen.part.chunks.iter().map(|chunk| (**chunk).clone()).collect();
-    let chunk = Chunk::concat(&chunks)?;
-    drop(chunks);
+    let chunk = Chunk::concat(frozen.part.chunks.iter().map(|chunk| (**chunk).clone()).collect())?;
     let series = frozen.part.series.read().unwrap_or_else(PoisonError::into_inner);
     encode_windows(&chunk, &series, table, window_ns)
 }

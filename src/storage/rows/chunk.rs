@@ -44,9 +44,10 @@ impl Chunk {
     }
 
     /// All rows of `chunks` (not empty), one after the other. Where a field was widened in between, all its values are
-    /// of the wider type.
-    pub fn concat(chunks: &[Chunk]) -> Result<Chunk, ArrowError> {
-        let rows = chunks.iter().map(Chunk::rows).sum();
+    /// of the wider type. Each part goes once it is copied, so that about one column is held twice.
+    pub fn concat(mut chunks: Vec<Chunk>) -> Result<Chunk, ArrowError> {
+        let counts: Vec<usize> = chunks.iter().map(Chunk::rows).collect();
+        let rows = counts.iter().sum();
         let mut all = Chunk {
             sequence: SequenceRange {
                 first: chunks.iter().map(|c| c.sequence.first).min().unwrap_or(0),
@@ -56,27 +57,36 @@ impl Chunk {
             times: Vec::with_capacity(rows),
             fields: Vec::new(),
         };
-        let mut types: Vec<(ColumnId, &DataType)> = Vec::new();
-        for chunk in chunks {
-            all.series.extend_from_slice(&chunk.series);
-            all.times.extend_from_slice(&chunk.times);
+        let mut types: Vec<(ColumnId, DataType)> = Vec::new();
+        for chunk in &mut chunks {
+            all.series.extend(std::mem::take(&mut chunk.series));
+            all.times.extend(std::mem::take(&mut chunk.times));
             for (id, array) in &chunk.fields {
                 match types.iter_mut().find(|(known, _)| known == id) {
-                    Some((_, known)) if **known != DataType::Float64 => *known = array.data_type(),
+                    Some((_, known)) if *known != DataType::Float64 => *known = array.data_type().clone(),
                     Some(_) => {}
-                    None => types.push((*id, array.data_type())),
+                    None => types.push((*id, array.data_type().clone())),
                 }
             }
         }
         for (id, data_type) in types {
             let parts: Vec<ArrayRef> = chunks
-                .iter()
-                .map(|c| c.field_as(id, data_type).unwrap_or_else(|| Ok(new_null_array(data_type, c.rows()))))
+                .iter_mut()
+                .zip(&counts)
+                .map(|(chunk, rows)| match chunk.take_field(id) {
+                    Some(values) => as_type(&values, &data_type),
+                    None => Ok(new_null_array(&data_type, *rows)),
+                })
                 .collect::<Result<_, _>>()?;
             let parts: Vec<_> = parts.iter().map(|p| p.as_ref()).collect();
             all.fields.push((id, concat(&parts)?));
         }
         Ok(all)
+    }
+
+    fn take_field(&mut self, id: ColumnId) -> Option<ArrayRef> {
+        let place = self.fields.iter().position(|(field, _)| *field == id)?;
+        Some(self.fields.swap_remove(place).1)
     }
 
     /// The rows as the table's SQL schema has them, columns not written yet as null.
@@ -120,7 +130,7 @@ mod tests {
 
     #[test]
     fn concatenation_fills_what_a_part_lacks() {
-        let all = Chunk::concat(&[chunk(4, &[1, 2], 1, &[1.0, 2.0]), chunk(5, &[3], 2, &[3.0])]).unwrap();
+        let all = Chunk::concat(vec![chunk(4, &[1, 2], 1, &[1.0, 2.0]), chunk(5, &[3], 2, &[3.0])]).unwrap();
         assert_eq!(all.sequence, SequenceRange { first: 4, last: 5 });
         assert_eq!(all.times, [1, 2, 3]);
         let first = all.field(ColumnId(1)).unwrap().as_primitive::<Float64Type>();
@@ -141,7 +151,7 @@ mod tests {
         assert_eq!(batch.column(1).as_primitive::<Float64Type>().values(), &[3.0]);
         let wide = chunk(2, &[8], id.0, &[0.5]);
         for order in [[narrow.clone(), wide.clone()], [wide, narrow]] {
-            let all = Chunk::concat(&order).unwrap();
+            let all = Chunk::concat(order.to_vec()).unwrap();
             let values = all.field(id).unwrap().as_primitive::<Float64Type>();
             assert_eq!(values.iter().flatten().sum::<f64>(), 3.5);
         }
