@@ -75,6 +75,32 @@ impl Catalog {
         .await
     }
 
+    /// Keeps under `key` what `change` makes of what is kept there, whoever else changes it at the same time; durable on `Ok`. What
+    /// does not fit into `room` is refused. `change` may be asked several times, also about what it made itself.
+    pub(super) async fn remember_changed(
+        &self,
+        collection: &str,
+        key: &str,
+        room: Room,
+        change: impl Fn(Option<&Json>) -> Json + Send + 'static,
+    ) -> Result<(), CatalogError> {
+        let (collection, key) = (collection.to_string(), key.to_string());
+        self.update(move |state| {
+            let known = state.document(&collection, &key).map(|known| &**known);
+            let value = change(known);
+            if known == Some(&value) {
+                return Ok(Vec::new());
+            }
+            let put = [(key.clone(), value)];
+            let full = |_| CatalogError::TooManyDocuments { collection: collection.clone() };
+            room.check(state, &collection, &put).map_err(full)?;
+            let [(key, value)] = put;
+            Ok(vec![Change::PutDocument { collection: collection.clone(), key, value }])
+        })
+        .await
+        .map(|_| ())
+    }
+
     /// Forgets what is kept under `key`. `Ok(false)`: there was nothing.
     pub async fn forget(&self, collection: &str, key: &str) -> Result<bool, CatalogError> {
         let existed = self.state().document(collection, key).is_some();

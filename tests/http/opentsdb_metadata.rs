@@ -1,5 +1,7 @@
 //! Names, series, numbers and annotations of OpenTSDB's API.
 
+use std::io::{Read, Write};
+
 use serde_json::{Value, json};
 use tidegate::config::Listener;
 
@@ -149,6 +151,126 @@ fn a_name_without_points_can_be_renamed() {
     assert_eq!(again, json!({"result": "false", "error": "Name(\"early\") does not exist"}));
     let stored = post(&gate, "/api/uid/rename", &json!({"metric": "net", "name": "x"})).expect(400).json();
     assert_eq!(stored["result"], "false");
+}
+
+fn send(gate: &Gate, verb: &str, path: &str, body: &Value) -> Answer {
+    gate.ask(verb, path).body(body.to_string()).at(Listener::Opentsdb).send()
+}
+
+/// DELETE with a body, which the client of the other tests does not send. Returns the status and what comes back.
+fn delete(gate: &Gate, path: &str, body: &Value) -> (u16, Value) {
+    let body = body.to_string();
+    let mut connection = gate.connect(Listener::Opentsdb);
+    let head =
+        format!("DELETE {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    connection.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+#[track_caller]
+fn message(answer: Answer, status: u16) -> String {
+    answer.expect(status).json()["error"]["message"].as_str().unwrap().to_string()
+}
+
+#[test]
+fn what_is_said_of_a_name_is_kept_changed_and_taken_back() {
+    let mut gate = world();
+    post(&gate, "/api/uid/assign", &json!({"tagk": ["rack"]})).expect(200);
+    let path = "/api/uid/uidmeta";
+    let shown = |gate: &Gate| get(gate, &format!("{path}?uid=000001&type=tagk")).expect(200).json();
+    let mut expected = json!({
+        "uid": "000001", "type": "TAGK", "name": "rack", "description": "", "notes": "", "created": 0, "custom": null,
+        "displayName": "",
+    });
+    assert_eq!(shown(&gate), expected);
+    let said = json!({"uid": "000001", "type": "tagk", "displayName": "Rack", "notes": "n", "custom": {"who": "x"}});
+    (expected["displayName"], expected["notes"], expected["custom"]) = ("Rack".into(), "n".into(), json!({"who": "x"}));
+    assert_eq!(post(&gate, path, &said).expect(200).json(), expected);
+    post(&gate, path, &json!({"uid": "000001", "type": "tagk"})).expect(304);
+    gate.kill_and_restart();
+    assert_eq!(shown(&gate), expected);
+    expected["description"] = "d".into();
+    let answer = get(&gate, &format!("{path}?uid=000001&type=TAGK&description=d&method_override=post")).expect(200);
+    assert_eq!(answer.json(), expected);
+    let said = json!({"uid": "000001", "type": "tagk", "notes": "only"});
+    let replaced = send(&gate, "PUT", path, &said).expect(200).json();
+    assert_eq!(
+        (&replaced["notes"], &replaced["displayName"], &replaced["custom"]),
+        (&"only".into(), &"".into(), &Value::Null)
+    );
+    assert_eq!(delete(&gate, path, &json!({"uid": "000001", "type": "tagk"})), (204, Value::Null));
+    assert_eq!((&shown(&gate)["notes"], &shown(&gate)["name"]), (&"".into(), &"rack".into()));
+    let said = |uid: &str, kind: &str| json!({"uid": uid, "type": kind, "notes": "n"});
+    assert_eq!(message(post(&gate, path, &said("0000FF", "tagk")), 404), "Could not find the requested UID");
+    assert_eq!(message(post(&gate, path, &said("", "tagk")), 400), "Missing UID");
+    assert_eq!(message(post(&gate, path, &json!({"uid": "000001", "notes": "n"})), 400), "Missing type");
+    assert_eq!(message(post(&gate, path, &said("000001", "x")), 400), "Unable to parse the given JSON");
+    let refused = json!({"code": 400, "message": "Unable to delete UIDMeta information", "details": "Missing UID"});
+    assert_eq!(delete(&gate, path, &json!({"type": "tagk"})), (400, json!({"error": refused})));
+    let put = get(&gate, &format!("{path}?type=tagk&method_override=put"));
+    assert_eq!(message(put, 400), "Missing parameter <code>uid</code>");
+    get(&gate, &format!("{path}?uid=000001&type=tagk&method_override=patch")).expect(405);
+}
+
+#[test]
+fn what_is_said_of_a_series_is_kept_changed_and_taken_back() {
+    let mut gate = world();
+    let path = "/api/uid/tsmeta";
+    let all = get(&gate, &format!("{path}?m=sys.cpu{{host=web01}}")).expect(200).json();
+    assert_eq!(all.as_array().unwrap().len(), 1, "{all}");
+    let tsuid = all[0]["tsuid"].as_str().unwrap().to_string();
+    let shown = |gate: &Gate| get(gate, &format!("{path}?tsuid={tsuid}")).expect(200).json();
+    assert_eq!(shown(&gate), all[0]);
+    assert_eq!((&all[0]["max"], all[0].get("custom")), (&"NaN".into(), None));
+    let names: Vec<&Value> = all[0]["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
+    assert_eq!(names, ["dc", "east", "host", "web01"]);
+    let said = json!({"tsuid": tsuid, "units": "ms", "retention": 5, "max": 1.5, "custom": {"who": "x"}});
+    let mut expected = all[0].clone();
+    (expected["units"], expected["retention"], expected["max"]) = ("ms".into(), 5.into(), 1.5.into());
+    expected["custom"] = json!({"who": "x"});
+    assert_eq!(post(&gate, path, &said).expect(200).json(), expected);
+    post(&gate, path, &json!({"tsuid": tsuid})).expect(304);
+    // What is said of its metric is shown with it.
+    let metric = &expected["metric"]["uid"].clone();
+    post(&gate, "/api/uid/uidmeta", &json!({"uid": metric, "type": "metric", "notes": "of all"})).expect(200);
+    expected["metric"]["notes"] = "of all".into();
+    gate.kill_and_restart();
+    assert_eq!(shown(&gate), expected);
+    let replaced = send(&gate, "PUT", &format!("{path}?m=sys.cpu{{dc=east,host=web01}}"), &json!({"displayName": "s"}));
+    let replaced = replaced.expect(200).json();
+    assert_eq!(
+        (&replaced["displayName"], &replaced["units"], &replaced["tsuid"]),
+        (&"s".into(), &"".into(), &tsuid.as_str().into())
+    );
+    assert_eq!(delete(&gate, path, &json!({"tsuid": tsuid})).0, 204);
+    assert_eq!(shown(&gate)["displayName"], "");
+    // A series without points has meta data when somebody makes it.
+    let pointless = format!("{path}?m=sys.cpu{{host=web01}}");
+    let refused = message(post(&gate, &pointless, &json!({"notes": "n"})), 400);
+    assert_eq!(refused, "Could not find TSMeta, specify \"create=true\" to create a new one.");
+    let made = post(&gate, &format!("{pointless}&create=true"), &json!({"notes": "n"})).expect(200).json();
+    assert_eq!(made["notes"], "n");
+    let all = get(&gate, &format!("{path}?m=sys.cpu{{host=web01}}")).expect(200).json();
+    assert_eq!(all.as_array().unwrap().len(), 2, "{all}");
+    let made = made["tsuid"].as_str().unwrap();
+    get(&gate, &format!("{path}?tsuid={made}&method_override=delete")).expect(204);
+    assert_eq!(message(get(&gate, &format!("{path}?tsuid={made}")), 404), "Could not find Timeseries meta data");
+    let said = json!({"tsuid": made, "notes": "n"});
+    assert_eq!(message(post(&gate, path, &said), 400), "Requested TSMeta did not exist");
+    let said = json!({"tsuid": "0000FF0000FF0000FF", "notes": "n"});
+    assert_eq!(message(post(&gate, path, &said), 404), "Unable to find one or more UIDs");
+    assert_eq!(message(get(&gate, &format!("{path}?m=nosuch")), 404), "Unable to find one of the UIDs");
+    assert_eq!(message(get(&gate, path), 400), "Missing parameter <code>m</code>");
+    let (status, refused) = delete(&gate, path, &json!({}));
+    assert_eq!((status, &refused["error"]["message"]), (400, &"Unable to delete TSMeta information".into()));
+    assert_eq!(
+        message(post(&gate, path, &json!({"tsuid": "000001", "notes": "n"})), 400),
+        "TSUID is too short, may be missing tags"
+    );
 }
 
 #[test]

@@ -111,6 +111,20 @@ impl QueryEngine {
         Ok(names)
     }
 
+    /// Whether there is a series of this metric with these tags and no others.
+    pub async fn opentsdb_has_series(&self, asker: &Asker, metric: &str, tags: &TagSet) -> Result<bool, QueryError> {
+        let mut look = Look::new(self, asker).await?;
+        let Ok(table) = look.named(metric) else { return Ok(false) };
+        if tags.iter().any(|(key, _)| table.schema.find(key, ColumnKind::Tag).is_none()) {
+            return Ok(false);
+        }
+        let sets = look.tag_sets(&table).await?;
+        let value_of = |name: &str| tags.iter().find(|(key, _)| **key == *name).map_or("", |(_, value)| value);
+        let columns: Vec<(&str, Vec<&str>)> =
+            table.schema.tags().map(|tag| (value_of(&tag.name), sets.texts(&tag.name))).collect();
+        Ok((0..sets.rows).any(|row| columns.iter().all(|(value, values)| values[row] == *value)))
+    }
+
     /// Series of a metric, or of every metric, that have all of the tags wanted; `limit` at most, by name.
     pub async fn opentsdb_series(
         &self,

@@ -5,15 +5,19 @@
 //! | `service` | version, aggregators, settings, filter types, status |
 //! | `suggest`, `search` | names and series that are there |
 //! | `uid` | numbers of names |
+//! | `uid_meta`, `ts_meta`, `given` | what is said of names and series |
 //! | `annotation` | notes about moments |
 //! | `statistics` | what the process counts |
 
 mod annotation;
+mod given;
 mod search;
 mod service;
 mod statistics;
 mod suggest;
+mod ts_meta;
 mod uid;
+mod uid_meta;
 
 use super::query::asker;
 

@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{Renamed, Uid, UidKind};
+use crate::catalog::{Renamed, UidKind};
 use crate::model::Kind;
 use crate::protocol::format::opentsdb::check_name;
 use crate::protocol::opentsdb::error::WireError;
@@ -15,8 +15,11 @@ use crate::protocol::opentsdb::request::Call;
 use crate::protocol::opentsdb::response::{json, json_with};
 use crate::protocol::opentsdb::verb::Verb;
 use crate::protocol::opentsdb::write::store;
+use crate::query::opentsdb::answer::TagSet;
 
 use super::asker;
+use super::ts_meta::ts_meta;
+use super::uid_meta::uid_meta;
 
 /// Names that one request may give numbers to.
 const NAMES_MAX: usize = 100_000;
@@ -28,8 +31,8 @@ pub(in crate::protocol::opentsdb) async fn uid(mut call: Call) -> Result<HttpRes
     match call.rest.first().map(|part| part.to_ascii_lowercase()).as_deref() {
         Some("assign") => assign(&mut call).await,
         Some("rename") => rename(&mut call).await,
-        Some("uidmeta") => uid_meta(&call),
-        Some("tsmeta") => ts_meta(&call).await,
+        Some("uidmeta") => uid_meta(&mut call).await,
+        Some("tsmeta") => ts_meta(&mut call).await,
         _ => Err(WireError::new(Kind::Unsupported, "Other UID endpoints have not been implemented yet")),
     }
 }
@@ -133,6 +136,15 @@ async fn unknown(call: &Call, kind: UidKind, names: impl Iterator<Item = &str>) 
     }
 }
 
+/// Whether all names of a series have a number or points.
+pub(super) async fn are_known(call: &Call, metric: &str, tags: &TagSet) -> Result<bool, WireError> {
+    // Fields of other tables are metrics too.
+    let has_field = || call.core.queries.opentsdb_metrics(&asker(call), metric).contains(metric);
+    Ok((is_known(call, UidKind::Metric, metric).await? || has_field())
+        && unknown(call, UidKind::Tagk, tags.iter().map(|(key, _)| &**key)).await?.is_empty()
+        && unknown(call, UidKind::Tagv, tags.iter().map(|(_, value)| &**value)).await?.is_empty())
+}
+
 async fn is_known(call: &Call, kind: UidKind, name: &str) -> Result<bool, WireError> {
     Ok(unknown(call, kind, std::iter::once(name)).await?.is_empty())
 }
@@ -150,11 +162,14 @@ async fn rename(call: &mut Call) -> Result<HttpResponse, WireError> {
             given.filter_map(|name| Some((name.to_string(), call.params.get(name)?.to_string()))).collect()
         }
     };
-    let new = members.get("name").filter(|name| !name.is_empty());
-    let new = new.ok_or_else(|| WireError::bad_request("Missing parameter name in the request"))?;
-    let kinds = UidKind::ALL.into_iter().filter_map(|kind| Some((kind, members.get(kind.as_str())?)));
-    let [(kind, old)] = kinds.collect::<Vec<_>>()[..] else {
-        return Err(WireError::bad_request("Specify exactly one of metric, tagk or tagv"));
+    let given = |name: &str| members.get(name).filter(|value| !value.is_empty());
+    let missing = || WireError::bad_request("Missing necessary values to rename UID");
+    let new = given("name").ok_or_else(missing)?;
+    let kinds = UidKind::ALL.into_iter().filter_map(|kind| Some((kind, given(kind.as_str())?)));
+    let (kind, old) = match kinds.collect::<Vec<_>>()[..] {
+        [one] => one,
+        [] => return Err(missing()),
+        _ => return Err(WireError::bad_request("Specify exactly one of metric, tagk or tagv")),
     };
     let refuse = |why: String| Ok(json_with(StatusCode::BAD_REQUEST, &json!({ "result": "false", "error": why })));
     if let Err(why) = check(kind, new) {
@@ -196,47 +211,4 @@ async fn is_in_points(call: &Call, kind: UidKind, name: &str) -> Result<bool, Wi
             look.await.map_err(|error| WireError::new(Kind::Internal, error.to_string()))??
         }
     })
-}
-
-/// `GET /api/uid/uidmeta`: what is known of a name by its number: the name.
-fn uid_meta(call: &Call) -> Result<HttpResponse, WireError> {
-    call.allow(&[Verb::Get])?;
-    let (uid, kind) = (call.params.required("uid")?, call.params.required("type")?);
-    let unknown = || WireError::bad_request(format!("Invalid type: {kind}"));
-    let wanted = match kind.to_ascii_lowercase().as_str() {
-        "metric" | "metrics" => UidKind::Metric,
-        "tagk" => UidKind::Tagk,
-        "tagv" => UidKind::Tagv,
-        _ => return Err(unknown()),
-    };
-    let missing = || WireError::new(Kind::NotFound, "Could not find the requested UID");
-    let uid: Uid = uid.parse().map_err(|_| missing())?;
-    let name = call.core.uids.name(wanted, uid).ok_or_else(missing)?;
-    Ok(json(&meta_of(uid, wanted, &name)))
-}
-
-fn meta_of(uid: Uid, kind: UidKind, name: &str) -> Value {
-    json!({
-        "uid": uid.to_string(), "type": kind.as_str().to_ascii_uppercase(), "name": name, "description": "",
-        "notes": "", "created": 0, "custom": null, "displayName": "",
-    })
-}
-
-/// `GET /api/uid/tsmeta`: what is known of a series by its TSUID, or of the series of a metric (`m`): their names.
-async fn ts_meta(call: &Call) -> Result<HttpResponse, WireError> {
-    call.allow(&[Verb::Get])?;
-    let text = call.params.required("tsuid")?;
-    let missing = || WireError::new(Kind::NotFound, "Could not find Timeseries meta data");
-    let tsuid: crate::catalog::Tsuid = text.parse().map_err(|_| missing())?;
-    let (metric, tags) = call.core.uids.named(&tsuid).map_err(|_| missing())?;
-    let mut metas = Vec::new();
-    for ((key, value), (key_name, value_name)) in tsuid.tags.iter().zip(&tags) {
-        metas.push(meta_of(*key, UidKind::Tagk, key_name));
-        metas.push(meta_of(*value, UidKind::Tagv, value_name));
-    }
-    Ok(json(&json!({
-        "tsuid": tsuid.to_string(), "metric": meta_of(tsuid.metric, UidKind::Metric, &metric), "tags": metas,
-        "description": "", "notes": "", "created": 0, "units": "", "retention": 0, "max": "NaN", "min": "NaN",
-        "displayName": "", "dataType": "", "lastReceived": 0, "totalDatapoints": 0, "custom": null,
-    })))
 }
