@@ -30,10 +30,11 @@ fn serve(sources: &Sources) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return fail(&error),
     };
-    if let Err(error) = logging::start(&settings.log) {
-        return fail(&error);
-    }
-    match server::serve(&settings) {
+    let recent_log = match logging::start(&settings.log, server::system_clock()) {
+        Ok(recent_log) => recent_log,
+        Err(error) => return fail(&error),
+    };
+    match server::serve(&settings, recent_log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }

@@ -14,6 +14,7 @@ pub mod influxdb;
 pub mod opentsdb;
 pub mod params;
 pub mod peer;
+pub mod recent_log;
 pub mod request_id;
 pub mod routes;
 pub mod streaming;

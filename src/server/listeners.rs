@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
@@ -15,6 +16,7 @@ use tracing::{debug, warn};
 
 use crate::config::{ConflictRule, Listener, Settings};
 use crate::protocol::opentsdb::telnet::TelnetLimits;
+use crate::protocol::recent_log::RecentLog;
 use crate::protocol::routes::{RouteTable, Routes};
 use crate::protocol::{Gate, RequestLimits, cnosdb, elasticsearch, influxdb, opentsdb, request_id, tdengine};
 
@@ -59,13 +61,14 @@ pub(super) fn start(
     settings: &Settings,
     gate: Data<Gate>,
     limits: RequestLimits,
+    recent_log: Arc<RecentLog>,
     registry: &Registry,
     runtime: &tokio::runtime::Handle,
 ) -> Result<Servers, ListenError> {
     let metrics = Data::new(HttpMetrics::new(registry)?);
     let elastic = Data::new(elastic_options(settings));
     let (limits, registry) = (Data::new(limits), Data::new(registry.clone()));
-    let door = Data::new(opentsdb::Door::new(opentsdb_options(settings)));
+    let door = Data::new(opentsdb::Door::new(opentsdb_options(settings), recent_log));
     let tdengine_options =
         Data::new(tdengine::Options { http_code_server_error: settings.tdengine.http_code_server_error });
     let mut servers = Servers { handles: Vec::new(), shared_ports: Vec::new(), addresses: Vec::new() };
@@ -165,8 +168,10 @@ fn routes(listener: Listener, app: &mut ServiceConfig) -> RouteTable {
     tdengine::routes(&mut routes);
     // Takes whatever is left of its own paths.
     opentsdb::routes(&mut routes);
-    if listener == Listener::Elasticsearch {
-        elasticsearch::index_routes(&mut routes);
+    match listener {
+        Listener::Elasticsearch => elasticsearch::index_routes(&mut routes),
+        Listener::Opentsdb => opentsdb::home_routes(&mut routes),
+        Listener::Influxdb | Listener::Cnosdb | Listener::Tdengine => {}
     }
     table
 }

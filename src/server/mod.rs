@@ -21,6 +21,7 @@ use tracing::{error, info};
 
 use crate::config::{Listener, Role, Settings};
 use crate::model::Clock;
+use crate::protocol::recent_log::RecentLog;
 use crate::protocol::routes::ListedRoute;
 use crate::protocol::{Gate, RequestLimits};
 use crate::query;
@@ -53,8 +54,9 @@ pub fn system_clock() -> Clock {
     Arc::new(|| chrono::Utc::now().timestamp_nanos_opt().unwrap_or(i64::MAX))
 }
 
-/// Serves until SIGTERM or SIGINT, then stops in order: no new connections, requests under way end, rows are flushed.
-pub fn serve(settings: &Settings) -> Result<(), ServeError> {
+/// Serves until SIGTERM or SIGINT, then stops in order: no new connections, requests under way end, rows are flushed. Who may see
+/// the log is shown `recent_log`.
+pub fn serve(settings: &Settings, recent_log: Arc<RecentLog>) -> Result<(), ServeError> {
     // A query that does not give its thread back is ended by time from another one.
     let threads = match settings.query.threads {
         0 => std::thread::available_parallelism().map_or(2, usize::from).max(2),
@@ -75,14 +77,19 @@ pub fn serve(settings: &Settings) -> Result<(), ServeError> {
         store: None,
         runtime: runtime.handle().clone(),
     };
-    let served = actix_web::rt::System::new().block_on(serve_until_signal(settings, with));
+    let served = actix_web::rt::System::new().block_on(serve_until_signal(settings, with, recent_log));
     runtime.shutdown_timeout(Duration::from_secs(5));
     served
 }
 
-async fn serve_until_signal(settings: &Settings, with: Surroundings) -> Result<(), ServeError> {
+async fn serve_until_signal(
+    settings: &Settings,
+    with: Surroundings,
+    recent_log: Arc<RecentLog>,
+) -> Result<(), ServeError> {
     let gate = Data::new(Gate::default());
-    let servers = listeners::start(settings, gate.clone(), request_limits(settings), &with.registry, &with.runtime)?;
+    let limits = request_limits(settings);
+    let servers = listeners::start(settings, gate.clone(), limits, recent_log, &with.registry, &with.runtime)?;
     let mut signals = Signals::new().map_err(ServeError::Runtime)?;
     let runtime = with.runtime.clone();
     let opening = {

@@ -269,6 +269,10 @@ fn opentsdb_asks_the_same_users() {
     ask("/api/query?start=1h-ago&m=sum:x", "Basic YW5uOmE=").expect(403);
     ask("/api/version", "Basic YW5uOmE=").expect(200);
     assert_ne!(ask("/api/query?start=1h-ago&m=sum:x", ADMIN_BASIC).status, 403);
+    // What is logged speaks of everybody.
+    ask("/logs", "").expect(401);
+    ask("/logs?json", "Basic YW5uOmE=").expect(403);
+    ask("/logs?json", ADMIN_BASIC).expect(200);
     let point = r#"{"metric":"x","timestamp":1,"value":1,"tags":{"a":"b"}}"#;
     gate.post("/api/put", point).at(Listener::Opentsdb).send().expect(401);
     let put = gate.post("/api/put", point).at(Listener::Opentsdb).header("Authorization", ADMIN_BASIC);

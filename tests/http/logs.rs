@@ -1,5 +1,7 @@
 //! What the log says, and what it never says.
 
+use tidegate::config::Listener;
+
 use crate::http_gate::Gate;
 
 #[test]
@@ -27,8 +29,10 @@ fn credentials_are_in_no_log_line() {
     }
     let log = gate.log();
     assert!(log.contains("/query"), "requests are not logged at all: {log}");
+    let kept = gate.get("/logs").at(Listener::Opentsdb).send().expect(200).text();
+    assert!(kept.contains("/query"), "requests are not kept at all: {kept}");
     for secret in SECRETS {
-        let line = log.lines().find(|line| line.contains(secret));
+        let line = log.lines().chain(kept.lines()).find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret}");
     }
     let metrics = gate.get("/metrics").send().text();

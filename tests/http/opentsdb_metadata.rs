@@ -274,6 +274,28 @@ fn what_is_said_of_a_series_is_kept_changed_and_taken_back() {
 }
 
 #[test]
+fn the_last_log_lines_are_shown_at_home() {
+    let gate = Gate::with(&[("log.level", "debug")]);
+    get(&gate, "/first%0aline").expect(404);
+    let text = get(&gate, "/logs").expect(200);
+    assert_eq!(text.header("content-type"), Some("text/plain"));
+    let text = text.text();
+    let line = text.lines().find(|line| line.contains("/first%0aline")).unwrap_or_else(|| panic!("{text}"));
+    let columns: Vec<&str> = line.split('\t').collect();
+    assert!(columns.len() == 5 && columns[0].parse::<i64>().is_ok() && columns[1] == "DEBUG", "{line}");
+    let lines = get(&gate, "/logs?json").expect(200);
+    assert_eq!(lines.header("content-type"), Some("application/json"));
+    let lines = lines.json();
+    // The newest first.
+    assert!(lines[0].as_str().unwrap().contains("/logs"), "{lines}");
+    assert!(lines.as_array().unwrap().iter().any(|known| *known == line), "{lines}");
+    get(&gate, "/logs?level=debug").expect(400);
+    // Elsewhere an index may have the name.
+    gate.ask("PUT", "/logs").at(Listener::Elasticsearch).send().expect(200);
+    assert_ne!(gate.get("/logs").send().status, 200);
+}
+
+#[test]
 fn annotations_are_kept_changed_and_deleted() {
     let mut gate = Gate::start();
     let first = json!({"startTime": "1356998405", "description": "deploy", "custom": {"who": "x"}});

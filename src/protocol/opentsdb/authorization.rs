@@ -18,6 +18,8 @@ enum Right {
     Known,
     Read,
     Write,
+    /// It tells what others did.
+    Administer,
 }
 
 /// Who asks. Refuses who is not let in, or may not do what this end point does. While authentication is off nobody is refused.
@@ -41,6 +43,7 @@ pub(super) async fn check(
         Right::Known => principal != Principal::Nobody,
         Right::Read => principal.may_read(database),
         Right::Write => principal.may_write(database),
+        Right::Administer => principal.is_admin(),
     };
     if is_allowed { Ok(principal) } else { Err(WireError::new(Kind::Forbidden, "No right to do this")) }
 }
@@ -53,6 +56,7 @@ fn asked_for(endpoint: &str, verb: Verb, params: &Params) -> Right {
 /// End points that are not named here write.
 fn needed(endpoint: &str, verb: Verb) -> Right {
     match (endpoint, verb) {
+        ("logs", _) => Right::Administer,
         ("aggregators" | "config" | "serializers" | "stats" | "status" | "version", _) => Right::Known,
         (_, Verb::Delete) => Right::Write,
         ("query" | "q" | "search" | "suggest", _) => Right::Read,
@@ -70,6 +74,8 @@ mod tests {
     fn what_may_change_something_needs_the_right_to_write() {
         for (endpoint, verb, expected) in [
             ("version", Verb::Post, Right::Known),
+            ("logs", Verb::Get, Right::Administer),
+            ("logs", Verb::Post, Right::Administer),
             ("query", Verb::Post, Right::Read),
             ("query", Verb::Delete, Right::Write),
             ("q", Verb::Get, Right::Read),

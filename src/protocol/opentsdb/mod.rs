@@ -17,10 +17,13 @@ pub mod telnet;
 mod verb;
 mod write;
 
+use std::sync::Arc;
+
 use actix_web::http::Method;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, guard};
 
+use crate::protocol::recent_log::RecentLog;
 use crate::protocol::routes::Routes;
 use crate::protocol::{Gate, RequestLimits};
 
@@ -46,12 +49,14 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Door {
     pub options: Options,
+    /// What `/logs` shows.
+    recent_log: Arc<RecentLog>,
     stats: Stats,
 }
 
 impl Door {
-    pub fn new(options: Options) -> Self {
-        Door { options, stats: Stats::default() }
+    pub fn new(options: Options, recent_log: Arc<RecentLog>) -> Self {
+        Door { options, recent_log, stats: Stats::default() }
     }
 }
 
@@ -60,6 +65,11 @@ pub fn routes(routes: &mut Routes<'_>) {
     let ours = guard::fn_guard(|context| Path::parse(context.head().uri.path()).is_ours_everywhere());
     let verbs = &[Method::GET, Method::POST, Method::PUT, Method::DELETE];
     routes.checked_where(ours, verbs, "/{opentsdb:.*}", Path::examples(), serve);
+}
+
+/// Serves the paths that are this protocol's on its own listener only: elsewhere an index may be called `logs`.
+pub fn home_routes(routes: &mut Routes<'_>) {
+    routes.checked(&[Method::GET, Method::POST], "/logs", serve);
 }
 
 async fn serve(

@@ -38,7 +38,7 @@ const ENDPOINTS: [&str; 16] = [
     "uid",
     "version",
 ];
-/// The 1.x paths.
+/// The 1.x paths that are served on every listener.
 const LEGACY: [&str; 5] = ["aggregators", "q", "stats", "suggest", "version"];
 
 /// A path, taken apart.
@@ -202,7 +202,7 @@ pub(super) async fn unclaimed(request: HttpRequest, door: Data<Door>, is_known: 
     finish(&request, &door, arrival.form, &arrival.origin, answer)
 }
 
-/// The end point's answer. Every end point that is served here is in [`ENDPOINTS`] or [`LEGACY`].
+/// The end point's answer. Every end point that is served here is in [`ENDPOINTS`] or [`LEGACY`], or in `home_routes`.
 async fn dispatch(arrival: &Arrival, call: Call) -> Result<HttpResponse, WireError> {
     let Path { form, endpoint, .. } = &arrival.path;
     match (form, endpoint.as_str()) {
@@ -223,6 +223,7 @@ async fn dispatch(arrival: &Arrival, call: Call) -> Result<HttpResponse, WireErr
         (PathForm::Api(_), "uid") => metadata::uid(call).await,
         (PathForm::Api(_), "version") => metadata::version(&call),
         (PathForm::Legacy, "aggregators") => metadata::aggregators_of_old(&call),
+        (PathForm::Legacy, "logs") => metadata::logs_of_old(&call),
         (PathForm::Legacy, "q") => query::serve_of_old(call).await,
         (PathForm::Legacy, "stats") => metadata::stats_of_old(&call),
         (PathForm::Legacy, "suggest") => metadata::suggest_of_old(call).await,

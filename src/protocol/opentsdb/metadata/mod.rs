@@ -7,7 +7,7 @@
 //! | `uid` | numbers of names |
 //! | `uid_meta`, `ts_meta`, `given` | what is said of names and series |
 //! | `annotation` | notes about moments |
-//! | `statistics` | what the process counts |
+//! | `statistics` | what the process counts, and its last log lines |
 
 mod annotation;
 mod given;
@@ -26,6 +26,6 @@ pub(super) use search::search;
 pub(super) use service::{
     aggregators, aggregators_of_old, config, drop_caches, status, version, version_of_old, version_text,
 };
-pub(super) use statistics::{stats, stats_of_old, trees};
+pub(super) use statistics::{logs_of_old, stats, stats_of_old, trees};
 pub(super) use suggest::{suggest, suggest_of_old};
 pub(super) use uid::uid;

@@ -1,4 +1,4 @@
-//! `/api/stats` and `/stats`, and the list of trees.
+//! `/api/stats` and `/stats`, `/logs`, and the list of trees.
 
 use actix_web::HttpResponse;
 use serde_json::{Map, Value, json};
@@ -29,6 +29,21 @@ pub(in crate::protocol::opentsdb) fn stats_of_old(call: &Call) -> Result<HttpRes
         true => Ok(legacy::json_answer(&list(call))),
         false => Ok(legacy::text(call.door.stats.lines(&call.core))),
     }
+}
+
+/// `GET|POST /logs`: the last lines that this process logged, the newest first; with `json` as an array. Each is the second since 1970,
+/// the level, the thread, where it comes from and what is said, with tabs between. Levels are not changed here.
+pub(in crate::protocol::opentsdb) fn logs_of_old(call: &Call) -> Result<HttpResponse, WireError> {
+    call.allow(&[Verb::Get, Verb::Post])?;
+    let lines = call.door.recent_log.newest_first();
+    let lines: Vec<&str> = lines.iter().map(|line| &**line).collect();
+    if call.params.has("json") {
+        return Ok(legacy::json_answer(&lines));
+    }
+    if call.params.has("level") {
+        return Err(WireError::bad_request("The log level is the setting log.level, which only a start reads"));
+    }
+    Ok(legacy::text(lines.iter().flat_map(|line| [line, "\n"]).collect()))
 }
 
 fn list(call: &Call) -> Vec<Value> {
