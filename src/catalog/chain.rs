@@ -6,7 +6,7 @@
 //! ```
 //! The id tells a writer whose answer was lost whether the object under its number is its own. The checksum covers
 //! the id and the JSON. Format 1 knew no epochs, writers and horizons; a commit of it reads as one of epoch 0. Format 2 knew
-//! no declared columns and no named series.
+//! no declared columns and no named series, format 3 no renamed tables.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use super::change::Change;
 use super::error::CatalogError;
 
 /// Version of both forms; readers refuse what is newer.
-pub const CHAIN_FORMAT: u32 = 3;
+pub const CHAIN_FORMAT: u32 = 4;
 
 /// What a document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,9 +142,9 @@ mod tests {
     #[test]
     fn newer_formats_and_misplaced_documents_are_refused() {
         let text = String::from_utf8(document().encode(DocumentKind::Commit).to_vec()).unwrap();
-        let newer = text.replacen("tidegate-commit 3", "tidegate-commit 4", 1);
+        let newer = text.replacen("tidegate-commit 4", "tidegate-commit 5", 1);
         let error = Document::decode(DocumentKind::Commit, "x", 3, newer.as_bytes()).unwrap_err();
-        assert!(matches!(error, CatalogError::NewerFormat { found: 4, .. }));
+        assert!(matches!(error, CatalogError::NewerFormat { found: 5, .. }));
         assert!(Document::decode(DocumentKind::Commit, "x", 4, text.as_bytes()).is_err());
         assert!(Document::decode(DocumentKind::Snapshot, "x", 3, text.as_bytes()).is_err());
     }

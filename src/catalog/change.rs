@@ -48,6 +48,14 @@ pub enum Change {
         /// The table's folder carries the id, because another table's name differs only by case.
         #[serde(default)]
         folder_with_id: bool,
+        /// What the table's folder is called after, where it is not its name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        folder: Option<String>,
+    },
+    /// Gives a table another name in its policy; its folder stays. Does nothing when another table has the name.
+    RenameTable {
+        table: TableId,
+        name: String,
     },
     /// Drops a table and all its rows.
     DropTable {

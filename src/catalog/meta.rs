@@ -78,7 +78,8 @@ impl CatalogState {
 }
 
 impl Catalog {
-    /// Says of a name what `change` makes of what is said of it now; see [`Catalog::remember_changed`].
+    /// Says of a name what `change` makes of what is said of it now, whoever else changes it at the same time; durable on `Ok`. `change`
+    /// may be asked several times, also about what it made itself.
     pub async fn change_name_meta(
         &self,
         kind: UidKind,

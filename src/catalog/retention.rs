@@ -205,6 +205,7 @@ mod tests {
             table: "t".into(),
             schema: TableSchema::new(RowIdentity::Series),
             folder_with_id: false,
+            folder: None,
         });
         state.apply(&Change::AddSegments { table: TableId(1), segments });
         state

@@ -64,8 +64,17 @@ pub struct Table {
     /// Deletes that some segment may still hold rows of.
     pub tombstones: Vec<Arc<Tombstone>>,
     pub folder_with_id: bool,
+    /// What its folder is called after: the name that it was made with.
+    pub folder: Arc<str>,
     /// Series that have a name, by it; empty for a table whose series are their tags.
     pub series: Arc<BTreeMap<Arc<str>, Arc<NamedSeries>>>,
+}
+
+impl Table {
+    /// The name that its folder is called after.
+    pub fn folder_name(&self) -> TableName {
+        TableName { table: self.folder.clone(), ..self.name.clone() }
+    }
 }
 
 /// A process that may commit.
@@ -210,10 +219,11 @@ impl CatalogState {
         self.next_database
     }
 
-    /// Whether a table's folder needs the id in its name: another one of the policy differs only by case.
+    /// Whether a table's folder needs the id in its name: that of another one of the policy differs only by case, or not at all
+    /// because that one was renamed.
     pub fn has_case_twin(&self, database: &Database, policy: &str, table: &str) -> bool {
         let lower = table.to_lowercase();
-        self.tables_of(database, policy).any(|t| *t.name.table != *table && t.name.table.to_lowercase() == lower)
+        self.tables_of(database, policy).any(|t| *t.name.table != *table && t.folder.to_lowercase() == lower)
     }
 
     /// Takes one step. A step that speaks of something dropped meanwhile does nothing.
@@ -264,7 +274,7 @@ impl CatalogState {
                     Arc::make_mut(owner).tables.retain(|_, id| id != table);
                 }
             }
-            Change::CreateTable { id, tenant, database, policy, table, schema, folder_with_id } => {
+            Change::CreateTable { id, tenant, database, policy, table, schema, folder_with_id, folder } => {
                 self.next_table = self.next_table.max(id.0 + 1);
                 let name = TableName::new(tenant, database, policy, table);
                 let Some(owner) = self.databases.get_mut(&(name.tenant.clone(), name.database.clone())) else { return };
@@ -272,6 +282,7 @@ impl CatalogState {
                 self.tables.entry(*id).or_insert_with(|| {
                     Arc::new(Table {
                         id: *id,
+                        folder: folder.as_deref().map_or_else(|| name.table.clone(), Arc::from),
                         name,
                         schema: Arc::new(schema.clone()),
                         segments: Vec::new(),
@@ -281,6 +292,19 @@ impl CatalogState {
                         series: Arc::default(),
                     })
                 });
+            }
+            Change::RenameTable { table, name } => {
+                let Some(known) = self.tables.get_mut(table) else { return };
+                let old = known.name.clone();
+                let Some(owner) = self.databases.get_mut(&(old.tenant, old.database)) else { return };
+                let key = (old.policy.clone(), Arc::<str>::from(name.as_str()));
+                if owner.tables.contains_key(&key) {
+                    return;
+                }
+                let owner = Arc::make_mut(owner);
+                owner.tables.remove(&(old.policy, old.table));
+                Arc::make_mut(known).name.table = key.1.clone();
+                owner.tables.insert(key, *table);
             }
             Change::AddTombstone { table, tombstone } => {
                 if let Some(table) = self.tables.get_mut(table)
@@ -385,6 +409,7 @@ impl CatalogState {
                 table: table.name.table.to_string(),
                 schema: (*table.schema).clone(),
                 folder_with_id: table.folder_with_id,
+                folder: (table.folder != table.name.table).then(|| table.folder.to_string()),
             });
             if !table.series.is_empty() {
                 let series = table.series.values().map(|one| (**one).clone()).collect();

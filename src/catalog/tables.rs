@@ -37,6 +37,7 @@ impl CatalogState {
             table: table.to_string(),
             schema,
             folder_with_id: twin_in_request || self.has_case_twin(database, policy, table),
+            folder: None,
         }
     }
 

@@ -240,6 +240,7 @@ fn full_state() -> CatalogState {
             table: "cpu".into(),
             schema,
             folder_with_id: true,
+            folder: None,
         },
         Change::AddSegments {
             table: TableId(1),
@@ -283,7 +284,8 @@ fn full_state() -> CatalogState {
 
 #[test]
 fn a_snapshot_leads_to_the_same_state() {
-    let state = full_state_2();
+    let mut state = full_state_2();
+    state.apply(&Change::RenameTable { table: TableId(1), name: "load".into() });
     let again = CatalogState::from_changes(state.version, &state.as_changes());
     assert_eq!(format!("{again:?}"), format!("{state:?}"));
 }
@@ -321,6 +323,7 @@ fn full_state_3() -> CatalogState {
         table: "meters".into(),
         schema,
         folder_with_id: false,
+        folder: None,
     });
     let series = |name: &str| NamedSeries {
         name: name.into(),
@@ -331,6 +334,13 @@ fn full_state_3() -> CatalogState {
     };
     state.apply(&Change::PutSeries { table: id, series: vec![series("d1"), series("d2"), series("d3")] });
     state.apply(&Change::DropSeries { table: id, names: vec!["d2".into()] });
+    state
+}
+
+/// And a renamed table, whose folder has its first name.
+fn full_state_4() -> CatalogState {
+    let mut state = full_state_3();
+    state.apply(&Change::RenameTable { table: TableId(1), name: "load".into() });
     state
 }
 
@@ -353,11 +363,16 @@ fn series_go_with_their_table_and_come_back_with_a_snapshot() {
 /// Files that a released version wrote must stay readable. `UPDATE_FIXTURES=1` writes those of the newest version.
 #[test]
 fn every_version_of_commits_and_snapshots_is_readable() {
-    for (version, epoch, state) in [(1, 0, full_state()), (2, 4, full_state_2()), (CHAIN_FORMAT, 4, full_state_3())] {
+    for (version, epoch, state) in
+        [(1, 0, full_state()), (2, 4, full_state_2()), (3, 4, full_state_3()), (CHAIN_FORMAT, 4, full_state_4())]
+    {
         for (kind, name) in [(DocumentKind::Commit, "commit"), (DocumentKind::Snapshot, "snapshot")] {
             let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
             let path = fixtures.join(format!("v{version}/catalog/{name}"));
-            let (id, writer, changes) = (Uuid::from_u128(11), Uuid::from_u128(7), state.as_changes());
+            let (id, writer, mut changes) = (Uuid::from_u128(11), Uuid::from_u128(7), state.as_changes());
+            if version >= 4 {
+                changes.push(Change::RenameTable { table: TableId(1), name: "load".into() });
+            }
             let expected = Document { id, number: 6, writer, epoch, changes };
             if std::env::var_os("UPDATE_FIXTURES").is_some() && version == CHAIN_FORMAT {
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();

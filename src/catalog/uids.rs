@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::change::Change;
 use super::error::CatalogError;
 use super::handle::Catalog;
+use super::renames::Renamed;
 use super::state::CatalogState;
 
 const COLLECTION: &str = "opentsdb.uids";
@@ -123,16 +124,6 @@ impl FromStr for Tsuid {
 /// Metric and tags of a series by name.
 pub type NamedSeries = (Arc<str>, Vec<(Arc<str>, Arc<str>)>);
 
-/// What became of renaming.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Renamed {
-    Done,
-    /// There is no such name.
-    Missing,
-    /// The new name has a number.
-    Taken,
-}
-
 /// All numbers of a store, looked up from memory.
 #[derive(Debug)]
 pub struct Uids {
@@ -196,28 +187,8 @@ impl Uids {
         known(self).ok_or(CatalogError::UidsUsedUp)
     }
 
-    /// Gives a name's number to another name, which has none. Whatever others rename meanwhile, no name has two numbers.
-    pub async fn rename(&self, kind: UidKind, from: &str, to: &str) -> Result<Renamed, CatalogError> {
-        let Some(uid) = self.find(kind, from) else { return Ok(Renamed::Missing) };
-        let (old, new) = (from.to_string(), to.to_string());
-        let renamed = self.catalog.update(move |state| {
-            let place = uid.0 as usize - 1;
-            let mut names = block(state, kind, place / BLOCK);
-            let is_taken = || blocks(state, kind).any(|document| texts(document).contains(&new.as_str()));
-            match names.get_mut(place % BLOCK) {
-                Some(name) if *name == old && !is_taken() => name.clone_from(&new),
-                // It happened, though nobody heard of it.
-                Some(name) if *name == new => return Ok(Vec::new()),
-                _ => return Err(CatalogError::Refused),
-            }
-            Ok(vec![put_block(kind, place / BLOCK, &names)])
-        });
-        match renamed.await {
-            Ok(_) => Ok(Renamed::Done),
-            Err(CatalogError::Refused) if self.find(kind, to).is_some() => Ok(Renamed::Taken),
-            Err(CatalogError::Refused) => Ok(Renamed::Missing),
-            Err(error) => Err(error),
-        }
+    pub(super) fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
     /// The text of a series' TSUID; its names get numbers when they have none.
@@ -311,6 +282,27 @@ fn blocks(state: &CatalogState, kind: UidKind) -> impl Iterator<Item = &Arc<Valu
 fn put_block(kind: UidKind, number: usize, names: &[String]) -> Change {
     let value = Value::from(names.to_vec());
     Change::PutDocument { collection: COLLECTION.to_string(), key: block_key(kind, number), value }
+}
+
+/// The step that gives a name's number to another name; `None` when it has it already.
+pub(super) fn renamed_uid(
+    state: &CatalogState,
+    kind: UidKind,
+    uid: Uid,
+    old: &str,
+    new: &str,
+) -> Result<Option<Change>, Renamed> {
+    let place = uid.0 as usize - 1;
+    let mut names = block(state, kind, place / BLOCK);
+    match names.get_mut(place % BLOCK) {
+        Some(name) if *name == new => return Ok(None),
+        Some(name) if *name == old => name.replace_range(.., new),
+        _ => return Err(Renamed::Missing),
+    }
+    if blocks(state, kind).any(|document| texts(document).contains(&new)) {
+        return Err(Renamed::Taken);
+    }
+    Ok(Some(put_block(kind, place / BLOCK, &names)))
 }
 
 /// The steps that give the next numbers to those of `wanted` that have none in `state`.

@@ -345,7 +345,7 @@ pub(super) fn segment_entry(
     let folder_id = table.folder_with_id.then_some(table.id);
     Segment {
         id,
-        path: layout::segment_key(&table.name, folder_id, window_ns, id).to_string(),
+        path: layout::segment_key(&table.folder_name(), folder_id, window_ns, id).to_string(),
         size_bytes: encoded.bytes.len() as u64,
         rows,
         window_ns,

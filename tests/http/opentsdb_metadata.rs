@@ -149,8 +149,116 @@ fn a_name_without_points_can_be_renamed() {
     suggested(&gate, "type=metrics&q=late", &["late"]);
     let again = post(&gate, "/api/uid/rename", &renamed).expect(400).json();
     assert_eq!(again, json!({"result": "false", "error": "Name(\"early\") does not exist"}));
-    let stored = post(&gate, "/api/uid/rename", &json!({"metric": "net", "name": "x"})).expect(400).json();
-    assert_eq!(stored["result"], "false");
+    let nothing = message(post(&gate, "/api/uid/rename", &json!({"name": "x"})), 400);
+    assert_eq!(nothing, "Missing necessary values to rename UID");
+}
+
+#[track_caller]
+fn rename(gate: &Gate, kind: &str, old: &str, new: &str) {
+    let answer = get(gate, &format!("/api/uid/rename?{kind}={old}&name={new}")).expect(200);
+    assert_eq!(answer.json(), json!({"result": "true"}), "{answer}");
+}
+
+/// Why a name is not renamed.
+#[track_caller]
+fn not_renamed(gate: &Gate, kind: &str, old: &str, new: &str) -> String {
+    let answer = get(gate, &format!("/api/uid/rename?{kind}={old}&name={new}")).expect(400).json();
+    assert_eq!(answer["result"], "false", "{answer}");
+    answer["error"].as_str().unwrap().to_string()
+}
+
+/// Tags and points of each series of a metric, one a line.
+#[track_caller]
+fn points(gate: &Gate, metric: &str) -> Vec<String> {
+    let query = format!("/api/query?start=1356998300&end=1356998500&m=none:{metric}");
+    let answer = get(gate, &query).expect(200).json();
+    let series = answer.as_array().unwrap().iter().map(|series| format!("{} {}", series["tags"], series["dps"]));
+    let mut series: Vec<String> = series.collect();
+    series.sort();
+    series
+}
+
+#[test]
+fn points_show_under_a_metrics_new_name() {
+    let mut gate = world();
+    let before = points(&gate, "sys.cpu");
+    assert_eq!(before.len(), 2, "{before:?}");
+    let tsuid = |metric: &str| {
+        let found = get(&gate, &format!("/api/search/lookup?m={metric}{{host=web02}}")).expect(200).json();
+        found["results"][0]["tsuid"].as_str().unwrap().to_string()
+    };
+    let number = tsuid("sys.cpu");
+    rename(&gate, "metric", "sys.cpu", "load");
+    assert_eq!(tsuid("load"), number);
+    for _ in 0..2 {
+        assert_eq!(points(&gate, "load"), before);
+        suggested(&gate, "type=metrics", &["load", "net", "sys.Mem"]);
+        assert!(message(get(&gate, "/api/query?start=1356998300&m=sum:sys.cpu"), 400).contains("sys.cpu"));
+        // A stop puts all rows into segments.
+        gate.ask_to_stop();
+        assert!(gate.wait_for_exit().success());
+        gate.start_again();
+    }
+    // Who goes on writing to the old name makes another metric, in a folder of its own.
+    put(&gate, &[("sys.cpu", &[("host", "late")]), ("load", &[("host", "late")])]);
+    assert_eq!(points(&gate, "sys.cpu").len(), 1);
+    assert_eq!(points(&gate, "load").len(), 3);
+    assert_eq!(not_renamed(&gate, "metric", "load", "net"), "An UID with name net for metric already exists");
+    gate.ask_to_stop();
+    assert!(gate.wait_for_exit().success());
+    let folders: std::collections::BTreeSet<String> = gate
+        .files()
+        .iter()
+        .filter_map(|file| file.split_once("/autogen/")?.1.split_once('/').map(|(folder, _)| folder.to_string()))
+        .filter(|folder| folder.starts_with("sys.cpu") || folder.starts_with("load"))
+        .collect();
+    assert!(folders.len() == 2 && folders.contains("sys.cpu"), "{folders:?}");
+    gate.start_again();
+    assert_eq!((points(&gate, "sys.cpu").len(), points(&gate, "load").len()), (1, 3));
+}
+
+#[test]
+fn points_show_under_a_tag_keys_new_name() {
+    let mut gate = world();
+    // Looked for once, the tags of a segment are kept.
+    suggested(&gate, "type=tagv&q=web", &["web01", "web02"]);
+    rename(&gate, "tagk", "host", "server");
+    put(&gate, &[("sys.cpu", &[("server", "web03")])]);
+    for _ in 0..2 {
+        suggested(&gate, "type=tagk", &["dc", "if", "server"]);
+        suggested(&gate, "type=tagv&q=web", &["web01", "web02", "web03"]);
+        let shown = points(&gate, "sys.cpu{server=*}");
+        assert!(shown.len() == 3 && shown.iter().all(|series| series.contains(r#""server":"web0"#)), "{shown:?}");
+        assert_eq!(points(&gate, "sys.Mem{server=web01}").len(), 1);
+        gate.ask_to_stop();
+        assert!(gate.wait_for_exit().success());
+        gate.start_again();
+    }
+    let table = gate.ask_sql("opentsdb", "select server, dc from \"sys.cpu\" order by server").send().expect(200);
+    assert_eq!(table.text(), "server,dc\nweb01,east\nweb02,\nweb03,\n");
+    // The old name is free, for another tag.
+    put(&gate, &[("sys.cpu", &[("host", "x"), ("server", "web01")])]);
+    assert_eq!(points(&gate, "sys.cpu{host=*}").len(), 1);
+    assert_eq!(not_renamed(&gate, "tagk", "server", "dc"), "An UID with name dc for tagk already exists");
+}
+
+#[test]
+fn names_that_are_in_rows_or_elsewhere_stay() {
+    let gate = world();
+    let kept = not_renamed(&gate, "tagv", "web01", "web09");
+    assert_eq!(kept, "Name(\"web01\") is one of the tag values of stored points, which keep their names");
+    gate.create_database("telegraf");
+    gate.write("telegraf", "cpu,host=a usage=1");
+    let kept = not_renamed(&gate, "tagk", "host", "server");
+    assert_eq!(kept, "Name(\"host\") stays: tables outside of the metrics' database have it too");
+    get(&gate, "/api/search/lookup?m=cpu.usage").expect(200);
+    let kept = not_renamed(&gate, "metric", "cpu.usage", "x");
+    assert_eq!(kept, "Name(\"cpu.usage\") is one of the fields of other tables, which keep their names");
+    assert_eq!(
+        not_renamed(&gate, "metric", "net", "cpu.usage"),
+        "An UID with name cpu.usage for metric already exists"
+    );
+    rename(&gate, "tagk", "dc", "site");
 }
 
 fn send(gate: &Gate, verb: &str, path: &str, body: &Value) -> Answer {

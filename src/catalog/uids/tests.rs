@@ -4,7 +4,7 @@ use object_store::memory::InMemory;
 use uuid::Uuid;
 
 use super::*;
-use crate::catalog::CatalogOptions;
+use crate::catalog::{CatalogOptions, MetricsHome};
 
 async fn open(store: &Arc<InMemory>) -> Uids {
     let options = CatalogOptions { name: "test".into(), ..CatalogOptions::new(Arc::new(|| 1_700_000_000_000_000_000)) };
@@ -13,6 +13,10 @@ async fn open(store: &Arc<InMemory>) -> Uids {
 
 fn texts_of(uids: &[Uid]) -> Vec<String> {
     uids.iter().map(Uid::to_string).collect()
+}
+
+fn home() -> MetricsHome {
+    MetricsHome { tenant: "cnosdb".to_string(), database: "opentsdb".to_string() }
 }
 
 #[tokio::test]
@@ -63,7 +67,7 @@ async fn many_names_fill_several_documents_and_none_is_written_anew() {
 async fn a_renamed_name_keeps_its_number() {
     let uids = open(&Arc::new(InMemory::new())).await;
     uids.ensure(&[(UidKind::Tagk, "host"), (UidKind::Tagk, "dc")]).await.unwrap();
-    let rename = async |from: &str, to: &str| uids.rename(UidKind::Tagk, from, to).await.unwrap();
+    let rename = async |from: &str, to: &str| uids.rename(UidKind::Tagk, from, to, &home()).await.unwrap();
     assert_eq!(rename("host", "server").await, Renamed::Done);
     assert_eq!(rename("host", "other").await, Renamed::Missing);
     assert_eq!(rename("server", "dc").await, Renamed::Taken);
@@ -78,8 +82,8 @@ async fn names_that_changed_places_are_all_found_by_who_looks_late() {
     uids.ensure(&[(UidKind::Tagk, "a"), (UidKind::Tagk, "b")]).await.unwrap();
     let late = Uids::new(uids.catalog.clone());
     assert_eq!(late.find(UidKind::Tagk, "b"), Some(Uid(2)));
-    assert_eq!(uids.rename(UidKind::Tagk, "b", "c").await.unwrap(), Renamed::Done);
-    assert_eq!(uids.rename(UidKind::Tagk, "a", "b").await.unwrap(), Renamed::Done);
+    assert_eq!(uids.rename(UidKind::Tagk, "b", "c", &home()).await.unwrap(), Renamed::Done);
+    assert_eq!(uids.rename(UidKind::Tagk, "a", "b", &home()).await.unwrap(), Renamed::Done);
     let found = ["a", "b", "c"].map(|name| late.find(UidKind::Tagk, name));
     assert_eq!(found, [None, Some(Uid(1)), Some(Uid(2))]);
 }
@@ -88,7 +92,9 @@ async fn names_that_changed_places_are_all_found_by_who_looks_late() {
 async fn of_two_that_want_one_name_one_gets_it() {
     let uids = open(&Arc::new(InMemory::new())).await;
     uids.ensure(&[(UidKind::Tagk, "a"), (UidKind::Tagk, "b")]).await.unwrap();
-    let (first, second) = tokio::join!(uids.rename(UidKind::Tagk, "a", "c"), uids.rename(UidKind::Tagk, "b", "c"));
+    let home = home();
+    let (first, second) =
+        tokio::join!(uids.rename(UidKind::Tagk, "a", "c", &home), uids.rename(UidKind::Tagk, "b", "c", &home));
     let mut became = [first.unwrap(), second.unwrap()];
     became.sort_by_key(|became| *became != Renamed::Done);
     assert_eq!(became, [Renamed::Done, Renamed::Taken]);

@@ -235,6 +235,7 @@ mod tests {
             flushed: BTreeMap::new(),
             tombstones: Vec::new(),
             folder_with_id: false,
+            folder: "m".into(),
             series: Arc::default(),
         }
     }

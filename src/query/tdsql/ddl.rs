@@ -168,6 +168,7 @@ impl<'a> At<'a> {
             tenant: database.tenant.to_string(),
             database: database.name.to_string(),
             folder_with_id: self.state().has_case_twin(database, &policy, &create.table.table),
+            folder: None,
             policy,
             table: create.table.table.clone(),
             schema,

@@ -90,6 +90,7 @@ pub fn changes(databases: &Databases<'_>, database: &str, lines: &[Line], now_ns
                     tenant: database.tenant.to_string(),
                     database: database.name.to_string(),
                     folder_with_id: databases.state.has_case_twin(database, &policy, &table),
+                    folder: None,
                     policy,
                     table,
                     schema,

@@ -155,6 +155,7 @@ impl World {
             table: name.to_string(),
             schema: schema.clone(),
             folder_with_id: false,
+            folder: None,
         });
         id
     }

@@ -7,15 +7,18 @@ use actix_web::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{Renamed, UidKind};
+use crate::catalog::{MetricsHome, Renamed, UidKind};
 use crate::model::Kind;
+use crate::model::names::DEFAULT_TENANT;
 use crate::protocol::format::opentsdb::check_name;
 use crate::protocol::opentsdb::error::WireError;
 use crate::protocol::opentsdb::request::Call;
 use crate::protocol::opentsdb::response::{json, json_with};
 use crate::protocol::opentsdb::verb::Verb;
 use crate::protocol::opentsdb::write::store;
+use crate::query::Readable;
 use crate::query::opentsdb::answer::TagSet;
+use crate::query::opentsdb::execute::Asker;
 
 use super::asker;
 use super::ts_meta::ts_meta;
@@ -149,10 +152,11 @@ async fn is_known(call: &Call, kind: UidKind, name: &str) -> Result<bool, WireEr
     Ok(unknown(call, kind, std::iter::once(name)).await?.is_empty())
 }
 
-/// `POST|GET /api/uid/rename`: a name that no point has yet gets another name for its number.
+/// `POST|GET /api/uid/rename`: a name's number gets another name, and all points with it.
 ///
-/// `metric`, `tagk` or `tagv`: the name; `name`: the new one. Replies `{"result":"true"}`, or 400 with `"false"` and why. Names that points
-/// have are parts of tables and rows and stay.
+/// `metric`, `tagk` or `tagv`: the name; `name`: the new one. Replies `{"result":"true"}`, or 400 with `"false"` and why. Values of tags that
+/// points have are in their rows, and stay; so do names that what other protocols wrote has too.
+/// Spec: OpenTSDB HTTP API, `/api/uid/rename`.
 async fn rename(call: &mut Call) -> Result<HttpResponse, WireError> {
     call.allow(&[Verb::Get, Verb::Post])?;
     let members: BTreeMap<String, String> = match call.verb {
@@ -180,35 +184,48 @@ async fn rename(call: &mut Call) -> Result<HttpResponse, WireError> {
     if !is_known(call, kind, old).await? {
         return missing();
     }
-    if is_known(call, kind, new).await? {
+    // Fields of other tables are metrics too.
+    let fields = call.core.queries.opentsdb_metrics(&everything(call), new);
+    if is_known(call, kind, new).await? || (kind == UidKind::Metric && fields.contains(new)) {
         return taken();
     }
-    if is_in_points(call, kind, old).await? {
-        return refuse(format!("Name(\"{old}\") is part of stored points, which keep their names"));
+    if let Some(whose) = kept_by(call, kind, old).await? {
+        return refuse(format!("Name(\"{old}\") is {whose}, which keep their names"));
     }
-    match call.core.uids.rename(kind, old, new).await? {
+    // Points may have a name that nobody asked the number of.
+    call.core.uids.ensure(&[(kind, old)]).await?;
+    let home = MetricsHome { tenant: DEFAULT_TENANT.to_string(), database: call.door.options.database.clone() };
+    match call.core.uids.rename(kind, old, new, &home).await? {
         Renamed::Done => Ok(json(&json!({ "result": "true" }))),
         Renamed::Missing => missing(),
         Renamed::Taken => taken(),
+        Renamed::Kept(why) => refuse(format!("Name(\"{old}\") stays: {why}")),
     }
 }
 
-/// Whether a name is known for its points and not for its number alone.
-async fn is_in_points(call: &Call, kind: UidKind, name: &str) -> Result<bool, WireError> {
-    let state = call.core.catalog.state();
-    let database = &call.door.options.database;
+/// What has a name that is neither a table's nor a column's, so that it cannot be renamed.
+async fn kept_by(call: &Call, kind: UidKind, name: &str) -> Result<Option<&'static str>, WireError> {
+    let asker = everything(call);
     Ok(match kind {
-        UidKind::Metric => state
-            .database(crate::model::names::DEFAULT_TENANT, database)
-            .is_some_and(|database| state.table_named(database, &database.default_policy, name).is_some()),
-        UidKind::Tagk => call.core.queries.opentsdb_tagks(&asker(call), name).contains(name),
+        UidKind::Metric => {
+            let state = call.core.catalog.state();
+            let database = state.database(DEFAULT_TENANT, &call.door.options.database);
+            let table = database.and_then(|home| state.table_named(home, &home.default_policy, name));
+            let is_field = table.is_none() && call.core.queries.opentsdb_metrics(&asker, name).contains(name);
+            is_field.then_some("one of the fields of other tables")
+        }
+        UidKind::Tagk => None,
         UidKind::Tagv => {
-            let (queries, asker, name) = (call.core.queries.clone(), asker(call), name.to_string());
-            let look = call
-                .core
-                .runtime
-                .spawn(async move { queries.opentsdb_tagvs(&asker, &name).await.map(|v| v.contains(&name)) });
-            look.await.map_err(|error| WireError::new(Kind::Internal, error.to_string()))??
+            let (queries, name) = (call.core.queries.clone(), name.to_string());
+            let look = async move { queries.opentsdb_unknown_tagvs(&asker, BTreeSet::from([name])).await };
+            let look = call.core.runtime.spawn(look).await;
+            let unknown = look.map_err(|error| WireError::new(Kind::Internal, error.to_string()))??;
+            unknown.is_empty().then_some("one of the tag values of stored points")
         }
     })
+}
+
+/// Someone who sees every name: whether one is taken does not hang on who asks.
+fn everything(call: &Call) -> Asker {
+    Asker { readable: Readable::All, ..asker(call) }
 }
