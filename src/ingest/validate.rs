@@ -30,6 +30,8 @@ pub struct Rules {
     pub bad_points: BadPoints,
     /// Whether a tag and a field of one table may have the same name.
     pub tag_and_field_may_share_a_name: bool,
+    /// Whether a tag may be called `time`: its column has another name then.
+    pub tag_may_be_called_time: bool,
 }
 
 /// Why a point was not taken.
@@ -200,7 +202,7 @@ impl Verdict {
 
 fn check_tags(points: &TablePoints, schema: Option<&TableSchema>, rules: &Rules, verdict: &mut Verdict) {
     let refusal = |key: &str| {
-        if key == TIME_COLUMN {
+        if key == TIME_COLUMN && !rules.tag_may_be_called_time {
             return Some(Rejection::TagNamedTime { table: points.name.clone() });
         }
         let stored = |kind| schema.is_some_and(|s| s.find(key, kind).is_some());
@@ -375,8 +377,13 @@ mod tests {
     use super::*;
     use crate::model::{Points, RowIdentity};
 
-    const LENIENT: Rules = Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true };
-    const STRICT: Rules = Rules { bad_points: BadPoints::RefuseAll, tag_and_field_may_share_a_name: false };
+    const LENIENT: Rules =
+        Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true, tag_may_be_called_time: false };
+    const STRICT: Rules = Rules {
+        bad_points: BadPoints::RefuseAll,
+        tag_and_field_may_share_a_name: false,
+        tag_may_be_called_time: false,
+    };
 
     enum Value {
         F(f64),
@@ -463,6 +470,20 @@ mod tests {
         assert_eq!(checked.rejected.first, Some(Rejection::TagNamedTime { table: "t".into() }));
         assert_eq!(checked.needed.tags, Vec::<String>::new());
         assert_eq!(checked.needed.fields, [("f".to_string(), FieldType::Float)]);
+    }
+
+    #[test]
+    fn a_door_may_let_a_tag_be_called_time() {
+        let points = points(&[(&[("time", "x")], 1, &[("f", F(1.0))]), (&[("time", "y")], 1, &[("f", F(2.0))])]);
+        let rules = Rules { tag_may_be_called_time: true, ..LENIENT };
+        let checked = check(&points, None, &rules, None);
+        assert_eq!((checked.rejected.points, &checked.needed.tags), (0, &vec!["time".to_string()]));
+        let mut s = TableSchema::new(RowIdentity::Series);
+        checked.needed.add_to(&mut s);
+        let tag = s.find("time", ColumnKind::Tag).unwrap();
+        assert_eq!((tag.sql_name.as_str(), tag.stored_name.as_str()), ("time_1", "time_1"));
+        let batch = build(points, &checked, TableId(1), &s, Precision::Ns).unwrap().unwrap();
+        assert_eq!((batch.times.len(), batch.row_series), (2, vec![0, 1]));
     }
 
     #[test]

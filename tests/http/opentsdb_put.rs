@@ -37,6 +37,34 @@ fn a_metric_is_a_table_whose_integers_stay_integers() {
 }
 
 #[test]
+fn a_tag_may_be_called_time() {
+    let mut gate = Gate::start();
+    let point = |time: &str| json!({"metric": "m", "timestamp": 1_356_998_400, "value": 1, "tags": {"time": time, "host": "a"}});
+    put(&gate, "", json!([point("day"), point("night")]).to_string()).expect(204);
+    for _ in 0..2 {
+        let query = "/api/query?start=1356998300&end=1356998500&m=none:m%7Btime=day%7D";
+        let answer = gate.get(query).at(Listener::Opentsdb).send().expect(200).json();
+        assert_eq!(answer[0]["tags"], json!({"host": "a", "time": "day"}), "{answer}");
+        assert_eq!(answer.as_array().unwrap().len(), 1, "{answer}");
+        let keys = gate.get("/api/suggest?type=tagk").at(Listener::Opentsdb).send().expect(200).json();
+        assert_eq!(keys, json!(["host", "time"]));
+        assert_eq!(
+            gate.sql("opentsdb", "select time_1, value from m order by time_1"),
+            "time_1,value\nday,1.0\nnight,1.0\n"
+        );
+        // To InfluxQL the name is that of the time.
+        let answer = gate.get("/query?db=opentsdb&q=select%20*%20from%20m").send().expect(200).json();
+        let series = &answer["results"][0]["series"][0];
+        assert_eq!(series["columns"], json!(["time", "host", "value", "value_int"]), "{answer}");
+        assert_eq!(series["values"][0], json!(["2013-01-01T00:00:00Z", "a", 1, 1]), "{answer}");
+        // A stop puts all rows into segments.
+        gate.ask_to_stop();
+        assert!(gate.wait_for_exit().success());
+        gate.start_again();
+    }
+}
+
+#[test]
 fn a_tag_may_be_called_as_the_field_is() {
     let gate = Gate::start();
     put(&gate, "", HOST_A).expect(204);

@@ -18,7 +18,8 @@ use super::error::WireError;
 use super::sql::refusal as query_refusal;
 use super::write::refusal as write_refusal;
 
-const RULES: Rules = Rules { bad_points: BadPoints::RefuseAll, tag_and_field_may_share_a_name: false };
+const RULES: Rules =
+    Rules { bad_points: BadPoints::RefuseAll, tag_and_field_may_share_a_name: false, tag_may_be_called_time: false };
 
 /// Stores rows; on `Ok` all of them are durable and visible. Returns how many there were. An error leaves what was stored before it.
 pub(super) async fn store(core: &Core, mut rows: RowsToWrite, text: &str) -> Result<u64, WireError> {

@@ -14,7 +14,8 @@ use super::authorization;
 use super::error::{Code, WireError};
 use super::params::Params;
 
-pub(super) const RULES: Rules = Rules { bad_points: BadPoints::RefuseAll, tag_and_field_may_share_a_name: false };
+pub(super) const RULES: Rules =
+    Rules { bad_points: BadPoints::RefuseAll, tag_and_field_may_share_a_name: false, tag_may_be_called_time: false };
 
 /// `POST /api/v1/write`: line protocol into one database.
 ///

@@ -17,7 +17,8 @@ use super::error::WireError;
 use super::tracker::Sent;
 use super::{accept, authorization, peer, refusal, stamped};
 
-pub(super) const RULES: Rules = Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true };
+pub(super) const RULES: Rules =
+    Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true, tag_may_be_called_time: false };
 
 /// `POST /write`: line protocol into one database.
 ///

@@ -30,7 +30,8 @@ use crate::storage::fs::OsFileSystem;
 use crate::storage::held::{HeldStore, Holding};
 use crate::storage::layout;
 
-const RULES: Rules = Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true };
+const RULES: Rules =
+    Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true, tag_may_be_called_time: false };
 const NOW_NS: i64 = 1_700_000_000_000_000_000;
 
 /// A gateway whose background work is done by hand.

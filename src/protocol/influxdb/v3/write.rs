@@ -85,7 +85,7 @@ async fn store(core: &Core, database: &str, body: &[u8], unit: Unit, accept_part
         return Err(Refusal::with_data("parsing failed for write_lp endpoint", lines.swap_remove(0)));
     }
     let bad_points = if accept_partial { BadPoints::Drop } else { BadPoints::RefuseAll };
-    let rules = Rules { bad_points, tag_and_field_may_share_a_name: true };
+    let rules = Rules { bad_points, tag_and_field_may_share_a_name: true, tag_may_be_called_time: false };
     let target = Target { tenant: DEFAULT_TENANT.to_string(), database: database.to_string(), policy: None };
     let receipt = match core.ingest.accept(&target, parsed.points, rules).await {
         Ok(receipt) => receipt,

@@ -9,8 +9,9 @@ use crate::model::names::DEFAULT_TENANT;
 use crate::model::{Points, Precision};
 use crate::protocol::Core;
 
-/// Good points beside bad ones are stored. A metric's tag may be called as its field is.
-const RULES: Rules = Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true };
+/// Good points beside bad ones are stored. A metric's tag may be called as its field is, or as the column of times.
+const RULES: Rules =
+    Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true, tag_may_be_called_time: true };
 /// How long points wait for their database to be made.
 const PATIENCE: Duration = Duration::from_secs(10);
 

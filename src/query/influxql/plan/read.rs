@@ -19,7 +19,7 @@ use crate::query::session::QuerySession;
 use super::ahead::{WantedEdge, is_complete};
 use super::condition::condition;
 use super::range::Range;
-use super::resolve::{Origin, Query};
+use super::resolve::{Origin, Query, columns_by_name};
 use super::rows::{
     Keys, Known, NAME, Rows, TIME, column, is_rank, no_tag, no_text, order_column, rank_column, tag_column, text_tag,
     timestamp, value_column,
@@ -63,7 +63,7 @@ pub(super) fn table_rows(
     let mut rows = session.table_rows(table);
     let complete = if looks_ahead { rows.complete_columns()? } else { HashSet::new() };
     let (mut tags, mut fields) = (Vec::new(), Vec::new());
-    for column in &table.schema.columns {
+    for column in columns_by_name(&table.schema) {
         let known = Known {
             name: column.name.as_str().into(),
             column: column.sql_name.clone(),

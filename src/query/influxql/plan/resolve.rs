@@ -10,7 +10,8 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 
 use crate::catalog::{CatalogState, Database, Table};
-use crate::model::ColumnKind;
+use crate::model::schema::TIME_COLUMN;
+use crate::model::{Column, ColumnKind, TableSchema};
 use crate::query::influxql::answer::StatementError;
 use crate::query::influxql::check::{self, Checked, CheckedSource, Dimension};
 use crate::query::influxql::clauses::{Direction, Page};
@@ -241,6 +242,11 @@ fn sources(checked: &Checked, scope: &Scope<'_>) -> Result<Vec<Origin>, Statemen
     Ok(origins)
 }
 
+/// Columns that can be named: `time` is always the time, and a tag of that name (OpenTSDB's points may have one) is out of reach.
+pub(super) fn columns_by_name(schema: &TableSchema) -> impl Iterator<Item = &Column> {
+    schema.columns.iter().filter(|column| column.name != TIME_COLUMN)
+}
+
 /// Fields with their types and tags of all sources together.
 fn columns_of(sources: &[Origin]) -> (BTreeMap<String, Type>, BTreeSet<Arc<str>>) {
     let mut fields: BTreeMap<String, Type> = BTreeMap::new();
@@ -252,7 +258,7 @@ fn columns_of(sources: &[Origin]) -> (BTreeMap<String, Type>, BTreeSet<Arc<str>>
     for source in sources {
         match source {
             Origin::Table(table) => {
-                for column in &table.schema.columns {
+                for column in columns_by_name(&table.schema) {
                     match column.kind {
                         ColumnKind::Tag => drop(tags.insert(Arc::from(column.name.as_str()))),
                         ColumnKind::Field => add(&column.name, column.field_type.map_or(Type::Unknown, Type::from)),

@@ -5,7 +5,7 @@ use crate::query::influxql::answer::StatementError;
 use crate::query::influxql::expr::{Binary, BinaryOp, Call, Cast, Expr, Literal, VarRef};
 
 use super::names::field_name;
-use super::resolve::{Origin, Query, top_tags};
+use super::resolve::{Origin, Query, columns_by_name, top_tags};
 use super::types::Type;
 
 /// The cast that a reference of a type carries; none when it stands for nothing.
@@ -78,8 +78,10 @@ fn type_of_name(name: &str, sources: &[Origin]) -> Type {
 fn type_in(name: &str, source: &Origin) -> Type {
     match source {
         Origin::Table(table) => {
-            let field = table.schema.find(name, ColumnKind::Field).and_then(|column| column.field_type);
-            let tag = || table.schema.find(name, ColumnKind::Tag).map_or(Type::Unknown, |_| Type::Tag);
+            let column =
+                |kind| columns_by_name(&table.schema).find(|column| column.kind == kind && column.name == name);
+            let field = column(ColumnKind::Field).and_then(|column| column.field_type);
+            let tag = || column(ColumnKind::Tag).map_or(Type::Unknown, |_| Type::Tag);
             field.map_or_else(tag, Type::from)
         }
         Origin::Query(inner) => {
