@@ -260,8 +260,8 @@ mod tests {
         check(json!({"notes": null, "max": "NaN", "min": 2, "retention": "-1"}), stays, goes);
         let mut stays = known();
         (stays.about.custom, stays.about.created) = (Some([("n".to_string(), "1".to_string())].into()), 99);
-        let mut goes = SeriesMeta::default();
-        goes.about = NameMeta { custom: stays.about.custom.clone(), created: 99, ..NameMeta::default() };
+        let about = NameMeta { custom: stays.about.custom.clone(), created: 99, ..NameMeta::default() };
+        let goes = SeriesMeta { about, ..SeriesMeta::default() };
         check(json!({"custom": {"n": 1}, "created": 99}), stays, goes);
     }
 
