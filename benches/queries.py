@@ -17,7 +17,7 @@ from duckdb_peer import DuckDb, duckdb
 
 FLOOR_SECONDS = 0.005  # below this no one sees a difference
 SCAN_FACTOR, DUCKDB_FACTOR = 5, 2
-SETTLE_SECONDS = 45  # compaction looks for work every 30 s
+SETTLE_SECONDS = 120  # compaction looks for work every 30 s, and for the last of it when nothing came for a minute
 
 
 def main(arguments=None):

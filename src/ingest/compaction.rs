@@ -16,12 +16,12 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::catalog::{Catalog, CatalogError, CatalogState, Change, Table};
-use crate::model::{DeletedRows, TableId, Tombstone};
+use crate::model::{Clock, DeletedRows, TableId, Tombstone};
 use crate::storage::checked_read::{ReadError, SegmentObject};
 use crate::storage::damage::{Damage, DamagedSegments};
 use crate::storage::rows::{Chunk, SeriesSet, decode_segment};
 use crate::storage::segment::{Segment, SequenceRange};
-use crate::storage::upload::fresh_upload_id;
+use crate::storage::upload::{fresh_upload_id, uploaded_ms};
 
 use super::flush::{FlushError, check_uploads, encode_windows, put_segment, segment_entry};
 use super::metrics::IngestMetrics;
@@ -30,13 +30,18 @@ use super::metrics::IngestMetrics;
 const VALUES_MAX: u64 = 40_000_000;
 /// What a row takes beside its columns, counted as values: its time, its series and its place in the order of rows.
 const VALUES_A_ROW: u64 = 6;
+/// A window that got no segment for so long is put in order: what has come may be all, and reads of it cost less then.
+const QUIET_MS: u64 = 60_000;
+/// Segments that a merge takes at least there, and how many times as large as the others together its oldest may be.
+const QUIET_FILES_MIN: usize = 2;
+const QUIET_RATIO: u64 = 8;
 /// A store that has lost an object is asked no longer whether the object is still wanted.
 const FOLLOWS_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone)]
 pub struct CompactionOptions {
     pub interval: Duration,
-    /// Segments that a merge takes at least.
+    /// Segments that a merge takes at least, in a window that still gets new ones.
     pub files_min: usize,
     /// Segments of this size are left alone, and none larger is made of smaller ones.
     pub segment_bytes_max: u64,
@@ -53,6 +58,7 @@ pub struct Compactor {
     pub options: CompactionOptions,
     pub metrics: IngestMetrics,
     pub damaged: Arc<DamagedSegments>,
+    pub clock: Clock,
     /// Replaced objects and since when no new query reads them.
     pub replaced: Mutex<VecDeque<(Instant, String)>>,
 }
@@ -75,8 +81,10 @@ impl Compactor {
         let live: HashSet<&str> = state.tables().flat_map(|t| t.segments.iter().map(|s| s.path.as_str())).collect();
         self.damaged.retain(|path| live.contains(path));
         let mut merges = 0;
+        let now_ms = u64::try_from((self.clock)() / 1_000_000).unwrap_or(0);
         for table in state.tables() {
-            for inputs in choose(&table.segments, &self.options, |segment| self.damaged.is_recent(&segment.path)) {
+            let leave = |segment: &Segment| self.damaged.is_recent(&segment.path);
+            for inputs in choose(&table.segments, &self.options, now_ms, leave) {
                 merges += usize::from(self.merge_or_leave(table, &inputs).await?);
             }
             // Segments that were merged meanwhile are refused and come again if they must.
@@ -240,10 +248,12 @@ impl Compactor {
 }
 
 /// Runs of segments worth merging: neighbours by age within a window, small, and none much larger than the others
-/// together (else a large one would be written again for every few small ones). Those to `leave` are in none.
+/// together (else a large one would be written again for every few small ones). Those to `leave` are in none. `now_ms`:
+/// milliseconds since 1970.
 pub fn choose(
     segments: &[Arc<Segment>],
     options: &CompactionOptions,
+    now_ms: u64,
     leave: impl Fn(&Segment) -> bool,
 ) -> Vec<Vec<Arc<Segment>>> {
     let mut windows: BTreeMap<i64, Vec<Arc<Segment>>> = BTreeMap::new();
@@ -253,22 +263,27 @@ pub fn choose(
     let mut runs = Vec::new();
     for (_, mut window) in windows {
         window.sort_by_key(|s| s.age());
+        let newest_ms = window.iter().map(|s| uploaded_ms(s.id)).max().unwrap_or(0);
+        let worth = match now_ms.saturating_sub(newest_ms) >= QUIET_MS {
+            true => Worth { files_min: QUIET_FILES_MIN.min(options.files_min), ratio: QUIET_RATIO },
+            false => Worth { files_min: options.files_min, ratio: 1 },
+        };
         let mut run: Vec<Arc<Segment>> = Vec::new();
         for segment in window {
             let bytes: u64 = run.iter().map(|s| s.size_bytes).sum();
             let held: u64 = run.iter().map(|s| values(s)).sum();
             let fits = bytes + segment.size_bytes <= options.segment_bytes_max && held + values(&segment) <= VALUES_MAX;
             if !fits {
-                push_if_worth_it(&mut runs, std::mem::take(&mut run), options);
+                worth.push(&mut runs, std::mem::take(&mut run));
             }
             let small = segment.size_bytes < options.segment_bytes_max / 2 && values(&segment) < VALUES_MAX / 2;
             if small && !leave(&segment) {
                 run.push(segment);
             } else {
-                push_if_worth_it(&mut runs, std::mem::take(&mut run), options);
+                worth.push(&mut runs, std::mem::take(&mut run));
             }
         }
-        push_if_worth_it(&mut runs, run, options);
+        worth.push(&mut runs, run);
     }
     runs
 }
@@ -278,21 +293,29 @@ fn values(segment: &Segment) -> u64 {
     segment.rows.saturating_mul(segment.columns.len() as u64 + VALUES_A_ROW)
 }
 
-fn push_if_worth_it(runs: &mut Vec<Vec<Arc<Segment>>>, mut run: Vec<Arc<Segment>>, options: &CompactionOptions) {
-    // The oldest are the most merged and so the largest: leave them out until the younger ones have caught up.
-    while run.len() >= options.files_min.max(2) {
-        let rest: u64 = run[1..].iter().map(|s| s.size_bytes).sum();
-        if run[0].size_bytes <= rest {
-            runs.push(run);
-            return;
+/// What a run must be.
+struct Worth {
+    files_min: usize,
+    ratio: u64,
+}
+
+impl Worth {
+    fn push(&self, runs: &mut Vec<Vec<Arc<Segment>>>, mut run: Vec<Arc<Segment>>) {
+        // The oldest are the most merged and so the largest: leave them out until the younger ones have caught up.
+        while run.len() >= self.files_min.max(2) {
+            let rest: u64 = run[1..].iter().map(|s| s.size_bytes).sum();
+            if run[0].size_bytes <= rest.saturating_mul(self.ratio) {
+                runs.push(run);
+                return;
+            }
+            run.remove(0);
         }
-        run.remove(0);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
+    use uuid::{NoContext, Timestamp, Uuid};
 
     use super::*;
     use crate::model::ColumnId;
@@ -330,7 +353,10 @@ mod tests {
     fn chosen(segments: &[(u64, i64, u64)]) -> Vec<Vec<u64>> {
         let options = options();
         let segments: Vec<_> = segments.iter().map(|(s, w, b)| segment(*s, *w, *b)).collect();
-        choose(&segments, &options, |_| false).iter().map(|run| run.iter().map(|s| s.sequence.last).collect()).collect()
+        choose(&segments, &options, 0, |_| false)
+            .iter()
+            .map(|run| run.iter().map(|s| s.sequence.last).collect())
+            .collect()
     }
 
     #[test]
@@ -347,7 +373,7 @@ mod tests {
             |commit, sequence| Arc::new(Segment { published: commit, ..(*segment(sequence, 0, 5)).clone() });
         let segments = [published(3, 7), published(1, 900), published(2, 6)];
         let options = CompactionOptions { files_min: 3, ..options() };
-        let runs = choose(&segments, &options, |_| false);
+        let runs = choose(&segments, &options, 0, |_| false);
         assert_eq!(runs[0].iter().map(|s| s.sequence.last).collect::<Vec<_>>(), [900, 6, 7]);
     }
 
@@ -355,9 +381,28 @@ mod tests {
     fn segments_to_be_left_alone_are_in_no_run_and_separate_their_neighbours() {
         let options = CompactionOptions { files_min: 2, ..options() };
         let segments: Vec<_> = (1..=6).map(|sequence| segment(sequence, 0, 5)).collect();
-        let runs = choose(&segments, &options, |segment| segment.sequence.last == 3);
+        let runs = choose(&segments, &options, 0, |segment| segment.sequence.last == 3);
         let runs: Vec<Vec<u64>> = runs.iter().map(|run| run.iter().map(|s| s.sequence.last).collect()).collect();
         assert_eq!(runs, [vec![1, 2], vec![4, 5, 6]]);
+    }
+
+    #[test]
+    fn a_window_that_gets_nothing_more_is_put_in_order() {
+        let uploaded = |sequence, size, ms: u64| {
+            let id = Uuid::new_v7(Timestamp::from_unix(NoContext, ms / 1000, 0));
+            Arc::new(Segment { id, ..(*segment(sequence, 0, size)).clone() })
+        };
+        let lengths = |sizes: &[u64], now_ms| -> Vec<usize> {
+            let segments = sizes.iter().enumerate().map(|(i, size)| uploaded(i as u64, *size, 1_000_000));
+            choose(&segments.collect::<Vec<_>>(), &options(), now_ms, |_| false).iter().map(Vec::len).collect()
+        };
+        assert_eq!(lengths(&[5, 5], 1_000_000 + QUIET_MS - 1), Vec::<usize>::new());
+        assert_eq!(lengths(&[5, 5], 1_000_000 + QUIET_MS), [2]);
+        assert_eq!(lengths(&[40, 5], 1_000_000 + QUIET_MS), [2]);
+        assert_eq!(lengths(&[41, 5], 1_000_000 + QUIET_MS), Vec::<usize>::new());
+        assert_eq!(lengths(&[5], 1_000_000 + QUIET_MS), Vec::<usize>::new());
+        // The clock of another machine is behind.
+        assert_eq!(lengths(&[5, 5], 0), Vec::<usize>::new());
     }
 
     #[test]
@@ -370,7 +415,7 @@ mod tests {
         };
         let lengths = |columns| -> Vec<usize> {
             let segments: Vec<_> = (1..=10).map(|sequence| wide(sequence, columns)).collect();
-            choose(&segments, &options, |_| false).iter().map(Vec::len).collect()
+            choose(&segments, &options, 0, |_| false).iter().map(Vec::len).collect()
         };
         assert_eq!(lengths(2), [5, 5]);
         assert_eq!(lengths(6), [3, 3, 3]);

@@ -163,6 +163,7 @@ impl Gateway {
                 options: compaction_options(settings),
                 metrics: ingest.metrics.clone(),
                 damaged: damaged.clone(),
+                clock: with.clock.clone(),
                 replaced: Mutex::new(VecDeque::new()),
             });
             background.push(with.runtime.spawn(compactor.run()));

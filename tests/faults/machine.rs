@@ -184,6 +184,7 @@ impl Running {
                     table: JOURNAL.to_string(),
                     schema,
                     folder_with_id: false,
+                    folder: None,
                 }])
             });
             create.await.map(|_| ())
@@ -235,7 +236,8 @@ pub async fn write(gateway: &Gateway, database: &str, lines: &str) -> Result<(),
     let parsed = parse(lines.as_bytes(), &Options { dialect: Dialect::INFLUXDB, precision: Precision::Ns, now_ns: 0 });
     assert!(parsed.bad_lines.is_empty(), "{lines}");
     let target = Target { tenant: DEFAULT_TENANT.to_string(), database: database.to_string(), policy: None };
-    let rules = Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true };
+    let rules =
+        Rules { bad_points: BadPoints::Drop, tag_and_field_may_share_a_name: true, tag_may_be_called_time: false };
     let rows = parsed.points.rows();
     match gateway.core.ingest.accept(&target, parsed.points, rules).await {
         Ok(receipt) => {

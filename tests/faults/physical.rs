@@ -52,6 +52,7 @@ pub fn create_append_table(store: Arc<dyn ObjectStore>, database: &str, table: &
                     table: table.clone(),
                     schema: schema.clone(),
                     folder_with_id: false,
+                    folder: None,
                 };
                 Ok(vec![create])
             })

@@ -95,6 +95,7 @@ impl World {
                 keep_replaced: Duration::ZERO,
             },
             metrics: core.ingest.metrics.clone(),
+            clock: core.ingest.clock.clone(),
             replaced: Mutex::new(VecDeque::new()),
             damaged: Arc::new(DamagedSegments::new(&prometheus::Registry::new()).unwrap()),
         });

@@ -105,6 +105,7 @@ impl House {
             options: CompactionOptions { keep_replaced: Duration::ZERO, ..compaction_options(&settings) },
             metrics: gateway.core.ingest.metrics.clone(),
             damaged: Arc::new(DamagedSegments::new(&Registry::new()).unwrap()),
+            clock: gateway.core.ingest.clock.clone(),
             replaced: Mutex::new(VecDeque::new()),
         };
         Ok(House { store, folder, gateway, compactor })
