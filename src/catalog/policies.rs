@@ -79,6 +79,27 @@ impl Catalog {
         .await
     }
 
+    /// How long a database keeps the rows of its default policy, as short as one likes (nanoseconds; 0: forever); durable on `Ok`. The
+    /// policy is then as one of a database that is made with it: its shards are as wide as fits, an hour at least.
+    pub async fn keep_rows_for(
+        &self,
+        tenant: &str,
+        database: &str,
+        duration_ns: i64,
+    ) -> Result<Arc<CatalogState>, CatalogError> {
+        let (tenant, database) = (tenant.to_string(), database.to_string());
+        self.update(move |state| {
+            let owner = find(state, &tenant, &database)?;
+            let name = owner.default_policy.to_string();
+            let mut policies = owner.policies.clone();
+            let default = policies.iter_mut().find(|p| p.name == name);
+            let default = default.ok_or_else(|| CatalogError::PolicyNotFound { policy: name.clone() })?;
+            *default = policy(Some(&name), duration_ns, None, default.replication);
+            Ok(if policies == owner.policies { Vec::new() } else { vec![set(owner, policies, &name)] })
+        })
+        .await
+    }
+
     /// Drops a policy with all that is in it. A missing one, or one of a missing database, is fine.
     ///
     /// A database whose default policy is dropped has none until another is made the default.

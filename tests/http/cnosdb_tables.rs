@@ -120,8 +120,24 @@ fn deletes_take_what_they_mean_and_leave_what_is_written_later() {
     check(&gate, "INSERT INTO t VALUES (2, 'x', 22)", "rows\n1\n");
     check(&gate, "SELECT f FROM t ORDER BY f", "f\n1\n3\n22\n");
     refused(&gate, "DELETE FROM t WHERE f = 1", "010005");
+    refused(&gate, "DELETE FROM t WHERE NOT f = 1", "010005");
     done(&gate, &["DELETE FROM t"]);
     check(&gate, "SELECT f FROM t", "f\n");
+}
+
+#[test]
+fn deletes_may_say_what_they_leave_and_count_from_now() {
+    let gate = gate();
+    done(&gate, &["CREATE TABLE t(f BIGINT, TAGS(a))"]);
+    let fill = "INSERT INTO t SELECT now() - INTERVAL '3 hours', 'x', 1 UNION ALL SELECT now() - INTERVAL '1 hour', 'x', 2 UNION ALL SELECT now() - INTERVAL '3 hours', 'y', 3 UNION ALL SELECT now(), NULL, 4";
+    check(&gate, fill, "rows\n4\n");
+    done(&gate, &["DELETE FROM t WHERE NOT (a = 'y') AND time < now() - INTERVAL '2 hours'"]);
+    check(&gate, "SELECT f FROM t ORDER BY f", "f\n2\n3\n4\n");
+    // The row without the tag is not unlike it.
+    done(&gate, &["DELETE FROM t WHERE NOT a = 'x'"]);
+    check(&gate, "SELECT f FROM t ORDER BY f", "f\n2\n4\n");
+    done(&gate, &["DELETE FROM t WHERE NOT (time > now() OR a IS NOT NULL)"]);
+    check(&gate, "SELECT f FROM t ORDER BY f", "f\n2\n");
 }
 
 #[test]
@@ -163,6 +179,10 @@ fn options_of_databases_are_kept_shown_and_go_with_them() {
     gate.post("/api/v1/write?db=o", "new v=1").at(Listener::Cnosdb).send().expect(422);
     done(&gate, &["DROP DATABASE o", "CREATE DATABASE o"]);
     check(&gate, "DESCRIBE DATABASE o", &format!("{head}INF,1,1year,1,NS,128 MiB,16,128 MiB,false,false,32\n"));
+    // As short as it may be made with.
+    done(&gate, &["ALTER DATABASE o SET TTL '30m'"]);
+    gate.kill_and_restart();
+    check(&gate, "DESCRIBE DATABASE o", &format!("{head}30m,1,1year,1,NS,128 MiB,16,128 MiB,false,false,32\n"));
     let (_, code, _) = gate.sql_error("d", "DROP DATABASE usage_schema");
     assert_eq!(code, "010065");
 }

@@ -3,7 +3,7 @@
 use datafusion::common::TableReference;
 
 use crate::catalog::databases::{IfExists, NewDatabase, policy};
-use crate::catalog::{CatalogError, PolicyChange, Room, Table};
+use crate::catalog::{CatalogError, Room, Table};
 use crate::model::{ColumnKind, Kind, Precision, TableSchema};
 use crate::protocol::Core;
 use crate::protocol::auth::Principal;
@@ -110,17 +110,15 @@ fn edit(name: &str, change: &TableChange, table: &Table, schema: &mut TableSchem
 
 async fn alter_database(core: &Core, tenant: &str, name: &str, option: &str, value: &str) -> Result<(), WireError> {
     let state = core.catalog.state();
-    let owner = state.database(tenant, name).ok_or_else(|| WireError::database_not_found(name))?;
+    if state.database(tenant, name).is_none() {
+        return Err(WireError::database_not_found(name));
+    }
     if option == "TTL" {
         let duration_ns = match lasting(value)? {
             Lasting::ForEver => 0,
             Lasting::For(ttl_ns) => ttl_ns,
         };
-        // As wide as InfluxDB would have it: a width that is longer than the rows live is refused.
-        let shard_duration_ns = Some(policy(None, duration_ns, None, 1).shard_duration_ns);
-        let change = PolicyChange { duration_ns: Some(duration_ns), shard_duration_ns, ..PolicyChange::default() };
-        let policy = owner.default_policy.to_string();
-        core.catalog.alter_policy(tenant, name, &policy, change).await.map_err(refusal)?;
+        core.catalog.keep_rows_for(tenant, name, duration_ns).await.map_err(refusal)?;
         return Ok(());
     }
     match option {

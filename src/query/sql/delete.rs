@@ -1,12 +1,18 @@
 //! DELETE: which rows of a table its condition means. It may speak of tags and time alone, which are the same in every write of
 //! a row.
 
-use datafusion::arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value};
+use datafusion::arrow::compute::kernels::cast_utils::{
+    IntervalParseConfig, IntervalUnit, parse_interval_month_day_nano_config, string_to_timestamp_nanos,
+};
+use datafusion::arrow::datatypes::IntervalMonthDayNano;
+use datafusion::common::ScalarValue;
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Interval, UnaryOperator, Value};
 
 use crate::catalog::{Delete, Table};
 use crate::model::{ColumnKind, Precision, SeriesFilter};
 use crate::query::error::QueryError;
+
+use super::series_calls::call;
 
 /// Rows that a condition means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,9 +32,58 @@ pub(super) fn plan(
 ) -> Result<Delete, QueryError> {
     let Meant { min_ns, max_ns, series } = match condition {
         None => ALL,
-        Some(condition) => meant(table, condition, instant)?,
+        Some(condition) => meant(table, &positive(condition, false), instant)?,
     };
     Ok(Delete { table: table.id, time_min_ns: min_ns, time_max_ns: max_ns, series })
+}
+
+/// A condition without NOT in front of what can be said without it; `negated`: of its contrary. Both mean the same rows, as what is
+/// null is neither so nor so.
+fn positive(condition: &Expr, negated: bool) -> Expr {
+    let boxed = |part: &Expr| Box::new(positive(part, negated));
+    match condition {
+        Expr::Nested(inner) => Expr::Nested(boxed(inner)),
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } => positive(expr, !negated),
+        Expr::BinaryOp { left, op: op @ (BinaryOperator::And | BinaryOperator::Or), right } => {
+            let op = if negated { contrary(op) } else { Some(op.clone()) };
+            let op = op.expect("AND and OR have a contrary");
+            Expr::BinaryOp { left: boxed(left), op, right: boxed(right) }
+        }
+        other if !negated => other.clone(),
+        Expr::BinaryOp { left, op, right } if contrary(op).is_some() => {
+            let op = contrary(op).expect("it was asked for");
+            Expr::BinaryOp { left: left.clone(), op, right: right.clone() }
+        }
+        Expr::InList { expr, list, negated } => {
+            Expr::InList { expr: expr.clone(), list: list.clone(), negated: !negated }
+        }
+        Expr::IsNull(expr) => Expr::IsNotNull(expr.clone()),
+        Expr::IsNotNull(expr) => Expr::IsNull(expr.clone()),
+        Expr::Between { expr, negated, low, high } => {
+            Expr::Between { expr: expr.clone(), negated: !negated, low: low.clone(), high: high.clone() }
+        }
+        Expr::Value(value) => match value.value {
+            Value::Boolean(truth) => Expr::Value(Value::Boolean(!truth).into()),
+            _ => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(condition.clone()) },
+        },
+        other => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(other.clone()) },
+    }
+}
+
+/// The operator that holds where this one does not.
+fn contrary(op: &BinaryOperator) -> Option<BinaryOperator> {
+    use BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or};
+    Some(match op {
+        And => Or,
+        Or => And,
+        Eq => NotEq,
+        NotEq => Eq,
+        Lt => GtEq,
+        GtEq => Lt,
+        Gt => LtEq,
+        LtEq => Gt,
+        _ => return None,
+    })
 }
 
 /// Parts joined by AND each narrow the time or the series.
@@ -184,30 +239,78 @@ fn unusable(condition: &Expr) -> QueryError {
     QueryError::NotSupported(format!("the condition {condition} in a delete statement"))
 }
 
-/// An instant that a column of time is compared with, nanoseconds: text, `TIMESTAMP '…'`, or a number in the database's unit.
-pub(super) fn instant(expr: &Expr, precision: Precision) -> Result<i64, QueryError> {
+/// What instants are told by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    /// The unit of times that are numbers.
+    pub precision: Precision,
+    /// What `now()` means, nanoseconds.
+    pub now_ns: Option<i64>,
+}
+
+/// An instant that a column of time is compared with, nanoseconds: text, `TIMESTAMP '…'`, a number in the database's unit, `now()`; and
+/// one of these and intervals.
+pub(super) fn instant(expr: &Expr, clock: Clock) -> Result<i64, QueryError> {
     let of_text = |text: &str| {
         string_to_timestamp_nanos(text).map_err(|error| QueryError::Execution(format!("{text:?} is no time: {error}")))
     };
     match expr {
-        Expr::Nested(inner) => instant(inner, precision),
+        Expr::Nested(inner) => instant(inner, clock),
+        Expr::Function(_) if call(expr).is_some_and(|(name, args)| name == "now" && args.is_empty()) => {
+            clock.now_ns.ok_or_else(|| unusable(expr))
+        }
+        Expr::BinaryOp { left, op: op @ (BinaryOperator::Plus | BinaryOperator::Minus), right } => {
+            let from = ScalarValue::TimestampNanosecond(Some(instant(left, clock)?), None);
+            let length = ScalarValue::IntervalMonthDayNano(Some(interval(right).ok_or_else(|| unusable(expr))?));
+            let moved = if *op == BinaryOperator::Plus { from.add_checked(&length) } else { from.sub_checked(&length) };
+            match moved {
+                Ok(ScalarValue::TimestampNanosecond(Some(at_ns), None)) => Ok(at_ns),
+                _ => Err(unusable(expr)),
+            }
+        }
         Expr::TypedString(typed) => match &typed.value.value {
             Value::SingleQuotedString(text) => of_text(text),
             _ => Err(unusable(expr)),
         },
         Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
-            instant(expr, precision)?.checked_neg().ok_or_else(|| unusable(expr))
+            instant(expr, clock)?.checked_neg().ok_or_else(|| unusable(expr))
         }
         Expr::Value(value) => match &value.value {
             Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => of_text(text),
             Value::Number(digits, _) => {
-                let number = digits.parse().ok().and_then(|number| precision.to_nanos(number));
+                let number = digits.parse().ok().and_then(|number| clock.precision.to_nanos(number));
                 number.ok_or_else(|| unusable(expr))
             }
             _ => Err(unusable(expr)),
         },
         other => Err(unusable(other)),
     }
+}
+
+/// An interval as the engine reads it.
+fn interval(expr: &Expr) -> Option<IntervalMonthDayNano> {
+    let Expr::Interval(Interval {
+        value,
+        leading_field,
+        leading_precision: None,
+        last_field: None,
+        fractional_seconds_precision: None,
+    }) = expr
+    else {
+        return None;
+    };
+    let mut text = match &**value {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => text.clone(),
+            Value::Number(digits, _) => digits.clone(),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    if let Some(unit) = leading_field {
+        text += &format!(" {unit}");
+    }
+    parse_interval_month_day_nano_config(&text, IntervalParseConfig::new(IntervalUnit::Second)).ok()
 }
 
 #[cfg(test)]
@@ -245,7 +348,8 @@ mod tests {
             panic!("{condition}")
         };
         let SqlStatement::Delete(delete) = *statement else { panic!("{condition}") };
-        let at = |expr: &Expr| instant(expr, Precision::Ms);
+        let clock = Clock { precision: Precision::Ms, now_ns: Some(NOW_NS) };
+        let at = |expr: &Expr| instant(expr, clock);
         plan(&table(), delete.selection.as_ref(), &at).map_err(|error| error.to_string())
     }
 
@@ -257,6 +361,9 @@ mod tests {
     }
 
     const ALL_TIME: (i64, i64) = (i64::MIN, i64::MAX);
+    /// 1970-03-31T00:00:00
+    const NOW_NS: i64 = 89 * DAY_NS;
+    const DAY_NS: i64 = 86_400_000_000_000;
 
     #[test]
     fn times_and_tags_narrow_what_is_meant() {
@@ -278,6 +385,40 @@ mod tests {
     }
 
     #[test]
+    fn not_means_the_contrary_and_leaves_out_what_is_null() {
+        for (condition, without) in [
+            ("not a = 'x'", "a <> 'x'"),
+            ("not not a = 'x'", "a = 'x'"),
+            ("not (a <> 'x')", "a = 'x'"),
+            ("not a in ('x', 'y')", "a not in ('x', 'y')"),
+            ("not a is null", "a is not null"),
+            ("not (a = 'x' or b is not null)", "a <> 'x' and b is null"),
+            ("not (a = 'x' and b = 'y') and time > 5", "(a <> 'x' or b <> 'y') and time > 5"),
+            ("not (time < 5 or 9 <= time)", "time >= 5 and 9 > time"),
+            ("not false", "true"),
+        ] {
+            let meant = |condition| format!("{:?}", planned(condition).unwrap());
+            assert_eq!(meant(condition), meant(without), "{condition}");
+        }
+    }
+
+    #[test]
+    fn times_are_told_from_now() {
+        check("time < now()", (i64::MIN, NOW_NS - 1), r#""all""#);
+        check("time <= NOW() - interval '90 minutes'", (i64::MIN, NOW_NS - 5_400_000_000_000), r#""all""#);
+        check(
+            "time <= now() - interval '1' day + interval '1 second'",
+            (i64::MIN, NOW_NS - DAY_NS + 1_000_000_000),
+            r#""all""#,
+        );
+        // By the calendar: the last of February.
+        check("time <= now() - interval '1 month'", (i64::MIN, NOW_NS - 31 * DAY_NS), r#""all""#);
+        for wrong in ["now() - 5", "now() * 2", "now() - interval 'x'", "now(1)", "now() - interval '999999 years'"] {
+            assert!(planned(&format!("time < {wrong}")).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn what_could_mean_too_much_is_refused() {
         for (condition, expected) in [
             ("f = 1", "Filtering on the field column on the tskv table in delete statement is not supported"),
@@ -289,8 +430,10 @@ mod tests {
             ("a = b", "the condition a = b in a delete statement is not supported"),
             ("time > 1 or a = 'x'", "the condition time > 1 in a delete statement is not supported"),
             ("a = ''", "the condition a = '' in a delete statement is not supported"),
-            ("not a = 'x'", "the condition NOT a = 'x' in a delete statement is not supported"),
-            ("time > now()", "the condition now() in a delete statement is not supported"),
+            ("not a", "the condition NOT a in a delete statement is not supported"),
+            ("not time = 5", "the condition time <> 5 in a delete statement is not supported"),
+            ("not f = 1", "Filtering on the field column on the tskv table in delete statement is not supported"),
+            ("time > random()", "the condition random() in a delete statement is not supported"),
         ] {
             assert_eq!(planned(condition).map(|_| ()), Err(expected.to_string()), "{condition}");
         }

@@ -13,12 +13,11 @@ use datafusion::sql::sqlparser::ast::{
     Statement as SqlStatement, Value,
 };
 
-use crate::model::Precision;
 use crate::model::schema::TIME_COLUMN;
 use crate::query::error::QueryError;
 use crate::query::series::{Fill, FillRule, SeriesOperation, SeriesOrder, Windows, series_plan};
 
-use super::delete::instant;
+use super::delete::{Clock, instant};
 use super::series_calls::{call, length_ns};
 use super::statement::parse_text;
 
@@ -41,14 +40,14 @@ pub(super) struct GapFill {
 }
 
 /// Takes the windows out of a question that has them; what is left of it is planned as it is. `None`: it has none.
-pub(super) fn take(question: &mut EngineStatement, precision: Precision) -> Result<Option<GapFill>, QueryError> {
+pub(super) fn take(question: &mut EngineStatement, clock: Clock) -> Result<Option<GapFill>, QueryError> {
     let EngineStatement::Statement(statement) = question else { return Ok(None) };
     let SqlStatement::Query(query) = statement.as_mut() else { return Ok(None) };
     let SetExpr::Select(select) = query.body.as_mut() else { return Ok(None) };
     if !select.projection.iter().any(|item| item_call(item).is_some_and(|name| name == "time_window_gapfill")) {
         return Ok(None);
     }
-    let bounds = bounds(select.selection.as_ref(), precision)?;
+    let bounds = bounds(select.selection.as_ref(), clock)?;
     let mut names = Vec::new();
     let mut rules = Vec::new();
     let mut window = None;
@@ -154,7 +153,7 @@ fn regroup(select: &mut Select, window: usize) -> Result<(), QueryError> {
 }
 
 /// The stretch of time that a condition leaves: parts joined by AND that compare the time with constants.
-fn bounds(condition: Option<&Expr>, precision: Precision) -> Result<(i64, i64), QueryError> {
+fn bounds(condition: Option<&Expr>, clock: Clock) -> Result<(i64, i64), QueryError> {
     let mut bounds = (i64::MIN, i64::MAX);
     let mut parts: Vec<&Expr> = condition.into_iter().collect();
     while let Some(part) = parts.pop() {
@@ -162,10 +161,10 @@ fn bounds(condition: Option<&Expr>, precision: Precision) -> Result<(i64, i64), 
             Expr::Nested(inner) => parts.push(inner),
             Expr::BinaryOp { left, op: BinaryOperator::And, right } => parts.extend([&**left, &**right]),
             Expr::Between { expr, negated: false, low, high } if is_time(expr) => {
-                bounds.0 = bounds.0.max(instant(low, precision)?);
-                bounds.1 = bounds.1.min(instant(high, precision)?);
+                bounds.0 = bounds.0.max(instant(low, clock)?);
+                bounds.1 = bounds.1.min(instant(high, clock)?);
             }
-            Expr::BinaryOp { left, op, right } if is_time(left) => narrow(&mut bounds, op, instant(right, precision)?),
+            Expr::BinaryOp { left, op, right } if is_time(left) => narrow(&mut bounds, op, instant(right, clock)?),
             Expr::BinaryOp { left, op, right } if is_time(right) => {
                 let turned = match op {
                     BinaryOperator::Lt => BinaryOperator::Gt,
@@ -174,7 +173,7 @@ fn bounds(condition: Option<&Expr>, precision: Precision) -> Result<(i64, i64), 
                     BinaryOperator::GtEq => BinaryOperator::LtEq,
                     other => other.clone(),
                 };
-                narrow(&mut bounds, &turned, instant(left, precision)?);
+                narrow(&mut bounds, &turned, instant(left, clock)?);
             }
             _ => {}
         }

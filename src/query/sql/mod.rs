@@ -39,6 +39,7 @@ use super::session::{QueryEngine, QueryScope, QuerySession};
 
 pub use super::information_schema::SYSTEM_SCHEMAS;
 pub use ddl::{DatabaseOptions, Ddl};
+use delete::Clock;
 pub use refusal::Refusal;
 use statement::Statement;
 pub use tables::{NewColumns, NewField, TableChange, TableDdl};
@@ -203,7 +204,7 @@ impl QueryEngine {
     ) -> Result<RowStream, QueryError> {
         let prepared = check_tables(&session, scope, &question).and_then(|known| {
             fold_names(&mut question, &known)?;
-            gapfill::take(&mut question, known.precision)
+            gapfill::take(&mut question, clock(&session, known.precision))
         });
         let gaps = match prepared {
             Ok(gaps) => gaps,
@@ -252,7 +253,8 @@ impl QueryEngine {
         scope: &QueryScope,
         change: SqlStatement,
     ) -> Result<SqlAnswer, QueryError> {
-        match planned(session.names(), scope, change) {
+        let clock = |precision| clock(&session, precision);
+        match planned(session.names(), scope, change, &clock) {
             Err(error) => Err(session.fail(error)),
             Ok(Planned::Delete(delete)) => Ok(SqlAnswer::Delete(delete)),
             Ok(Planned::Write { name, source, tags }) => {
@@ -277,7 +279,18 @@ enum Planned {
     Delete(Delete),
 }
 
-fn planned(names: &Names, scope: &QueryScope, change: SqlStatement) -> Result<Planned, QueryError> {
+/// The times that a session's statement speaks of.
+fn clock(session: &QuerySession, precision: Precision) -> Clock {
+    let now = session.state().execution_props().query_execution_start_time;
+    Clock { precision, now_ns: now.and_then(|now| now.timestamp_nanos_opt()) }
+}
+
+fn planned(
+    names: &Names,
+    scope: &QueryScope,
+    change: SqlStatement,
+    clock: &dyn Fn(Precision) -> Clock,
+) -> Result<Planned, QueryError> {
     let table_of = |reference| {
         let mut name = resolve(scope, reference);
         exists(names, &name)?;
@@ -303,7 +316,8 @@ fn planned(names: &Names, scope: &QueryScope, change: SqlStatement) -> Result<Pl
         SqlStatement::Delete(delete) => {
             let (name, table) = table_of(write::deleted_table(&delete)?)?;
             let precision = names.schema(&name.database).map_or_else(Default::default, |(owner, _)| owner.precision);
-            let instant = |expr: &_| delete::instant(expr, precision);
+            let clock = clock(precision);
+            let instant = |expr: &_| delete::instant(expr, clock);
             delete::plan(table, delete.selection.as_ref(), &instant).map(Planned::Delete)
         }
         other => Err(QueryError::NotSupported(other.to_string())),
