@@ -325,6 +325,7 @@ const HARMLESS: &str = "
     sqrt starts_with strpos struct substr substr_index tag_text tan tanh to_date to_hex to_local_time to_time
     to_timestamp to_timestamp_micros to_timestamp_millis to_timestamp_nanos to_timestamp_seconds to_unixtime
     trunc try_cast_to_type union_extract union_tag upper uuid version window_start with_metadata wrapping_abs
+    point_values
 ";
 
 #[tokio::test]

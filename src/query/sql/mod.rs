@@ -16,6 +16,7 @@ mod session_functions;
 mod show;
 mod statement;
 mod tables;
+mod top_rows;
 mod write;
 
 use std::collections::HashSet;
@@ -152,6 +153,9 @@ impl QueryEngine {
         for function in session_functions::all(&user, role.as_deref(), &scope) {
             session.register(function)?;
         }
+        for function in top_rows::functions() {
+            session.register(function)?;
+        }
         let rows = match statement {
             Statement::Question(question) => {
                 let params = request.params;
@@ -225,9 +229,13 @@ impl QueryEngine {
         if let Err(error) = verify(&plan) {
             return Err(session.fail(error));
         }
-        let filled = match gaps {
-            Some(gaps) => gaps.fill(plan),
-            None => Ok(plan),
+        let filled = match (gaps, top_rows::choose(&plan)) {
+            (_, Err(error)) => Err(error),
+            (None, Ok(chosen)) => Ok(chosen.unwrap_or(plan)),
+            (Some(gaps), Ok(None)) => gaps.fill(plan),
+            (Some(_), Ok(Some(_))) => {
+                Err(QueryError::Plan("topk and bottom choose no rows of windows that are filled".to_string()))
+            }
         };
         let plan = match filled {
             Ok(plan) => plan,
@@ -356,6 +364,8 @@ struct Known {
     columns: HashSet<String>,
     /// The unit of its times that are integers: that of the database of the first of its tables.
     precision: Precision,
+    /// What samples are drawn by.
+    seed: u64,
 }
 
 /// Gives names and constants of a statement the form that the engine knows them in.
@@ -366,7 +376,7 @@ fn fold_names(question: &mut EngineStatement, known: &Known) -> Result<(), Query
             columns.extend(fold::aliases(statement.as_mut()));
             fold::fold(statement.as_mut(), &columns)?;
             fold::compare_times(statement.as_mut(), known.precision);
-            series_calls::rewrite(statement.as_mut())
+            series_calls::rewrite(statement.as_mut(), known.seed)
         }
         EngineStatement::Explain(explain) => fold_names(&mut explain.statement, known),
         _ => Ok(()),
@@ -399,7 +409,10 @@ fn check_tables(session: &QuerySession, scope: &QueryScope, question: &EngineSta
             precision = precision.or(session.names().schema(&name.database).map(|(owner, _)| owner.precision));
         }
     }
-    Ok(Known { columns, precision: precision.unwrap_or_default() })
+    let precision = precision.unwrap_or_default();
+    // Another one in each query.
+    let seed = clock(session, precision).now_ns.unwrap_or(0).unsigned_abs();
+    Ok(Known { columns, precision, seed })
 }
 
 fn is_readable(names: &Names, tenant: &str, database: &str) -> Result<(), QueryError> {

@@ -6,6 +6,8 @@
 //! | `mode(x)`, `increase(time, x)` | `mode_value(x)`, `increase_value(x, time)` |
 //! | `delta(gauge_agg(time, x))` and its like | differences of the values and times of those points |
 //! | `state_at(state_agg(time, s), t)` | the last point not later than `t`, before the last of all |
+//! | `duration_in(state_agg(time, s), 'state', from, interval)` | `state_duration('state', from, from + interval, s, time)` |
+//! | `sample(x, n)` | the values of `sample_points(n, …, x, …)` |
 //! | `time_window(time, width, …)` | a struct of `date_bin`, or an unnested list of them |
 
 use std::fmt::{self, Write};
@@ -22,9 +24,13 @@ use crate::query::error::QueryError;
 
 use super::duration::Lasting;
 use super::refusal::Refusal;
+use super::top_rows;
 
 /// Windows that a row may be in.
 const WINDOWS_A_ROW_MAX: i64 = 1_000;
+
+/// Most values of a sample.
+const SAMPLE_MAX: u64 = 2_000;
 
 /// Bytes of text that all rewritten calls of a statement may come to. A call repeats its arguments, and those may be such calls.
 const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -65,14 +71,16 @@ impl Write for Written {
 }
 
 /// Rewrites all calls in a statement, which may come to [`TEXT_BYTES_MAX`]. Columns without an alias keep the name that the call was written with.
-pub(super) fn rewrite<S: VisitMut>(statement: &mut S) -> Result<(), QueryError> {
+/// `seed` is what samples are drawn by.
+pub(super) fn rewrite<S: VisitMut>(statement: &mut S, seed: u64) -> Result<(), QueryError> {
     struct Named;
     impl VisitorMut for Named {
         type Break = ();
         fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
             for item in &mut select.projection {
                 if let SelectItem::UnnamedExpr(expr) = item
-                    && calls_ours(expr)
+                    && (calls_ours(expr)
+                        || call(expr).is_some_and(|(name, _)| top_rows::NAMES.contains(&name.as_str())))
                 {
                     let alias = Ident::with_quote('"', expr.to_string());
                     *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
@@ -83,7 +91,7 @@ pub(super) fn rewrite<S: VisitMut>(statement: &mut S) -> Result<(), QueryError> 
     }
     let _ = statement.visit(&mut Named);
     let mut room = Room { bytes: TEXT_BYTES_MAX };
-    let failed = visit_expressions_mut(statement, |expr: &mut Expr| match rewritten(expr, &mut room) {
+    let failed = visit_expressions_mut(statement, |expr: &mut Expr| match rewritten(expr, seed, &mut room) {
         Ok(Some(new)) => {
             *expr = new;
             ControlFlow::Continue(())
@@ -99,8 +107,8 @@ pub(super) fn rewrite<S: VisitMut>(statement: &mut S) -> Result<(), QueryError> 
 
 fn calls_ours(expr: &Expr) -> bool {
     let Some((name, _)) = call(expr) else { return false };
-    matches!(name.as_str(), "first" | "last" | "mode" | "increase" | "time_window" | "state_at")
-        || gauge_part(&name).is_some()
+    const OURS: [&str; 8] = ["first", "last", "mode", "increase", "time_window", "state_at", "duration_in", "sample"];
+    OURS.contains(&name.as_str()) || gauge_part(&name).is_some()
 }
 
 /// Name, in lower case, and plain arguments of a call.
@@ -120,7 +128,7 @@ pub(super) fn call(expr: &Expr) -> Option<(String, Vec<&Expr>)> {
     Some((part.as_ident()?.value.to_lowercase(), args.collect()))
 }
 
-fn rewritten(expr: &Expr, room: &mut Room) -> Result<Option<Expr>, QueryError> {
+fn rewritten(expr: &Expr, seed: u64, room: &mut Room) -> Result<Option<Expr>, QueryError> {
     let Some((name, args)) = call(expr) else { return Ok(None) };
     if !calls_ours(expr) {
         return Ok(None);
@@ -137,16 +145,27 @@ fn rewritten(expr: &Expr, room: &mut Room) -> Result<Option<Expr>, QueryError> {
         // Of equally frequent values the least: all are as old as each other.
         ("mode", [x]) => format!("mode_value({x}, TIMESTAMP '1970-01-01T00:00:00'){filter}"),
         ("increase", [time, x]) => format!("increase_value({x}, {time}){filter}"),
-        ("state_at", [states, at]) => match call(states) {
-            Some((name, parts)) if matches!(name.as_str(), "state_agg" | "compact_state_agg") && parts.len() == 2 => {
-                let (time, state) = (parts[0], parts[1]);
-                // The last state has no length.
-                format!(
-                    "CASE WHEN ({at}) < max({time}) THEN get_field(last_point({state}, {time}) FILTER (WHERE {time} <= ({at})), 'value') END"
-                )
-            }
-            _ => return Err(Refusal::Update(format!("Expected StateAggData, got {states}")).into()),
-        },
+        ("state_at", [states, at]) => {
+            let (time, state) = states_of(states)?;
+            // The last state has no length.
+            format!(
+                "CASE WHEN ({at}) < max({time}) THEN get_field(last_point({state}, {time}) FILTER (WHERE {time} <= ({at})), 'value') END"
+            )
+        }
+        ("duration_in", [states, wanted, bounds @ ..]) if bounds.len() <= 2 => {
+            let (time, state) = states_of(states)?;
+            let from = bounds.first().map_or("NULL".to_string(), |from| format!("CAST({from} AS TIMESTAMP)"));
+            let until =
+                bounds.get(1).map_or("NULL".to_string(), |length| format!("{from} + CAST({length} AS INTERVAL)"));
+            format!("state_duration({wanted}, {from}, {until}, {state}, {time}){filter}")
+        }
+        ("sample", [x, n]) => {
+            let n = n.to_string().parse().ok().filter(|n| (1..=SAMPLE_MAX).contains(n));
+            let refuse =
+                || QueryError::Plan(format!("the number of values of a sample is a constant from 1 to {SAMPLE_MAX}"));
+            let n = n.ok_or_else(refuse)?;
+            format!("point_values(sample_points({n}, {seed}, {x}, TIMESTAMP '1970-01-01T00:00:00'){filter})")
+        }
         ("time_window", [time, rest @ ..]) if matches!(rest.len(), 1..=3) => {
             time_window(time, rest, |copies| room.take(expr, copies))?
         }
@@ -160,6 +179,16 @@ fn rewritten(expr: &Expr, room: &mut Room) -> Result<Option<Expr>, QueryError> {
         _ => return Ok(None),
     };
     parse(&text).map(Some)
+}
+
+/// Time and state of the states that a function takes.
+fn states_of(states: &Expr) -> Result<(&Expr, &Expr), QueryError> {
+    match call(states) {
+        Some((name, parts)) if matches!(name.as_str(), "state_agg" | "compact_state_agg") && parts.len() == 2 => {
+            Ok((parts[0], parts[1]))
+        }
+        _ => Err(Refusal::Update(format!("Expected StateAggData, got {states}")).into()),
+    }
 }
 
 fn parse(text: &str) -> Result<Expr, QueryError> {
@@ -298,7 +327,7 @@ mod tests {
 
     fn rewritten(text: &str) -> Result<String, String> {
         let Ok(EngineStatement::Statement(mut statement)) = parse_text(text) else { panic!("{text}") };
-        rewrite(statement.as_mut()).map(|()| statement.to_string()).map_err(|error| error.to_string())
+        rewrite(statement.as_mut(), 7).map(|()| statement.to_string()).map_err(|error| error.to_string())
     }
 
     #[track_caller]
@@ -319,6 +348,21 @@ mod tests {
         check("SELECT increase(time, f ORDER BY time) AS i FROM t", Ok("SELECT increase_value(f, time) AS i FROM t"));
         let expected = "SELECT (get_field(last_point(CAST(f AS DOUBLE), time), 'value') - get_field(first_point(CAST(f AS DOUBLE), time), 'value')) AS d FROM t";
         check("SELECT delta(gauge_agg(time, f)) AS d FROM t", Ok(expected));
+        let expected = "SELECT state_duration('on', NULL, NULL, s, time) AS d FROM t";
+        check("SELECT duration_in(compact_state_agg(time, s), 'on') AS d FROM t", Ok(expected));
+        let expected = "SELECT state_duration('on', CAST('2024-01-01' AS TIMESTAMP), CAST('2024-01-01' AS TIMESTAMP) + CAST(INTERVAL '1 day' AS INTERVAL), s, time) AS d FROM t";
+        let text = "SELECT duration_in(state_agg(time, s), 'on', '2024-01-01', INTERVAL '1 day') AS d FROM t";
+        check(text, Ok(expected));
+        check("SELECT duration_in(s, 'on') FROM t", Err("Expected StateAggData, got s"));
+        let expected = "SELECT point_values(sample_points(5, 7, f, TIMESTAMP '1970-01-01T00:00:00')) AS x FROM t";
+        check("SELECT sample(f, 5) AS x FROM t", Ok(expected));
+        for n in ["0", "2001", "-1", "f", "'5'"] {
+            let refused = "the number of values of a sample is a constant from 1 to 2000";
+            check(&format!("SELECT sample(f, {n}) FROM t"), Err(refused));
+        }
+        // Planned as they are.
+        let expected = r#"SELECT topk(f, 2) AS "topk(f, 2)", g FROM t"#;
+        check("SELECT topk(f, 2), g FROM t", Ok(expected));
         check("SELECT max(f) FROM t", Ok("SELECT max(f) FROM t"));
         check("SELECT first(time) FROM t", Err("first takes a time and a value"));
         check("SELECT delta(f) FROM t", Err("Expected GaugeData, got f"));

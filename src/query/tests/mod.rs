@@ -1,5 +1,6 @@
 //! Tables made of segments and live rows in every way, asked through the engine.
 
+mod chosen_rows;
 mod damage;
 mod edges;
 mod functions;

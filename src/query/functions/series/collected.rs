@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type, Int64Type, UInt64Type};
+use datafusion::arrow::datatypes::{
+    DataType, Field, FieldRef, Fields, Float64Type, Int64Type, IntervalUnit, TimeUnit, UInt64Type,
+};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility};
@@ -26,6 +28,9 @@ pub enum Kind {
     /// `increase_value(value, time)` → Int64 of integers, else Float64: the steps upwards of a counter, see
     /// `statistics::increase`.
     Increase,
+    /// `state_duration(state, from, until, value, time)` → Interval: how long the value was `state` between two times (null: without
+    /// a bound), see `statistics::state_duration`.
+    StateDuration,
     /// `percentile_point(p, value, time, …)` → a point: nearest rank; none when the rank lies outside the points.
     Percentile,
     /// `distinct_points(descending, value, time)` → list of points, one a value, by (time, value); the time is where the
@@ -40,11 +45,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 9] = [
+    pub(super) const ALL: [Kind; 10] = [
         Kind::Median,
         Kind::Stddev,
         Kind::Mode,
         Kind::Increase,
+        Kind::StateDuration,
         Kind::Percentile,
         Kind::Distinct,
         Kind::Top,
@@ -58,6 +64,7 @@ impl Kind {
             Kind::Stddev => "stddev_value",
             Kind::Mode => "mode_value",
             Kind::Increase => "increase_value",
+            Kind::StateDuration => "state_duration",
             Kind::Percentile => "percentile_point",
             Kind::Distinct => "distinct_points",
             Kind::Top => "top_points",
@@ -68,8 +75,10 @@ impl Kind {
 
     /// The types of the parameters.
     fn parameters(self) -> &'static [DataType] {
+        const TIME: DataType = DataType::Timestamp(TimeUnit::Nanosecond, None);
         match self {
             Kind::Median | Kind::Stddev | Kind::Mode | Kind::Increase => &[],
+            Kind::StateDuration => &[DataType::Utf8, TIME, TIME],
             Kind::Percentile => &[DataType::Float64],
             Kind::Distinct => &[DataType::Boolean],
             Kind::Top | Kind::Bottom => &[DataType::UInt64],
@@ -95,7 +104,7 @@ impl Kind {
             }
             (_, point) => wide_point(self.name(), point)?,
         };
-        if self == Kind::Increase && point.len() != 2 {
+        if matches!(self, Kind::Increase | Kind::StateDuration) && point.len() != 2 {
             return plan_err!("{} takes value and time", self.name());
         }
         if matches!(self, Kind::Median | Kind::Stddev | Kind::Increase)
@@ -114,6 +123,7 @@ impl Kind {
             Kind::Mode => point[0].clone(),
             Kind::Increase if point[0] == DataType::Int64 => DataType::Int64,
             Kind::Increase => DataType::Float64,
+            Kind::StateDuration => DataType::Interval(IntervalUnit::MonthDayNano),
             Kind::Percentile => DataType::Struct(point_fields(point)),
             Kind::Distinct | Kind::Top | Kind::Bottom | Kind::Sample => DataType::List(list_item(&point_fields(point))),
         })
@@ -198,6 +208,7 @@ enum Reduction {
     Stddev,
     Mode,
     Increase,
+    StateDuration { state: String, from_ns: i64, until_ns: i64 },
     Percentile(f64),
     Distinct { descending: bool },
     Best { n: usize, greatest: bool },
@@ -228,6 +239,18 @@ impl Collector {
             (Kind::Stddev, []) => Reduction::Stddev,
             (Kind::Mode, []) => Reduction::Mode,
             (Kind::Increase, []) => Reduction::Increase,
+            (
+                Kind::StateDuration,
+                [
+                    ScalarValue::Utf8(Some(state)),
+                    ScalarValue::TimestampNanosecond(from_ns, _),
+                    ScalarValue::TimestampNanosecond(until_ns, _),
+                ],
+            ) => Reduction::StateDuration {
+                state: state.clone(),
+                from_ns: from_ns.unwrap_or(i64::MIN),
+                until_ns: until_ns.unwrap_or(i64::MAX),
+            },
             (Kind::Percentile, [ScalarValue::Float64(Some(p))]) => Reduction::Percentile(*p),
             (Kind::Distinct, [ScalarValue::Boolean(Some(descending))]) => {
                 Reduction::Distinct { descending: *descending }
@@ -255,7 +278,11 @@ impl Collector {
     /// The points that make the result; `None` when the result is not made of points.
     fn chosen(&self, grouped: &Grouped) -> Result<Option<Grouped>> {
         Ok(Some(match &self.reduction {
-            Reduction::Median | Reduction::Stddev | Reduction::Mode | Reduction::Increase => return Ok(None),
+            Reduction::Median
+            | Reduction::Stddev
+            | Reduction::Mode
+            | Reduction::Increase
+            | Reduction::StateDuration { .. } => return Ok(None),
             Reduction::Percentile(p) => choices::percentile(grouped, *p)?,
             Reduction::Distinct { descending } => choices::distinct(grouped, *descending)?,
             Reduction::Best { n, greatest } => choices::best(grouped, *n, *greatest)?,
@@ -265,10 +292,9 @@ impl Collector {
 
     /// Drops rows that cannot be in the result whatever comes.
     fn drop_losers(&mut self) -> Result<()> {
-        if self.points.rows() < self.drop_at || matches!(self.reduction, Reduction::Percentile(_)) {
-            return Ok(());
-        }
-        if matches!(self.reduction, Reduction::Median | Reduction::Stddev | Reduction::Mode | Reduction::Increase) {
+        let may_lose =
+            matches!(self.reduction, Reduction::Distinct { .. } | Reduction::Best { .. } | Reduction::Sample { .. });
+        if self.points.rows() < self.drop_at || !may_lose {
             return Ok(());
         }
         let grouped = self.points.take(EmitTo::All)?;
@@ -288,9 +314,12 @@ impl Collector {
                 _ => chosen.lists(),
             };
         }
-        match self.reduction {
+        match &self.reduction {
             Reduction::Mode => return statistics::mode(grouped),
             Reduction::Increase => return statistics::increase(grouped),
+            Reduction::StateDuration { state, from_ns, until_ns } => {
+                return statistics::state_duration(grouped, state, *from_ns, *until_ns);
+            }
             _ => {}
         }
         let median = matches!(self.reduction, Reduction::Median);

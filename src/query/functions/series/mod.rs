@@ -7,6 +7,8 @@
 //! | spread | the engine's `max(v) - min(v)` |
 //! | first, last, and min, max with the time and more of their row | [`selector`] |
 //! | median, standard deviation, mode, percentile, distinct, top, bottom, sample | [`collected`] |
+//! | how long a state lasted | [`collected`] |
+//! | values of points that were collected | `point_values(points)` |
 //! | windows of time, also in a time zone | [`window_start`] |
 //! | functions of numbers | [`math_call`] |
 //! | tags as texts | [`tag_text`] |
@@ -19,6 +21,7 @@ mod collected;
 mod held;
 mod kernels;
 mod math;
+mod point_values;
 mod points;
 mod selector;
 mod single;
@@ -63,6 +66,7 @@ pub(super) fn register(state: &mut SessionState) -> Result<()> {
         state.register_udaf(collected(kind))?;
     }
     state.register_udf(Arc::new(window::WindowStart::new().into()))?;
+    state.register_udf(Arc::new(point_values::PointValues::new().into()))?;
     state.register_udf(Arc::new(text::TagText::new().into()))?;
     state.register_udf(Arc::new(math::WrappingAbs::new().into()))?;
     Ok(())

@@ -3,10 +3,11 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, UInt32Array};
+use datafusion::arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, IntervalMonthDayNanoArray, UInt32Array};
+use datafusion::arrow::compute::kernels::cmp::eq;
 use datafusion::arrow::compute::{cast, take};
-use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampNanosecondType};
-use datafusion::common::Result;
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, IntervalMonthDayNano, TimestampNanosecondType};
+use datafusion::common::{Result, ScalarValue};
 
 use super::points::Grouped;
 use super::sorting::comparator;
@@ -113,6 +114,35 @@ pub(super) fn increase(grouped: &Grouped) -> Result<ArrayRef> {
             Arc::new(grouped.runs().map(steps).collect::<Float64Array>())
         }
     })
+}
+
+/// How long each group's values were `state` (as text) between two times: each lasts until the next one, the last one no time at all.
+/// Null for a group without points. Of values at one time the greatest is the one that lasts.
+pub(super) fn state_duration(grouped: &Grouped, state: &str, from_ns: i64, until_ns: i64) -> Result<ArrayRef> {
+    const DAY_NS: i128 = 86_400_000_000_000;
+    let values = grouped.column(0);
+    if values.data_type() == &DataType::Null {
+        return Ok(Arc::new(IntervalMonthDayNanoArray::new_null(grouped.groups())));
+    }
+    let state = ScalarValue::from(state).cast_to(values.data_type())?;
+    let is_so = eq(values, &state.to_scalar()?)?;
+    let times = grouped.column(1).as_primitive::<TimestampNanosecondType>();
+    let time = |row: u32| times.value(row as usize);
+    let compare = comparator(values)?;
+    let lasting = |run: &[u32]| {
+        let mut run = run.to_vec();
+        run.sort_by(|a, b| time(*a).cmp(&time(*b)).then_with(|| compare(*a, *b)));
+        let lasts = |pair: &[u32]| {
+            let (start, end) = (time(pair[0]).max(from_ns), time(pair[1]).min(until_ns));
+            if is_so.value(pair[0] as usize) && start < end { i128::from(end) - i128::from(start) } else { 0 }
+        };
+        (!run.is_empty()).then(|| {
+            let all_ns: i128 = run.windows(2).map(lasts).sum();
+            // All time there is has some 213,000 days.
+            IntervalMonthDayNano::new(0, (all_ns / DAY_NS) as i32, (all_ns % DAY_NS) as i64)
+        })
+    };
+    Ok(Arc::new(grouped.runs().map(lasting).collect::<IntervalMonthDayNanoArray>()))
 }
 
 fn most_frequent(run: &[u32], compare: impl Fn(u32, u32) -> Ordering, time: impl Fn(u32) -> i64) -> Option<u32> {

@@ -129,6 +129,34 @@ async fn statistics_are_those_of_influxql() {
     check("select mode_value(v, time) from m where cast(time as bigint) < 20", &["3.0"]).await;
 }
 
+#[tokio::test]
+async fn a_state_lasts_until_the_next_one() {
+    let lasted = |state: &str, bounds: &str| format!("select state_duration('{state}', {bounds}, s, time) from m");
+    check(&lasted("sa", "null, null"), &["0 secs"]).await;
+    check(&lasted("sb", "null, null"), &["0.000000010 secs"]).await;
+    check(&lasted("sc", "null, null"), &["0.000000010 secs"]).await;
+    let at = |ns: i64| format!("to_timestamp_nanos({ns})");
+    check(&lasted("sb", &format!("{}, null", at(24))), &["0.000000006 secs"]).await;
+    check(&lasted("sb", &format!("{}, {}", at(24), at(26))), &["0.000000002 secs"]).await;
+    check(&lasted("sb", &format!("{}, {}", at(40), at(50))), &["0 secs"]).await;
+    let select = "select h, state_duration('9', null, null, i, time * 10) from m group by h order by h";
+    let select = select.replace("time * 10", "to_timestamp(cast(time as bigint) * 10000)");
+    check(
+        &select,
+        &["a|1 days 3 hours 46 mins 40.000000000 secs", "b|1 days 3 hours 46 mins 40.000000000 secs", "c|0 secs"],
+    )
+    .await;
+    check("select state_duration('x', null, null, s, time) is null from m where v > 99", &["true"]).await;
+}
+
+#[tokio::test]
+async fn points_may_be_reduced_to_their_values() {
+    check("select point_values(top_points(3, v, time)) from m", &["[5.0, 7.0, 5.0]"]).await;
+    check("select h, point_values(top_points(1, i, time)) from m group by h order by h", &["a|[9]", "b|[9]", "c|[4]"])
+        .await;
+    check("select point_values(top_points(3, v, time)) from m where v > 99", &["[]"]).await;
+}
+
 fn values(call: &str) -> String {
     format!("select p['value'], cast(p['time'] as bigint) from (select unnest({call}) as p from m)")
 }

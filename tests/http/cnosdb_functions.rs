@@ -1,0 +1,72 @@
+//! Functions of CnosDB's SQL that choose rows or know how long a state lasts.
+
+use crate::http_gate::Gate;
+
+#[track_caller]
+fn check(gate: &Gate, statement: &str, expected: &str) {
+    assert_eq!(gate.sql("d", statement), expected, "{statement}");
+}
+
+fn gate(lines: &str) -> Gate {
+    let gate = Gate::with(&[("buffer.flush_age_ms", "10"), ("buffer.flush_small_age_ms", "10")]);
+    gate.create_database("d");
+    if !lines.is_empty() {
+        gate.write("d", lines);
+    }
+    gate
+}
+
+#[test]
+fn rows_are_chosen_whole_by_their_greatest_and_least_values() {
+    let gate = gate("t,a=x f=4,n=1i 1\nt,a=y f=20,n=9i 2\nt,a=z f=8,n=3i 3\nt,a=x n=7i 4");
+    let asked = |gate: &Gate| {
+        check(gate, "SELECT topk(f, 2), a FROM t", "\"topk(f, 2)\",a\n20.0,y\n8.0,z\n");
+        // A row without the value comes last.
+        check(gate, "SELECT a, BOTTOM(f, 5) AS b, n FROM t", "a,b,n\nx,4.0,1\nz,8.0,3\ny,20.0,9\nx,,7\n");
+    };
+    asked(&gate);
+    gate.wait_until_flushed();
+    asked(&gate);
+    let (status, code, message) = gate.sql_error("d", "SELECT topk(f, 2), bottom(f, 2) FROM t");
+    assert_eq!((status, code.as_str()), (422, "010001"), "{message}");
+}
+
+#[test]
+fn a_sample_is_of_as_many_values_as_asked_for() {
+    let gate = gate("t,a=x f=4 1\nt,a=y f=20 2\nt,a=z f=8 3\nt,a=x n=7i 4");
+    check(&gate, "SELECT sample(f, 2000) AS s FROM t", "s\n\"[4.0, 8.0, 20.0]\"\n");
+    let counted =
+        "SELECT cardinality(sample(f, 2)) AS n, array_has_all(make_array(4.0, 8.0, 20.0), sample(f, 2)) AS k FROM t";
+    check(&gate, counted, "n,k\n2,true\n");
+    assert_eq!(gate.sql_error("d", "SELECT sample(f, 2001) FROM t").0, 422);
+}
+
+#[test]
+fn a_state_lasts_until_the_next_row() {
+    let gate = gate("");
+    let states = "CREATE TABLE s(state STRING)";
+    assert_eq!(gate.sql("d", states), "");
+    let rows = [
+        ("01T10:00:00", "starting"),
+        ("01T10:30:00", "running"),
+        ("03T16:00:00", "error"),
+        ("03T18:30:00", "starting"),
+        ("03T19:30:00", "running"),
+        ("05T12:00:00", "stopping"),
+    ]
+    .map(|(at, state)| format!("('2020-01-{at}', '{state}')"));
+    check(&gate, &format!("INSERT INTO s VALUES {}", rows.join(", ")), "rows\n6\n");
+    for (state, bounds, expected) in [
+        ("running", "", "3 days 22 hours"),
+        ("error", "", "2 hours 30 mins"),
+        ("starting", "", "1 hours 30 mins"),
+        ("stopping", "", "0 secs"),
+        ("running", ", TIMESTAMP '2020-01-05T00:00:00'", "12 hours"),
+        ("running", ", TIMESTAMP '2020-01-01T10:00:00', INTERVAL '1 day'", "23 hours 30 mins"),
+    ] {
+        for states in ["state_agg", "compact_state_agg"] {
+            let question = format!("SELECT duration_in({states}(time, state), '{state}'{bounds}) AS x FROM s");
+            check(&gate, &question, &format!("x\n{expected}\n"));
+        }
+    }
+}
