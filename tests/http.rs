@@ -16,6 +16,7 @@ mod http {
     mod cnosdb_functions;
     mod cnosdb_logs;
     mod cnosdb_tables;
+    mod cnosdb_tenants;
     mod cnosdb_write;
     mod connections;
     mod elasticsearch;

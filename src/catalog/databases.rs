@@ -60,6 +60,9 @@ impl Catalog {
     ) -> Result<Arc<CatalogState>, CatalogError> {
         check_name(&new.name)?;
         self.update(move |state| {
+            if state.tenant(&new.tenant).is_none() {
+                return Err(CatalogError::TenantNotFound { tenant: new.tenant.clone() });
+            }
             if let Some(existing) = state.database(&new.tenant, &new.name) {
                 return match (if_exists, &new.policy) {
                     (IfExists::Fail, _) => Err(CatalogError::DatabaseExists { database: new.name.clone() }),
@@ -93,8 +96,8 @@ impl Catalog {
             if state.database(&tenant, &database).is_none() {
                 return Ok(Vec::new());
             }
-            let mut changes = users::forget_database(state, &database);
-            changes.extend(roles::forget_database(state, &database));
+            let mut changes = users::forget_database(state, &tenant, &database);
+            changes.extend(roles::forget_database(state, &tenant, &database));
             changes.extend(continuous::forget(state, &tenant, &database, None));
             changes.push(Change::DropDatabase { tenant: tenant.clone(), database: database.clone() });
             Ok(changes)

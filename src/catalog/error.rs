@@ -30,6 +30,10 @@ pub enum CatalogError {
     RoleExists { role: String },
     #[error("the role {role} is not there")]
     RoleNotFound { role: String },
+    #[error("tenant {tenant:?} already exists")]
+    TenantExists { tenant: String },
+    #[error("tenant not found: {tenant:?}")]
+    TenantNotFound { tenant: String },
     #[error("username required")]
     UsernameRequired,
     #[error("continuous query already exists")]
@@ -83,12 +87,14 @@ impl Classify for CatalogError {
             | CatalogError::PolicyNotFound { .. }
             | CatalogError::UserNotFound
             | CatalogError::RoleNotFound { .. }
+            | CatalogError::TenantNotFound { .. }
             | CatalogError::SubscriptionNotFound
             | CatalogError::TableNotFound { .. } => Kind::NotFound,
             CatalogError::DatabaseExists { .. }
             | CatalogError::PolicyExists
             | CatalogError::UserExists
             | CatalogError::RoleExists { .. }
+            | CatalogError::TenantExists { .. }
             | CatalogError::ContinuousQueryExists
             | CatalogError::SubscriptionExists => Kind::AlreadyExists,
             CatalogError::PolicyConflict | CatalogError::Stale { .. } | CatalogError::Refused => Kind::Conflict,

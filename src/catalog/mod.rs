@@ -33,6 +33,7 @@ pub mod roles;
 mod snapshots;
 pub mod state;
 mod tables;
+pub mod tenants;
 #[cfg(test)]
 mod tests;
 pub mod uids;

@@ -10,9 +10,20 @@ use super::error::CatalogError;
 use super::handle::Catalog;
 use super::state::CatalogState;
 use super::users::{Privilege, User};
+use crate::model::names::DEFAULT_TENANT;
 
-/// Where roles are kept, by name.
+/// Where roles of the default tenant are kept, by name.
 const COLLECTION: &str = "roles";
+/// Where those of other tenants are, by tenant and name.
+const ELSEWHERE: &str = "tenant_roles";
+
+/// Collection and key of a role. A tenant's name holds no slash.
+fn place(tenant: &str, name: &str) -> (&'static str, String) {
+    match tenant {
+        DEFAULT_TENANT => (COLLECTION, name.to_string()),
+        other => (ELSEWHERE, format!("{other}/{name}")),
+    }
+}
 
 /// What a role starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,83 +60,104 @@ pub struct Role {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     pub user: User,
-    base: Option<Base>,
-    /// Of his role.
-    granted: BTreeMap<String, Privilege>,
+    /// What his roles are, by tenant. A role that is gone is none.
+    roles: BTreeMap<String, Role>,
 }
 
 impl Account {
     /// Somebody without a role.
     pub fn of(user: User) -> Account {
-        Account { user, base: None, granted: BTreeMap::new() }
+        Account { user, roles: BTreeMap::new() }
     }
 
-    /// Whether he may do everything in the tenant.
-    pub fn owns(&self) -> bool {
-        self.user.is_admin || self.base == Some(Base::Owner)
+    /// Whether he may do everything in a tenant.
+    pub fn owns(&self, tenant: &str) -> bool {
+        self.user.is_admin || self.roles.get(tenant).is_some_and(|role| role.base == Base::Owner)
     }
 
-    /// Whether he has any right at all.
-    pub fn belongs(&self) -> bool {
-        let has = |rights: &BTreeMap<String, Privilege>| rights.values().any(|right| *right != Privilege::None);
-        self.user.is_admin || self.base.is_some() || has(&self.user.privileges)
+    /// Whether he has any right at all in a tenant.
+    pub fn belongs(&self, tenant: &str) -> bool {
+        let has_own = || self.own(tenant).is_some_and(|own| own.values().any(|right| *right != Privilege::None));
+        self.user.is_admin || self.roles.contains_key(tenant) || has_own()
     }
 
-    pub fn may_read(&self, database: &str) -> bool {
-        self.owns() || self.base.is_some() || self.has(database, Privilege::allows_reading)
+    pub fn may_read(&self, tenant: &str, database: &str) -> bool {
+        // Whatever a role starts from, all of its tenant can be read.
+        self.user.is_admin || self.roles.contains_key(tenant) || self.has(tenant, database, Privilege::allows_reading)
     }
 
-    pub fn may_write(&self, database: &str) -> bool {
-        self.owns() || self.has(database, Privilege::allows_writing)
+    pub fn may_write(&self, tenant: &str, database: &str) -> bool {
+        self.owns(tenant) || self.has(tenant, database, Privilege::allows_writing)
     }
 
-    fn has(&self, database: &str, right: fn(Privilege) -> bool) -> bool {
-        let rights = [self.user.privileges.get(database), self.granted.get(database)];
-        rights.into_iter().flatten().any(|privilege| right(*privilege))
+    fn has(&self, tenant: &str, database: &str, right: fn(Privilege) -> bool) -> bool {
+        let granted = self.roles.get(tenant).map(|role| &role.privileges);
+        let rights = [self.own(tenant), granted].into_iter().flatten();
+        rights.filter_map(|rights| rights.get(database)).any(|privilege| right(*privilege))
+    }
+
+    /// Rights that are the user's own, without a role.
+    fn own(&self, tenant: &str) -> Option<&BTreeMap<String, Privilege>> {
+        (tenant == DEFAULT_TENANT).then_some(&self.user.privileges)
     }
 }
 
 impl CatalogState {
-    pub fn role(&self, name: &str) -> Option<Role> {
-        self.document(COLLECTION, name).and_then(|value| serde_json::from_value((**value).clone()).ok())
+    /// A role that somebody made in a tenant.
+    pub fn role(&self, tenant: &str, name: &str) -> Option<Role> {
+        let (collection, key) = place(tenant, name);
+        self.document(collection, &key).and_then(|value| serde_json::from_value((**value).clone()).ok())
     }
 
-    /// By name.
-    pub fn roles(&self) -> Vec<Role> {
-        self.documents(COLLECTION).filter_map(|(_, value)| serde_json::from_value((**value).clone()).ok()).collect()
+    /// Those of a tenant by name.
+    pub fn roles(&self, tenant: &str) -> Vec<Role> {
+        let (collection, first) = place(tenant, "");
+        let of_tenant = self.documents(collection).filter(|(key, _)| key.starts_with(&first));
+        of_tenant.filter_map(|(_, value)| serde_json::from_value((**value).clone()).ok()).collect()
+    }
+
+    /// The role of this name, made or always there.
+    fn any_role(&self, tenant: &str, name: &str) -> Option<Role> {
+        let fixed = |base| Role { name: name.to_string(), base, privileges: BTreeMap::new() };
+        Base::named(name).map(fixed).or_else(|| self.role(tenant, name))
     }
 
     /// A user with his rights. A role that is gone gives none.
     pub fn account(&self, name: &str) -> Option<Account> {
-        let mut account = Account::of(self.user(name)?);
-        if let Some(role) = account.user.role.as_deref() {
-            account.base = Base::named(role);
-            if let Some(role) = self.role(role) {
-                account.base = Some(role.base);
-                account.granted = role.privileges;
-            }
-        }
-        Some(account)
+        let user = self.user(name)?;
+        let default = user.role.iter().map(|role| (DEFAULT_TENANT, role));
+        let elsewhere = user.memberships.iter().map(|(tenant, role)| (tenant.as_str(), role));
+        let known = |(tenant, role): (&str, &String)| Some((tenant.to_string(), self.any_role(tenant, role)?));
+        let roles = default.chain(elsewhere).filter_map(known).collect();
+        Some(Account { user, roles })
     }
 }
 
-fn put(role: &Role) -> Change {
+fn put(tenant: &str, role: &Role) -> Change {
     let value = serde_json::to_value(role).expect("names under string keys are JSON");
-    Change::PutDocument { collection: COLLECTION.to_string(), key: role.name.clone(), value }
+    let (collection, key) = place(tenant, &role.name);
+    Change::PutDocument { collection: collection.to_string(), key, value }
+}
+
+fn delete(tenant: &str, name: &str) -> Change {
+    let (collection, key) = place(tenant, name);
+    Change::DeleteDocument { collection: collection.to_string(), key }
 }
 
 impl Catalog {
-    /// Makes a role; durable on `Ok`.
-    pub async fn create_role(&self, name: &str, base: Base) -> Result<Arc<CatalogState>, CatalogError> {
-        if Base::named(name).is_some() || self.state().role(name).is_some() {
+    /// Makes a role in a tenant; durable on `Ok`.
+    pub async fn create_role(&self, tenant: &str, name: &str, base: Base) -> Result<Arc<CatalogState>, CatalogError> {
+        if self.state().any_role(tenant, name).is_some() {
             return Err(CatalogError::RoleExists { role: name.to_string() });
         }
         let role = Role { name: name.to_string(), base, privileges: BTreeMap::new() };
-        self.update(move |state| match state.role(&role.name) {
+        let tenant = tenant.to_string();
+        self.update(move |state| match state.role(&tenant, &role.name) {
+            _ if state.tenant(&tenant).is_none() => Err(CatalogError::TenantNotFound { tenant: tenant.clone() }),
             // Our own change, seen after a lost answer.
             Some(existing) if existing == role => Ok(Vec::new()),
             Some(_) => Err(CatalogError::RoleExists { role: role.name.clone() }),
-            None => Ok(vec![put(&role)]),
+            None => Ok(vec![put(&tenant, &role)]),
         })
         .await
     }
@@ -133,30 +165,30 @@ impl Catalog {
     /// Changes a role; durable on `Ok`. `change` may be asked several times.
     pub async fn change_role(
         &self,
+        tenant: &str,
         name: &str,
         change: impl Fn(&CatalogState, &mut Role) -> Result<(), CatalogError> + Send + 'static,
     ) -> Result<Arc<CatalogState>, CatalogError> {
-        let name = name.to_string();
+        let (tenant, name) = (tenant.to_string(), name.to_string());
         self.update(move |state| {
-            let role = state.role(&name).ok_or_else(|| CatalogError::RoleNotFound { role: name.clone() })?;
+            let role = state.role(&tenant, &name).ok_or_else(|| CatalogError::RoleNotFound { role: name.clone() })?;
             let mut changed = role.clone();
             change(state, &mut changed)?;
-            Ok(if changed == role { Vec::new() } else { vec![put(&changed)] })
+            Ok(if changed == role { Vec::new() } else { vec![put(&tenant, &changed)] })
         })
         .await
     }
 
     /// Removes a role; users who had it have none then.
-    pub async fn drop_role(&self, name: &str) -> Result<Arc<CatalogState>, CatalogError> {
-        let name = name.to_string();
-        if self.state().role(&name).is_none() {
+    pub async fn drop_role(&self, tenant: &str, name: &str) -> Result<Arc<CatalogState>, CatalogError> {
+        let (tenant, name) = (tenant.to_string(), name.to_string());
+        if self.state().role(&tenant, &name).is_none() {
             return Err(CatalogError::RoleNotFound { role: name });
         }
         self.update(move |state| {
-            let exists = state.role(&name).is_some();
-            let drop = || Change::DeleteDocument { collection: COLLECTION.to_string(), key: name.clone() };
-            let mut changes: Vec<Change> = exists.then(drop).into_iter().collect();
-            changes.extend(super::users::forget_role(state, &name));
+            let exists = state.role(&tenant, &name).is_some();
+            let mut changes: Vec<Change> = exists.then(|| delete(&tenant, &name)).into_iter().collect();
+            changes.extend(super::users::forget_role(state, &tenant, &name));
             Ok(changes)
         })
         .await
@@ -164,9 +196,14 @@ impl Catalog {
 }
 
 /// What goes when a database goes: the rights to it.
-pub(super) fn forget_database(state: &CatalogState, database: &str) -> Vec<Change> {
-    let forget = |mut role: Role| role.privileges.remove(database).map(|_| put(&role));
-    state.roles().into_iter().filter_map(forget).collect()
+pub(super) fn forget_database(state: &CatalogState, tenant: &str, database: &str) -> Vec<Change> {
+    let forget = |mut role: Role| role.privileges.remove(database).map(|_| put(tenant, &role));
+    state.roles(tenant).into_iter().filter_map(forget).collect()
+}
+
+/// What goes when a tenant goes: its roles.
+pub(super) fn forget_tenant(state: &CatalogState, tenant: &str) -> Vec<Change> {
+    state.roles(tenant).iter().map(|role| delete(tenant, &role.name)).collect()
 }
 
 #[cfg(test)]
@@ -180,9 +217,10 @@ mod tests {
         let value = serde_json::json!({"name": "ann", "password_hash": "", "role": role, "privileges": {"r": "read"}});
         state.apply(&Change::PutDocument { collection: "users".into(), key: "ann".into(), value });
         let account = state.account("ann").unwrap();
-        let found = ["r", "x"].map(|database| [account.may_read(database), account.may_write(database)]);
+        let found = ["r", "x"]
+            .map(|database| [account.may_read(DEFAULT_TENANT, database), account.may_write(DEFAULT_TENANT, database)]);
         assert_eq!(found.concat(), expected, "{role:?}");
-        assert!(account.belongs());
+        assert!(account.belongs(DEFAULT_TENANT) && !account.belongs("other"));
     }
 
     #[test]
@@ -193,9 +231,11 @@ mod tests {
         check(&state, Some("owner"), [true, true, true, true]);
         check(&state, Some("gone"), [true, false, false, false]);
         let privileges = [("x".to_string(), Privilege::Write)].into();
-        state.apply(&put(&Role { name: "writers".to_string(), base: Base::Member, privileges }));
+        state.apply(&put(DEFAULT_TENANT, &Role { name: "writers".to_string(), base: Base::Member, privileges }));
+        // What goes in another tenant is not this one's.
+        assert!(forget_database(&state, "other", "x").is_empty());
         check(&state, Some("writers"), [true, false, true, true]);
-        for change in forget_database(&state, "x") {
+        for change in forget_database(&state, DEFAULT_TENANT, "x") {
             state.apply(&change);
         }
         check(&state, Some("writers"), [true, false, true, false]);
@@ -206,6 +246,40 @@ mod tests {
         let mut state = CatalogState::initial();
         let value = serde_json::json!({"name": "ann", "password_hash": "", "privileges": {"r": "none"}});
         state.apply(&Change::PutDocument { collection: "users".into(), key: "ann".into(), value });
-        assert!(!state.account("ann").unwrap().belongs());
+        assert!(!state.account("ann").unwrap().belongs(DEFAULT_TENANT));
+    }
+    #[test]
+    fn a_role_in_one_tenant_gives_nothing_in_another() {
+        let mut state = CatalogState::initial();
+        let privileges = [("x".to_string(), Privilege::Write)].into();
+        state.apply(&put("t", &Role { name: "writers".to_string(), base: Base::Member, privileges }));
+        let value = serde_json::json!({
+            "name": "ann", "password_hash": "", "privileges": {"r": "all"}, "memberships": {"t": "writers", "u": "owner", "v": "writers"},
+        });
+        state.apply(&Change::PutDocument { collection: "users".into(), key: "ann".into(), value });
+        let account = state.account("ann").unwrap();
+        // Belongs, reads r, writes r, writes x, owns.
+        for (tenant, expected) in [
+            (DEFAULT_TENANT, [true, true, true, false, false]),
+            ("t", [true, true, false, true, false]),
+            ("u", [true, true, true, true, true]),
+            // There is no such role there.
+            ("v", [false; 5]),
+            ("w", [false; 5]),
+        ] {
+            let seen = [
+                account.belongs(tenant),
+                account.may_read(tenant, "r"),
+                account.may_write(tenant, "r"),
+                account.may_write(tenant, "x"),
+                account.owns(tenant),
+            ];
+            assert_eq!(seen, expected, "{tenant}");
+        }
+        for change in crate::catalog::users::forget_role(&state, "t", "writers") {
+            state.apply(&change);
+        }
+        assert!(!state.account("ann").unwrap().belongs("t"));
+        assert!(state.account("ann").unwrap().user.memberships.contains_key("v"));
     }
 }

@@ -132,10 +132,12 @@ impl CatalogState {
         found
     }
 
-    pub fn tenants(&self) -> Vec<Arc<str>> {
-        let mut names: Vec<_> = self.databases.keys().map(|(tenant, _)| tenant.clone()).collect();
-        names.dedup();
-        names
+    pub(super) fn tenants_with_databases(&self) -> impl Iterator<Item = Arc<str>> {
+        self.databases.keys().map(|(tenant, _)| tenant.clone())
+    }
+
+    pub(super) fn has_databases(&self, tenant: &str) -> bool {
+        self.databases.keys().any(|(owner, _)| **owner == *tenant)
     }
 
     pub fn table(&self, id: TableId) -> Option<&Arc<Table>> {

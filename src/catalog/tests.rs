@@ -2,6 +2,7 @@
 
 mod following;
 mod pruned;
+mod tenants;
 mod writers;
 
 use std::fmt;

@@ -9,6 +9,7 @@ use super::change::Change;
 use super::error::CatalogError;
 use super::handle::Catalog;
 use super::state::CatalogState;
+use crate::model::names::DEFAULT_TENANT;
 
 /// Where users are kept, by name.
 const COLLECTION: &str = "users";
@@ -21,18 +22,44 @@ pub struct User {
     pub password_hash: String,
     #[serde(default)]
     pub is_admin: bool,
-    /// By database.
+    /// By database of the default tenant.
     #[serde(default)]
     pub privileges: BTreeMap<String, Privilege>,
-    /// What else he may do: [`super::roles`].
+    /// What else he may do in the default tenant: [`super::roles`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// His roles in other tenants, by tenant.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub memberships: BTreeMap<String, String>,
     /// A note about him.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
     /// Order of creation, which listings follow.
     #[serde(default)]
     pub ordinal: u64,
+}
+
+impl User {
+    /// The role that he has in a tenant.
+    pub fn role_in(&self, tenant: &str) -> Option<&str> {
+        match tenant {
+            DEFAULT_TENANT => self.role.as_deref(),
+            other => self.memberships.get(other).map(String::as_str),
+        }
+    }
+
+    /// Gives him a role in a tenant; `None` takes the one away that he has there.
+    pub fn set_role_in(&mut self, tenant: &str, role: Option<String>) {
+        match (tenant, role) {
+            (DEFAULT_TENANT, role) => self.role = role,
+            (other, Some(role)) => {
+                self.memberships.insert(other.to_string(), role);
+            }
+            (other, None) => {
+                self.memberships.remove(other);
+            }
+        }
+    }
 }
 
 /// What a user may do with a database.
@@ -105,6 +132,7 @@ impl Catalog {
                 is_admin,
                 privileges: BTreeMap::new(),
                 role: None,
+                memberships: BTreeMap::new(),
                 comment: None,
                 ordinal,
             })])
@@ -142,14 +170,31 @@ impl Catalog {
     }
 }
 
-/// What users lose when a role goes.
-pub(super) fn forget_role(state: &CatalogState, role: &str) -> Vec<Change> {
-    let forget = |mut user: User| user.role.take_if(|has| *has == role).map(|_| put(&user));
+/// What users lose when a role of a tenant goes.
+pub(super) fn forget_role(state: &CatalogState, tenant: &str, role: &str) -> Vec<Change> {
+    without_role(state, tenant, |has| has == role)
+}
+
+/// What users lose when a tenant goes.
+pub(super) fn forget_tenant(state: &CatalogState, tenant: &str) -> Vec<Change> {
+    without_role(state, tenant, |_| true)
+}
+
+fn without_role(state: &CatalogState, tenant: &str, is_gone: impl Fn(&str) -> bool) -> Vec<Change> {
+    let forget = |mut user: User| {
+        user.role_in(tenant).is_some_and(&is_gone).then(|| {
+            user.set_role_in(tenant, None);
+            put(&user)
+        })
+    };
     state.users().into_iter().filter_map(forget).collect()
 }
 
-/// What goes when a database goes: the rights to it.
-pub(super) fn forget_database(state: &CatalogState, database: &str) -> Vec<Change> {
+/// What goes when a database goes: the rights to it, which are of the default tenant.
+pub(super) fn forget_database(state: &CatalogState, tenant: &str, database: &str) -> Vec<Change> {
+    if tenant != DEFAULT_TENANT {
+        return Vec::new();
+    }
     let forget = |mut user: User| user.privileges.remove(database).map(|_| put(&user));
     state.users().into_iter().filter_map(forget).collect()
 }

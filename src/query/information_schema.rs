@@ -12,9 +12,10 @@ use datafusion::catalog::{MemTable, SchemaProvider, TableProvider};
 use datafusion::common::Result;
 
 use crate::catalog::Database;
+use crate::catalog::users::User;
 use crate::model::{Column, ColumnKind, FieldType, Precision};
 
-use super::names::Names;
+use super::names::{Names, Readable};
 use super::sql::options::DatabaseView;
 
 /// Schemas that are there beside the databases. Nothing can be written to them, nor can they be dropped.
@@ -35,7 +36,7 @@ pub(super) struct SystemSchema {
 impl SystemSchema {
     fn tables(&self) -> &'static [&'static str] {
         match self.name {
-            "information_schema" => &["columns", "databases", "queries", "schemata", "tables"],
+            "information_schema" => &["columns", "databases", "members", "queries", "schemata", "tables"],
             "cluster_schema" => &["tenants"],
             _ => &[],
         }
@@ -50,10 +51,8 @@ impl SystemSchema {
             ("information_schema", "queries") => {
                 Some(text_columns(&["query_id", "query_text", "user_name", "tenant_name", "state", "duration"], vec![]))
             }
-            ("cluster_schema", "tenants") => {
-                let row = vec![self.names.tenant.to_string(), "{}".to_string()];
-                Some(text_columns(&["tenant_name", "tenant_options"], vec![row]))
-            }
+            ("information_schema", "members") => Some(members(&self.names)),
+            ("cluster_schema", "tenants") => Some(tenants(&self.names)),
             _ => None,
         }
     }
@@ -100,6 +99,30 @@ fn databases(names: &Names) -> RecordBatch {
     };
     let columns: Vec<&str> = ["tenant_name", "database_name"].into_iter().chain(DatabaseView::COLUMNS).collect();
     text_columns(&columns, names.databases().iter().map(row).collect())
+}
+
+/// Tenants: one's own, and for an administrator all.
+fn tenants(names: &Names) -> RecordBatch {
+    let shown = match names.readable {
+        Readable::AllTenants => names.state.tenants(),
+        Readable::All | Readable::Only(_) => vec![names.tenant.clone()],
+    };
+    let row = |name: &Arc<str>| {
+        let tenant = names.state.tenant(name)?;
+        let options = serde_json::to_string(&tenant).expect("a text under a string key is JSON");
+        Some(vec![name.to_string(), options])
+    };
+    text_columns(&["tenant_name", "tenant_options"], shown.iter().filter_map(row).collect())
+}
+
+/// Who has which role in the tenant, for who may see everything in it.
+fn members(names: &Names) -> RecordBatch {
+    let users = match names.readable {
+        Readable::All | Readable::AllTenants => names.state.users(),
+        Readable::Only(_) => Vec::new(),
+    };
+    let row = |user: &User| Some(vec![user.name.clone(), user.role_in(&names.tenant)?.to_string()]);
+    text_columns(&["user_name", "role_name"], users.iter().filter_map(row).collect())
 }
 
 fn schemata(names: &Names) -> RecordBatch {

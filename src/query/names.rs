@@ -26,13 +26,15 @@ pub(super) struct Names {
 pub enum Readable {
     #[default]
     All,
+    /// All, and what other tenants there are.
+    AllTenants,
     Only(BTreeSet<String>),
 }
 
 impl Readable {
     pub fn allows(&self, database: &str) -> bool {
         match self {
-            Readable::All => true,
+            Readable::All | Readable::AllTenants => true,
             Readable::Only(names) => names.contains(database),
         }
     }

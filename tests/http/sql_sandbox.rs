@@ -150,6 +150,7 @@ fn what_does_not_exist_is_said() {
 #[test]
 fn another_tenants_tables_do_not_exist() {
     let gate = gate_with_table();
+    gate.sql("public", "create tenant other");
     for statement in ["select * from other.public.t", "select * from cnosdb.public.t"] {
         let answer = gate.post("/api/v1/sql?tenant=other", statement).send();
         assert_eq!(answer.clone().expect(422).cnosdb_error().0, "030017", "{answer}");

@@ -40,22 +40,27 @@ impl Principal {
 
     /// Whether everything in `tenant` is allowed.
     pub fn owns(&self, tenant: &str) -> bool {
-        self.is_admin() || (tenant == DEFAULT_TENANT && self.account().is_some_and(Account::owns))
+        self.is_admin() || self.account().is_some_and(|account| account.owns(tenant))
     }
 
-    /// Whether there is anything at all that is allowed.
-    pub fn belongs(&self) -> bool {
-        self.is_admin() || self.account().is_some_and(Account::belongs)
+    /// Whether there is anything at all in `tenant` that is allowed.
+    pub fn belongs(&self, tenant: &str) -> bool {
+        self.is_admin() || self.account().is_some_and(|account| account.belongs(tenant))
     }
 
     /// Whether `database` of the default tenant may be read.
     pub fn may_read(&self, database: &str) -> bool {
-        self.is_admin() || self.account().is_some_and(|account| account.may_read(database))
+        self.is_admin() || self.account().is_some_and(|account| account.may_read(DEFAULT_TENANT, database))
     }
 
     /// Whether `database` of the default tenant may be written into.
     pub fn may_write(&self, database: &str) -> bool {
-        self.is_admin() || self.account().is_some_and(|account| account.may_write(database))
+        self.may_write_in(DEFAULT_TENANT, database)
+    }
+
+    /// Whether `database` of `tenant` may be written into.
+    pub fn may_write_in(&self, tenant: &str, database: &str) -> bool {
+        self.is_admin() || self.account().is_some_and(|account| account.may_write(tenant, database))
     }
 
     /// For whom a query in SQL runs: what of `tenant` he may read, of the databases that there are now.
@@ -66,9 +71,14 @@ impl Principal {
             Principal::User(account) => account,
         };
         let names = state.databases(tenant).into_iter().map(|database| database.name.to_string());
-        let may_read = |name: &String| tenant == DEFAULT_TENANT && account.may_read(name);
-        let readable = if self.owns(tenant) { Readable::All } else { Readable::Only(names.filter(may_read).collect()) };
-        Asker { user: account.user.name.clone(), role: account.user.role.clone(), readable }
+        let may_read = |name: &String| account.may_read(tenant, name);
+        let readable = match (self.is_admin(), self.owns(tenant)) {
+            (true, _) => Readable::AllTenants,
+            (false, true) => Readable::All,
+            (false, false) => Readable::Only(names.filter(may_read).collect()),
+        };
+        let role = account.user.role_in(tenant).map(str::to_string);
+        Asker { user: account.user.name.clone(), role, readable }
     }
 
     fn account(&self) -> Option<&Account> {
@@ -95,6 +105,7 @@ mod tests {
                 is_admin,
                 privileges: privileges.map(|(name, privilege)| (name.to_string(), privilege)).into(),
                 role: None,
+                memberships: Default::default(),
                 comment: None,
                 ordinal: 0,
             })))

@@ -3,7 +3,6 @@
 
 use actix_web::http::header::{self, HeaderMap};
 
-use crate::model::names::DEFAULT_TENANT;
 use crate::model::{Classify, Kind};
 use crate::protocol::Core;
 use crate::protocol::auth::{self, Login, Principal};
@@ -26,8 +25,7 @@ pub(super) async fn principal(core: &Core, headers: &HeaderMap) -> Result<Princi
 
 /// Refuses who may not write into `database`.
 pub(super) fn may_write(principal: &Principal, tenant: &str, database: &str) -> Result<(), WireError> {
-    let is_allowed = principal.owns(tenant) || (tenant == DEFAULT_TENANT && principal.may_write(database));
-    match is_allowed {
+    match principal.may_write_in(tenant, database) {
         true => Ok(()),
         false => Err(privileges(&format!("Write on database {database} of tenant {tenant}"))),
     }
@@ -45,11 +43,18 @@ pub(super) fn owns(principal: &Principal, tenant: &str) -> Result<(), WireError>
 
 /// Refuses who has no right to anything in `tenant`.
 pub(super) fn belongs(principal: &Principal, tenant: &str) -> Result<(), WireError> {
-    let belongs = principal.owns(tenant) || (tenant == DEFAULT_TENANT && principal.belongs());
-    if belongs { Ok(()) } else { Err(privileges(&format!("Read on tenant {tenant}"))) }
+    if principal.belongs(tenant) { Ok(()) } else { Err(privileges(&format!("Read on tenant {tenant}"))) }
 }
 
-/// Refuses who may not change users and roles.
+/// Refuses what is about a tenant that is not there. To be asked for whoever may know.
+pub(super) fn exists(core: &Core, tenant: &str) -> Result<(), WireError> {
+    match core.catalog.state().tenant(tenant) {
+        Some(_) => Ok(()),
+        None => Err(WireError::tenant_not_found(tenant)),
+    }
+}
+
+/// Refuses who may not change tenants, users and roles.
 pub(super) fn administers(principal: &Principal) -> Result<(), WireError> {
     if principal.is_admin() { Ok(()) } else { Err(privileges("Maintainer for system")) }
 }

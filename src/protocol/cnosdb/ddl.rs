@@ -35,7 +35,7 @@ pub(super) async fn execute(
         }
     }
     match statement {
-        Ddl::Access(change) => users::execute(core, change).await,
+        Ddl::Access(change) => users::execute(core, tenant, change).await,
         Ddl::CreateDatabase { name, if_not_exists, options: given } => {
             let ttl = given.ttl.as_deref().map(lasting).transpose()?;
             let vnode = given.vnode_duration.as_deref();

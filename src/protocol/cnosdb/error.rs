@@ -226,6 +226,10 @@ impl WireError {
         match error {
             CatalogError::DatabaseExists { database } => WireError::database_exists(&database),
             CatalogError::DatabaseNotFound { database } => WireError::database_not_found(&database),
+            CatalogError::TenantExists { tenant } => {
+                WireError::coded(Code::Sql("030009"), format_args!("Tenant {tenant} already exists"))
+            }
+            CatalogError::TenantNotFound { tenant } => WireError::tenant_not_found(&tenant),
             CatalogError::RoleExists { role } => {
                 WireError::coded(Code::RoleExists, format_args!("Role {role} already exists"))
             }

@@ -104,6 +104,7 @@ async fn allowed<'a>(request: &HttpRequest, params: &Params, gate: &'a Gate) -> 
     let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
     let principal = authorization::principal(core, request.headers()).await?;
     authorization::may_write(&principal, params.tenant(), params.database())?;
+    authorization::exists(core, params.tenant())?;
     Ok(core)
 }
 

@@ -43,6 +43,7 @@ pub(super) async fn sql(
     let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
     let principal = authorization::principal(core, request.headers()).await?;
     authorization::belongs(&principal, params.tenant())?;
+    authorization::exists(core, params.tenant())?;
     let text_header = |name| request.headers().get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
     let format = accept::negotiate(text_header(header::ACCEPT))?;
     let accepted = text_header(header::ACCEPT_ENCODING);

@@ -1,20 +1,37 @@
-//! Statements about users and roles, carried out.
+//! Statements about tenants, users and roles, carried out.
 
 use crate::catalog::CatalogError;
 use crate::catalog::roles::{Base, Role};
+use crate::catalog::tenants::Tenant;
 use crate::catalog::users::{Privilege, User};
 use crate::model::names::DEFAULT_TENANT;
 use crate::protocol::Core;
 use crate::query::sql::access::{AccessChange, Right, UserOptions};
 
-use super::error::WireError;
+use super::error::{Code, WireError};
 
 type Done = Result<(), CatalogError>;
 
-/// Carries out a statement; durable on `Ok`.
-pub(super) async fn execute(core: &Core, change: AccessChange) -> Result<(), WireError> {
+/// Carries out a statement of a session in `tenant`, whose roles it means; durable on `Ok`.
+pub(super) async fn execute(core: &Core, tenant: &str, change: AccessChange) -> Result<(), WireError> {
     let catalog = &core.catalog;
     let done: Done = match change {
+        AccessChange::CreateTenant { name, if_not_exists, comment } => {
+            match catalog.create_tenant(&name, Tenant { comment }).await {
+                Err(CatalogError::TenantExists { .. }) if if_not_exists => Ok(()),
+                done => done.map(|_| ()),
+            }
+        }
+        AccessChange::AlterTenant { name, comment } => {
+            catalog.change_tenant(&name, Tenant { comment }).await.map(|_| ())
+        }
+        AccessChange::DropTenant { name, .. } if name == DEFAULT_TENANT => {
+            return Err(WireError::coded(Code::Sql("010064"), format_args!("Tenant {name:?} forbid drop")));
+        }
+        AccessChange::DropTenant { name, if_exists } => match catalog.drop_tenant(&name).await {
+            Ok(false) if !if_exists => return Err(WireError::tenant_not_found(&name)),
+            done => done.map(|_| ()),
+        },
         AccessChange::CreateUser { name, if_not_exists, options } => {
             if if_not_exists && catalog.state().user(&name).is_some() {
                 return Ok(());
@@ -29,20 +46,20 @@ pub(super) async fn execute(core: &Core, change: AccessChange) -> Result<(), Wir
         },
         AccessChange::CreateRole { name, if_not_exists, inherits } => {
             let base = Base::named(&inherits).unwrap_or(Base::Member);
-            match catalog.create_role(&name, base).await {
+            match catalog.create_role(tenant, &name, base).await {
                 Err(CatalogError::RoleExists { .. }) if if_not_exists => Ok(()),
                 done => done.map(|_| ()),
             }
         }
-        AccessChange::DropRole { name, if_exists } => match catalog.drop_role(&name).await {
+        AccessChange::DropRole { name, if_exists } => match catalog.drop_role(tenant, &name).await {
             Err(CatalogError::RoleNotFound { .. }) if if_exists => Ok(()),
             done => done.map(|_| ()),
         },
         AccessChange::Grant { right, database, role } => {
-            change_right(core, &role, &database, move |had| with(had, right)).await
+            change_right(core, tenant, &role, &database, move |had| with(had, right)).await
         }
         AccessChange::Revoke { right, database, role } => {
-            change_right(core, &role, &database, move |had| without(had, right)).await
+            change_right(core, tenant, &role, &database, move |had| without(had, right)).await
         }
         AccessChange::SetRole { tenant, user, role } => set_role(core, &tenant, &user, role).await?,
     };
@@ -94,17 +111,18 @@ async fn hash(core: &Core, password: Option<&str>) -> Result<String, WireError> 
 }
 
 async fn set_role(core: &Core, tenant: &str, user: &str, role: Option<String>) -> Result<Done, WireError> {
-    if tenant != DEFAULT_TENANT {
-        return Err(WireError::tenant_not_found(tenant));
-    }
+    let of = tenant.to_string();
     let change = move |state: &crate::catalog::CatalogState, user: &mut User| {
+        if state.tenant(&of).is_none() {
+            return Err(CatalogError::TenantNotFound { tenant: of.clone() });
+        }
         if let Some(role) = &role
             && Base::named(role).is_none()
-            && state.role(role).is_none()
+            && state.role(&of, role).is_none()
         {
             return Err(CatalogError::RoleNotFound { role: role.clone() });
         }
-        user.role.clone_from(&role);
+        user.set_role_in(&of, role.clone());
         Ok(())
     };
     match core.catalog.change_user(user, change).await {
@@ -115,20 +133,21 @@ async fn set_role(core: &Core, tenant: &str, user: &str, role: Option<String>) -
 
 async fn change_right(
     core: &Core,
+    tenant: &str,
     role: &str,
     database: &str,
     next: impl Fn(Privilege) -> Privilege + Send + 'static,
 ) -> Done {
-    let database = database.to_string();
+    let (of, database) = (tenant.to_string(), database.to_string());
     let change = move |state: &crate::catalog::CatalogState, role: &mut Role| {
-        if state.database(DEFAULT_TENANT, &database).is_none() {
+        if state.database(&of, &database).is_none() {
             return Err(CatalogError::DatabaseNotFound { database: database.clone() });
         }
         let had = role.privileges.get(&database).copied().unwrap_or(Privilege::None);
         role.privileges.insert(database.clone(), next(had));
         Ok(())
     };
-    core.catalog.change_role(role, change).await.map(|_| ())
+    core.catalog.change_role(tenant, role, change).await.map(|_| ())
 }
 
 /// Writing includes reading there.

@@ -32,6 +32,7 @@ pub(super) async fn write(
     let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
     let principal = authorization::principal(core, request.headers()).await?;
     authorization::may_write(&principal, params.tenant(), params.database())?;
+    authorization::exists(core, params.tenant())?;
     let precision = params.precision()?;
     let limits = limits.body_of(limits.write_body_bytes_max);
     let body = body::read(payload, request.headers(), limits).await?;

@@ -151,6 +151,7 @@ mod tests {
             is_admin,
             privileges,
             role: None,
+            memberships: Default::default(),
             comment: None,
             ordinal: 0,
         })))

@@ -1,17 +1,32 @@
-//! Statements about users and roles, parsed for whoever carries them out.
+//! Statements about tenants, users and roles, parsed for whoever carries them out.
 //!
-//! Spec: CnosDB SQL, user and role management. Left out: keys in place of passwords, and passwords that must be changed at the first
-//! login; they say so.
+//! Spec: CnosDB SQL, tenant, user and role management. Left out: keys in place of passwords, passwords that must be changed at the first
+//! login, limits of tenants, and dropping them later; they say so.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::query::error::QueryError;
 
 use super::statement::Words;
+use super::tables::check_name;
 
 /// A change of who may do what.
 #[derive(Clone, PartialEq, Eq)]
 pub enum AccessChange {
+    CreateTenant {
+        name: String,
+        if_not_exists: bool,
+        comment: Option<String>,
+    },
+    /// `None` forgets the comment.
+    AlterTenant {
+        name: String,
+        comment: Option<String>,
+    },
+    DropTenant {
+        name: String,
+        if_exists: bool,
+    },
     CreateUser {
         name: String,
         if_not_exists: bool,
@@ -83,6 +98,11 @@ impl std::fmt::Debug for UserOptions {
 impl std::fmt::Debug for AccessChange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            AccessChange::CreateTenant { name, if_not_exists, comment } => {
+                write!(f, "CreateTenant {name} {if_not_exists} {comment:?}")
+            }
+            AccessChange::AlterTenant { name, comment } => write!(f, "AlterTenant {name} {comment:?}"),
+            AccessChange::DropTenant { name, if_exists } => write!(f, "DropTenant {name} {if_exists}"),
             AccessChange::CreateUser { name, if_not_exists, options } => {
                 write!(f, "CreateUser {name} {if_not_exists} {options:?}")
             }
@@ -97,6 +117,49 @@ impl std::fmt::Debug for AccessChange {
             AccessChange::SetRole { tenant, user, role } => write!(f, "SetRole {tenant} {user} {role:?}"),
         }
     }
+}
+
+/// `[IF NOT EXISTS] name [WITH option = value, …]`
+pub(super) fn create_tenant(mut words: Words<'_>) -> Result<AccessChange, QueryError> {
+    let if_not_exists = words.take_if_not_exists()?;
+    let name = words.name()?;
+    check_name(&name)?;
+    let mut comment = None;
+    if words.take_keyword(&["WITH"]).is_some() {
+        loop {
+            tenant_option(&mut words)?;
+            words.expect_token(&Token::Eq)?;
+            if comment.replace(words.value()?).is_some() {
+                return Err(QueryError::Syntax("the option COMMENT is given twice".to_string()));
+            }
+            if !words.take(&Token::Comma) {
+                break;
+            }
+        }
+    }
+    words.end()?;
+    Ok(AccessChange::CreateTenant { name, if_not_exists, comment })
+}
+
+/// The only option of a tenant that is carried out: its comment.
+fn tenant_option(words: &mut Words<'_>) -> Result<(), QueryError> {
+    let at = *words;
+    match words.any_keyword().as_deref() {
+        Some("COMMENT") => Ok(()),
+        Some(option @ ("DROP_AFTER" | "_LIMITER")) => Err(QueryError::NotSupported(option.to_string())),
+        _ => at.expected("an option of a tenant"),
+    }
+}
+
+/// `[IF EXISTS] name`
+pub(super) fn drop_tenant(mut words: Words<'_>) -> Result<AccessChange, QueryError> {
+    let if_exists = words.take_if_exists()?;
+    let name = words.name()?;
+    if words.take_keyword(&["AFTER"]).is_some() {
+        return Err(QueryError::NotSupported("DROP TENANT … AFTER".to_string()));
+    }
+    words.end()?;
+    Ok(AccessChange::DropTenant { name, if_exists })
 }
 
 /// `[IF NOT EXISTS] name [WITH option = value, …]`
@@ -179,12 +242,31 @@ fn right_of_role(mut words: Words<'_>, preposition: &'static str) -> Result<(Rig
     Ok((right, database, role))
 }
 
-/// `name ADD USER name AS role`, `name SET USER name AS role`, `name REMOVE USER name`
+/// `name ADD USER name AS role`, `name SET USER name AS role`, `name REMOVE USER name`, `name SET option = value`, `name UNSET option`
 pub(super) fn alter_tenant(mut words: Words<'_>) -> Result<AccessChange, QueryError> {
     let tenant = words.name()?;
-    let verb = words.take_keyword(&["ADD", "SET", "REMOVE"]);
-    if verb.is_none() || words.take_keyword(&["USER"]).is_none() {
-        return Err(QueryError::NotSupported("ALTER TENANT but for ADD, SET and REMOVE USER".to_string()));
+    let verb = words.take_keyword(&["ADD", "SET", "REMOVE", "UNSET"]);
+    if verb.is_none() {
+        return words.expected("ADD, SET, REMOVE or UNSET");
+    }
+    if words.take_keyword(&["USER"]).is_none() {
+        let comment = match verb {
+            Some("SET") => {
+                tenant_option(&mut words)?;
+                words.expect_token(&Token::Eq)?;
+                Some(words.value()?)
+            }
+            Some("UNSET") => {
+                tenant_option(&mut words)?;
+                None
+            }
+            _ => return words.expected("USER"),
+        };
+        words.end()?;
+        return Ok(AccessChange::AlterTenant { name: tenant, comment });
+    }
+    if verb == Some("UNSET") {
+        return words.expected("an option of a tenant");
     }
     let user = words.name()?;
     let role = match verb {
@@ -280,9 +362,27 @@ mod tests {
         check("alter tenant cnosdb add user u as member", Ok("SetRole cnosdb u Some(\"member\")"));
         check("alter tenant cnosdb set user u as r", Ok("SetRole cnosdb u Some(\"r\")"));
         check("alter tenant cnosdb remove user u", Ok("SetRole cnosdb u None"));
+    }
+
+    #[test]
+    fn tenants_are_made_changed_and_dropped() {
+        check("create tenant t", Ok("CreateTenant t false None"));
         check(
-            "alter tenant cnosdb set comment = 'x'",
-            Err("ALTER TENANT but for ADD, SET and REMOVE USER is not supported"),
+            "CREATE TENANT IF NOT EXISTS \"T 2\" WITH Comment='a test'",
+            Ok("CreateTenant T 2 true Some(\"a test\")"),
         );
+        check("alter tenant t set comment = 'x'", Ok("AlterTenant t Some(\"x\")"));
+        check("alter tenant t unset comment", Ok("AlterTenant t None"));
+        check("drop tenant t", Ok("DropTenant t false"));
+        check("drop tenant if exists t", Ok("DropTenant t true"));
+        check("create tenant \"a/b\"", Err("not supported keyword contains '/': a/b"));
+        check("create tenant t with _limiter = '{}'", Err("_LIMITER is not supported"));
+        check("alter tenant t set drop_after = '7d'", Err("DROP_AFTER is not supported"));
+        check("create tenant t with comment='a', comment='b'", Err("the option COMMENT is given twice"));
+        check("create tenant t with colour='a'", Err("Expected: an option of a tenant, found: colour"));
+        check("alter tenant t add comment = 'x'", Err("Expected: USER, found: comment"));
+        check("alter tenant t unset user", Err("Expected: an option of a tenant, found: EOF"));
+        check("alter tenant t", Err("Expected: ADD, SET, REMOVE or UNSET, found: EOF"));
+        check("drop tenant t after '7d'", Err("DROP TENANT … AFTER is not supported"));
     }
 }

@@ -111,7 +111,7 @@ pub struct Asker {
 impl Asker {
     /// Somebody who may read everything.
     pub fn root() -> Asker {
-        Asker { user: "root".to_string(), role: None, readable: Readable::All }
+        Asker { user: "root".to_string(), role: None, readable: Readable::AllTenants }
     }
 }
 

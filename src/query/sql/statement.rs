@@ -129,6 +129,8 @@ fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
         ("DROP", "USER") => access::drop_user(words.after(2)).map(Ddl::Access).map(Statement::Ddl),
         ("CREATE", "ROLE") => access::create_role(words.after(2)).map(Ddl::Access).map(Statement::Ddl),
         ("DROP", "ROLE") => access::drop_role(words.after(2)).map(Ddl::Access).map(Statement::Ddl),
+        ("CREATE", "TENANT") => access::create_tenant(words.after(2)).map(Ddl::Access).map(Statement::Ddl),
+        ("DROP", "TENANT") => access::drop_tenant(words.after(2)).map(Ddl::Access).map(Statement::Ddl),
         ("ALTER", "TENANT") => access::alter_tenant(words.after(2)).map(Ddl::Access).map(Statement::Ddl),
         ("GRANT", _) => access::grant(words.after(1)).map(Ddl::Access).map(Statement::Ddl),
         ("REVOKE", _) => access::revoke(words.after(1)).map(Ddl::Access).map(Statement::Ddl),
