@@ -42,6 +42,15 @@ fn a_sample_is_of_as_many_values_as_asked_for() {
 }
 
 #[test]
+fn a_series_is_measured_by_what_is_missing_and_what_does_not_fit() {
+    let gate = gate("t f=1 10\nt f=1.1 11\nt f=2 20\nt f=3 30\nt f=5 50\nt n=1i 60\nt f=7 70\nt f=8 80\nu f=1 10");
+    let measures = "SELECT completeness(time, f) AS a, consistency(time, f) AS b, timeliness(time, f) AS c, validity(time, f) AS d FROM t";
+    check(&gate, measures, "a,b,c,d\n0.7777777777777778,0.875,1.0,0.78125\n");
+    let (status, _, message) = gate.sql_error("d", "SELECT completeness(time, f) FROM u");
+    assert_eq!((status, message.contains("At least two non-NaN values are needed")), (422, true), "{message}");
+}
+
+#[test]
 fn a_state_lasts_until_the_next_row() {
     let gate = gate("");
     let states = "CREATE TABLE s(state STRING)";

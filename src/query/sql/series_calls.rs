@@ -7,6 +7,7 @@
 //! | `delta(gauge_agg(time, x))` and its like | differences of the values and times of those points |
 //! | `state_at(state_agg(time, s), t)` | the last point not later than `t`, before the last of all |
 //! | `duration_in(state_agg(time, s), 'state', from, interval)` | `state_duration('state', from, from + interval, s, time)` |
+//! | `completeness(time, x)`, `consistency`, `timeliness`, `validity` | `completeness_value(x, time)` and so on, null as NaN |
 //! | `sample(x, n)` | the values of `sample_points(n, …, x, …)` |
 //! | `time_window(time, width, …)` | a struct of `date_bin`, or an unnested list of them |
 
@@ -107,7 +108,20 @@ pub(super) fn rewrite<S: VisitMut>(statement: &mut S, seed: u64) -> Result<(), Q
 
 fn calls_ours(expr: &Expr) -> bool {
     let Some((name, _)) = call(expr) else { return false };
-    const OURS: [&str; 8] = ["first", "last", "mode", "increase", "time_window", "state_at", "duration_in", "sample"];
+    const OURS: [&str; 12] = [
+        "first",
+        "last",
+        "mode",
+        "increase",
+        "time_window",
+        "state_at",
+        "duration_in",
+        "sample",
+        "completeness",
+        "consistency",
+        "timeliness",
+        "validity",
+    ];
     OURS.contains(&name.as_str()) || gauge_part(&name).is_some()
 }
 
@@ -158,6 +172,10 @@ fn rewritten(expr: &Expr, seed: u64, room: &mut Room) -> Result<Option<Expr>, Qu
             let until =
                 bounds.get(1).map_or("NULL".to_string(), |length| format!("{from} + CAST({length} AS INTERVAL)"));
             format!("state_duration({wanted}, {from}, {until}, {state}, {time}){filter}")
+        }
+        ("completeness" | "consistency" | "timeliness" | "validity", [time, x]) => {
+            // What is null is a fault of the series.
+            format!("{name}_value(coalesce(CAST({x} AS DOUBLE), CAST('NaN' AS DOUBLE)), {time}){filter}")
         }
         ("sample", [x, n]) => {
             let n = n.to_string().parse().ok().filter(|n| (1..=SAMPLE_MAX).contains(n));
@@ -360,6 +378,8 @@ mod tests {
             let refused = "the number of values of a sample is a constant from 1 to 2000";
             check(&format!("SELECT sample(f, {n}) FROM t"), Err(refused));
         }
+        let expected = "SELECT validity_value(coalesce(CAST(f AS DOUBLE), CAST('NaN' AS DOUBLE)), time) AS v FROM t";
+        check("SELECT validity(time, f) AS v FROM t", Ok(expected));
         // Planned as they are.
         let expected = r#"SELECT topk(f, 2) AS "topk(f, 2)", g FROM t"#;
         check("SELECT topk(f, 2), g FROM t", Ok(expected));

@@ -13,8 +13,9 @@ use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccu
 use datafusion::physical_expr::expressions::Literal;
 
 use super::points::{Grouped, Points, list_item, point_fields, single_lists, wide, wide_point};
+use super::quality::Quality;
 use super::single::{Lasting, Single};
-use super::{choices, statistics};
+use super::{choices, quality, statistics};
 
 /// What becomes of a group's points. Parameters come before the value and are constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +32,8 @@ pub enum Kind {
     /// `state_duration(state, from, until, value, time)` → Interval: how long the value was `state` between two times (null: without
     /// a bound), see `statistics::state_duration`.
     StateDuration,
+    /// `completeness_value(value, time)`, `consistency_value`, `timeliness_value`, `validity_value` → Float64.
+    Quality(Quality),
     /// `percentile_point(p, value, time, …)` → a point: nearest rank; none when the rank lies outside the points.
     Percentile,
     /// `distinct_points(descending, value, time)` → list of points, one a value, by (time, value); the time is where the
@@ -45,12 +48,16 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 10] = [
+    pub(super) const ALL: [Kind; 14] = [
         Kind::Median,
         Kind::Stddev,
         Kind::Mode,
         Kind::Increase,
         Kind::StateDuration,
+        Kind::Quality(Quality::Completeness),
+        Kind::Quality(Quality::Consistency),
+        Kind::Quality(Quality::Timeliness),
+        Kind::Quality(Quality::Validity),
         Kind::Percentile,
         Kind::Distinct,
         Kind::Top,
@@ -65,6 +72,10 @@ impl Kind {
             Kind::Mode => "mode_value",
             Kind::Increase => "increase_value",
             Kind::StateDuration => "state_duration",
+            Kind::Quality(Quality::Completeness) => "completeness_value",
+            Kind::Quality(Quality::Consistency) => "consistency_value",
+            Kind::Quality(Quality::Timeliness) => "timeliness_value",
+            Kind::Quality(Quality::Validity) => "validity_value",
             Kind::Percentile => "percentile_point",
             Kind::Distinct => "distinct_points",
             Kind::Top => "top_points",
@@ -77,7 +88,7 @@ impl Kind {
     fn parameters(self) -> &'static [DataType] {
         const TIME: DataType = DataType::Timestamp(TimeUnit::Nanosecond, None);
         match self {
-            Kind::Median | Kind::Stddev | Kind::Mode | Kind::Increase => &[],
+            Kind::Median | Kind::Stddev | Kind::Mode | Kind::Increase | Kind::Quality(_) => &[],
             Kind::StateDuration => &[DataType::Utf8, TIME, TIME],
             Kind::Percentile => &[DataType::Float64],
             Kind::Distinct => &[DataType::Boolean],
@@ -104,10 +115,10 @@ impl Kind {
             }
             (_, point) => wide_point(self.name(), point)?,
         };
-        if matches!(self, Kind::Increase | Kind::StateDuration) && point.len() != 2 {
+        if matches!(self, Kind::Increase | Kind::StateDuration | Kind::Quality(_)) && point.len() != 2 {
             return plan_err!("{} takes value and time", self.name());
         }
-        if matches!(self, Kind::Median | Kind::Stddev | Kind::Increase)
+        if matches!(self, Kind::Median | Kind::Stddev | Kind::Increase | Kind::Quality(_))
             && !(point[0].is_numeric() || point[0].is_null())
         {
             return plan_err!("{} takes numbers, not {}", self.name(), point[0]);
@@ -119,7 +130,7 @@ impl Kind {
         let types = self.coerced(types)?;
         let point = &types[self.parameters().len()..];
         Ok(match self {
-            Kind::Median | Kind::Stddev => DataType::Float64,
+            Kind::Median | Kind::Stddev | Kind::Quality(_) => DataType::Float64,
             Kind::Mode => point[0].clone(),
             Kind::Increase if point[0] == DataType::Int64 => DataType::Int64,
             Kind::Increase => DataType::Float64,
@@ -209,6 +220,7 @@ enum Reduction {
     Mode,
     Increase,
     StateDuration { state: String, from_ns: i64, until_ns: i64 },
+    Quality(Quality),
     Percentile(f64),
     Distinct { descending: bool },
     Best { n: usize, greatest: bool },
@@ -239,6 +251,7 @@ impl Collector {
             (Kind::Stddev, []) => Reduction::Stddev,
             (Kind::Mode, []) => Reduction::Mode,
             (Kind::Increase, []) => Reduction::Increase,
+            (Kind::Quality(quality), []) => Reduction::Quality(quality),
             (
                 Kind::StateDuration,
                 [
@@ -282,7 +295,8 @@ impl Collector {
             | Reduction::Stddev
             | Reduction::Mode
             | Reduction::Increase
-            | Reduction::StateDuration { .. } => return Ok(None),
+            | Reduction::StateDuration { .. }
+            | Reduction::Quality(_) => return Ok(None),
             Reduction::Percentile(p) => choices::percentile(grouped, *p)?,
             Reduction::Distinct { descending } => choices::distinct(grouped, *descending)?,
             Reduction::Best { n, greatest } => choices::best(grouped, *n, *greatest)?,
@@ -317,6 +331,7 @@ impl Collector {
         match &self.reduction {
             Reduction::Mode => return statistics::mode(grouped),
             Reduction::Increase => return statistics::increase(grouped),
+            Reduction::Quality(measured) => return quality::measure(grouped, *measured),
             Reduction::StateDuration { state, from_ns, until_ns } => {
                 return statistics::state_duration(grouped, state, *from_ns, *until_ns);
             }

@@ -7,6 +7,7 @@
 //! | spread | the engine's `max(v) - min(v)` |
 //! | first, last, and min, max with the time and more of their row | [`selector`] |
 //! | median, standard deviation, mode, percentile, distinct, top, bottom, sample | [`collected`] |
+//! | how complete, consistent, timely and valid a series is | [`collected`] |
 //! | how long a state lasted | [`collected`] |
 //! | values of points that were collected | `point_values(points)` |
 //! | windows of time, also in a time zone | [`window_start`] |
@@ -23,6 +24,7 @@ mod kernels;
 mod math;
 mod point_values;
 mod points;
+mod quality;
 mod selector;
 mod single;
 mod sorting;

@@ -149,6 +149,52 @@ async fn a_state_lasts_until_the_next_one() {
     check("select state_duration('x', null, null, s, time) is null from m where v > 99", &["true"]).await;
 }
 
+/// A series of seconds from a table of constants.
+async fn check_quality(points: &[(i64, &str)], expected: &str) {
+    let rows: Vec<String> = points.iter().map(|(at, value)| format!("({at}, cast('{value}' as double))")).collect();
+    let measures = ["completeness", "consistency", "timeliness", "validity"];
+    let calls = measures.map(|name| format!("{name}_value(v, to_timestamp_seconds(t))")).join(", ");
+    check(&format!("select {calls} from (values {}) as x(t, v)", rows.join(", ")), &[expected]).await;
+}
+
+#[tokio::test]
+async fn a_series_is_as_good_as_its_times_and_values_are() {
+    // The example of the language's manual, and what it says of it.
+    let manual = [
+        (1, "12.34"),
+        (3, "34.54"),
+        (4, "1.43"),
+        (6, "14.03"),
+        (10, "12.30"),
+        (13, "11.54"),
+        (14, "112.20"),
+        (16, "14.44"),
+        (18, "134.02"),
+        (19, "116.34"),
+        (22, "1234.45"),
+        (24, "10.36"),
+        (26, "124.21"),
+        (31, "6.34"),
+        (33, "nan"),
+    ];
+    check_quality(&manual, "0.8235294117647058|0.8666666666666667|0.9333333333333333|0.8").await;
+    check_quality(&[(1, "1"), (2, "2"), (3, "3"), (4, "4")], "1.0|1.0|1.0|1.0").await;
+    // One comes too soon, one is missing, one is special.
+    let faulty = [(10, "1"), (11, "1.1"), (20, "2"), (30, "3"), (50, "5"), (60, "inf"), (70, "7"), (80, "8")];
+    check_quality(&faulty, "0.7777777777777778|0.875|1.0|0.78125").await;
+    // One comes late after a gap, and so none is missing.
+    check_quality(
+        &[(10, "1"), (20, "2"), (40, "4"), (50, "5"), (60, "6"), (61, "6.1")],
+        "1.0|1.0|0.8333333333333334|0.8333333333333334",
+    )
+    .await;
+    // What was drawn between its neighbours fits.
+    check_quality(&[(1, "nan"), (2, "2"), (3, "nan"), (4, "4"), (5, "nan")], "0.4|1.0|1.0|1.0").await;
+    // Two at one time, all at one time, and no more than two.
+    check_quality(&[(1, "1"), (1, "1")], "1.0|1.0|1.0|1.0").await;
+    check_quality(&[(1, "1"), (9, "2")], "1.0|1.0|1.0|1.0").await;
+}
+
 #[tokio::test]
 async fn points_may_be_reduced_to_their_values() {
     check("select point_values(top_points(3, v, time)) from m", &["[5.0, 7.0, 5.0]"]).await;
