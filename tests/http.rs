@@ -13,6 +13,7 @@ mod http {
     mod auth;
     mod bodies;
     mod budgets;
+    mod cnosdb_copy;
     mod cnosdb_functions;
     mod cnosdb_logs;
     mod cnosdb_tables;

@@ -31,6 +31,7 @@ pub struct Settings {
     pub catalog: CatalogSettings,
     pub query: QuerySettings,
     pub opentsdb: OpentsdbSettings,
+    pub cnosdb: CnosdbSettings,
     pub cache: CacheSettings,
     pub elastic: ElasticSettings,
     pub log: LogSettings,
@@ -42,6 +43,9 @@ impl Settings {
     pub fn resolve(mut self, base: &Path) -> Self {
         let absolute = |path: &Path| base.join(path).components().collect::<PathBuf>();
         self.storage.url = store_url::resolve(&self.storage.url, base);
+        for prefix in &mut self.cnosdb.copy_prefixes {
+            *prefix = store_url::resolve(prefix, base);
+        }
         for path in [&mut self.wal.dir, &mut self.query.temp_dir] {
             if !path.as_os_str().is_empty() {
                 *path = absolute(path);
@@ -559,6 +563,15 @@ impl Default for QuerySettings {
             temp_bytes_max: 10 * GIB as u64,
         }
     }
+}
+
+/// CnosDB's SQL.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CnosdbSettings {
+    /// Locations that `COPY INTO` and external tables may read and write what is below them: `file:///folder/`,
+    /// `s3://bucket/prefix/`, `gs://bucket/prefix/` or `az://container/prefix/`. Default none: there are neither.
+    pub copy_prefixes: Vec<String>,
 }
 
 /// What is kept in memory so that it need not be read again.

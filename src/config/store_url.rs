@@ -36,6 +36,16 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// Checks a location of `cnosdb.copy_prefixes`; the error says what was expected instead.
+pub(super) fn check_prefix(text: &str) -> Result<(), &'static str> {
+    const FORMS: &str =
+        "locations such as `file:///folder/`, `s3://bucket/prefix/`, `gs://bucket/prefix/` or `az://container/prefix/`";
+    if text.starts_with("memory:") {
+        return Err(FORMS);
+    }
+    check(text).map_err(|expected| if expected.starts_with("a URL: ") { FORMS } else { expected })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,5 +80,8 @@ mod tests {
         refused("az://container/p?sig=x", "without `?`");
         refused("memory:///x", "nothing after it");
         refused("memory://x", "nothing after it");
+        for (prefix, fine) in [("file:///x/", true), ("s3://b/x/", true), ("memory:///", false), ("/x", false)] {
+            assert_eq!(check_prefix(prefix).is_ok(), fine, "{prefix}");
+        }
     }
 }

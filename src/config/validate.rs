@@ -124,6 +124,9 @@ pub(super) fn expected(key: &str, default: &Json) -> String {
         ("server.tls_listeners", _) => {
             format!("a list out of {}", listen::Listener::ALL.map(|l| format!("`{l}`")).join(", "))
         }
+        ("cnosdb.copy_prefixes", _) => {
+            "a list of locations such as `file:///folder/` or `s3://bucket/prefix/`".to_string()
+        }
         ("opentsdb.cors_domains", _) => "a list of origins such as `https://host:port`, or `*`".to_string(),
         (_, Json::String(_)) if key.starts_with("listen.") => listen::EXPECTED.to_string(),
         (_, Json::Bool(_)) => "`true` or `false`".to_string(),
@@ -167,6 +170,11 @@ fn ranges(values: &std::collections::BTreeMap<String, Json>, refuse: &mut Refuse
 fn locations(settings: &Settings, refuse: &mut Refuse<'_>) {
     if let Err(expected) = store_url::check(&settings.storage.url) {
         refuse("storage.url", expected.to_string());
+    }
+    for prefix in &settings.cnosdb.copy_prefixes {
+        if let Err(expected) = store_url::check_prefix(prefix) {
+            refuse("cnosdb.copy_prefixes", expected.to_string());
+        }
     }
     if let Some(endpoint) = &settings.storage.endpoint {
         match url::Url::parse(endpoint) {

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 
 use crate::model::{Classify, Kind};
 use crate::storage::damage::DamagedSegment;
+use crate::storage::exchange::ExchangeError;
 
 use super::sql::Refusal;
 
@@ -69,6 +70,9 @@ pub enum QueryError {
     /// What the query was to read is stored elsewhere by now.
     #[error(transparent)]
     Gone(SegmentGone),
+    /// Files outside the gateway's store.
+    #[error(transparent)]
+    Exchange(ExchangeError),
     #[error("{message}")]
     Internal { message: String, source: Option<Box<DataFusionError>> },
 }
@@ -92,6 +96,7 @@ impl Classify for QueryError {
             QueryError::Timeout { .. } => Kind::Timeout,
             QueryError::Store { .. } | QueryError::Gone(_) => Kind::Unavailable,
             QueryError::Damaged(damaged) => damaged.kind(),
+            QueryError::Exchange(error) => error.kind(),
             QueryError::Internal { .. } => Kind::Internal,
         }
     }

@@ -11,6 +11,7 @@ mod columns;
 mod deleted;
 mod edges;
 pub mod error;
+mod exchange;
 pub mod fold;
 pub mod footers;
 pub mod functions;
@@ -40,6 +41,7 @@ mod yielding;
 #[cfg(test)]
 mod tests;
 
+pub use crate::storage::exchange::ExchangeError;
 pub use answer::RowStream;
 pub use error::{QueryError, SegmentGone};
 pub use fold::sort_and_fold;

@@ -24,10 +24,12 @@ use prometheus::{HistogramOpts, HistogramVec, IntGauge, Registry};
 
 use crate::catalog::{CatalogState, Table};
 use crate::storage::damage::DamagedSegments;
+use crate::storage::exchange::Exchange;
 
 use super::answer::{RowStream, Running};
 use super::edges::SeriesStarts;
 use super::error::QueryError;
+use super::exchange::SessionStores;
 use super::footers::FooterCache;
 use super::functions::{self, ValueMemory, rows_beside_constants};
 use super::influxql::show::series::SeriesCache;
@@ -85,6 +87,8 @@ pub struct QueryOptions {
     pub series_max: Option<u64>,
     /// Points that a SELECT of InfluxQL may read.
     pub points_max: Option<u64>,
+    /// Files outside the gateway's store that statements may read and write; the default is none.
+    pub exchange: Arc<Exchange>,
 }
 
 impl Default for QueryOptions {
@@ -106,6 +110,7 @@ impl Default for QueryOptions {
             windows_max: None,
             series_max: None,
             points_max: None,
+            exchange: Arc::default(),
         }
     }
 }
@@ -210,6 +215,10 @@ impl QueryEngine {
         self.options.points_max
     }
 
+    pub(super) fn exchange(&self) -> &Arc<Exchange> {
+        &self.options.exchange
+    }
+
     pub(super) fn sources(&self) -> &Sources {
         &self.sources
     }
@@ -238,8 +247,11 @@ impl QueryEngine {
         let turn = self.admission.turn().await?;
         self.sources.tables.settle().await;
         let memory = self.memory.for_query(self.options.memory_bytes_per_query);
-        let runtime =
-            RuntimeEnvBuilder::from_runtime_env(&self.runtime).with_memory_pool(memory.clone()).build_arc()?;
+        let stores = SessionStores::over(self.runtime.object_store_registry.clone());
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
+            .with_memory_pool(memory.clone())
+            .with_object_store_registry(Arc::new(stores))
+            .build_arc()?;
         let running = Running::new(language, memory, self.options.time_limit, turn, self.seconds.clone());
         let names = Names { readable, ..self.names(&scope.tenant) };
         let tenants = Tenants { names: names.clone(), sources: self.sources.clone() };

@@ -35,6 +35,7 @@ use crate::protocol::influxdb::continuous::{ContinuousMetrics, ContinuousQueries
 use crate::protocol::influxdb::debug::Inside;
 use crate::query::{QueryEngine, QueryError};
 use crate::storage::damage::DamagedSegments;
+use crate::storage::exchange::ExchangeError;
 use crate::storage::fs::{FileSystem, create_dir_durably};
 use crate::storage::identity::{self, IdentityError};
 use crate::storage::metered::MeteredStore;
@@ -45,7 +46,7 @@ use crate::storage::wire::WireMetrics;
 
 use live::LiveTables;
 use options::{
-    about, catalog_options, compaction_options, flush_options, influxdb_limits, ingest_limits, query_options,
+    about, catalog_options, compaction_options, exchange, flush_options, influxdb_limits, ingest_limits, query_options,
     store_options,
 };
 
@@ -74,6 +75,8 @@ pub enum StartError {
     Wal(#[from] WalError),
     #[error(transparent)]
     Query(#[from] QueryError),
+    #[error("cnosdb.copy_prefixes: {0}")]
+    Exchange(#[from] ExchangeError),
     #[error("{setting} = {}: the folder cannot be used: {source}", path.display())]
     Folder { setting: &'static str, path: PathBuf, source: std::io::Error },
     #[error("the file of `{setting}`, `{}`, cannot be read: {source}", path.display())]
@@ -250,7 +253,7 @@ async fn open_metered_store(settings: &Settings, with: &Surroundings) -> Result<
         None => {
             let url = StoreUrl::parse(&settings.storage.url)?;
             let (options, fs, of) =
-                (store_options(settings, WireMetrics::new(&with.registry)?), with.fs.clone(), url.clone());
+                (store_options(settings, Some(WireMetrics::new(&with.registry)?)), with.fs.clone(), url.clone());
             let open = move || if only_reads { open_to_read(&of, &options) } else { open_store(&of, &options, fs) };
             let store = tokio::task::spawn_blocking(open).await??;
             if matches!(url, StoreUrl::Bucket { .. }) {
@@ -293,7 +296,7 @@ fn open_core(
         fresh_temp_dir(settings, writer).map_err(folder_error("query.temp_dir", &settings.query.temp_dir))?;
     let (buffer, catalog) = (ingest.buffer.clone(), ingest.catalog.clone());
     let live = Arc::new(LiveTables { buffer, catalog: catalog.clone(), writer });
-    let options = query_options(settings, temp_dir.clone());
+    let options = query_options(settings, temp_dir.clone(), exchange(settings)?);
     let queries = Arc::new(QueryEngine::new(options, store, live.clone(), live, damaged, &with.registry)?);
     let uids = Arc::new(Uids::new(catalog.clone()));
     let auth = Arc::new(access::authenticator(settings)?);

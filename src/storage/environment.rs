@@ -27,6 +27,15 @@ impl Environment {
     }
 }
 
+impl Environment {
+    /// These without some, and then with others.
+    pub fn replaced<'a>(&self, without: &[&str], with: impl IntoIterator<Item = (&'a str, &'a str)>) -> Environment {
+        let kept = self.0.iter().filter(|(name, _)| !without.contains(&name.as_str()));
+        let kept = kept.map(|(name, value)| (name.clone(), value.clone()));
+        kept.chain(with.into_iter().map(|(name, value)| (name.to_string(), value.to_string()))).collect()
+    }
+}
+
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Environment {
         Environment(variables.into_iter().filter(|(_, value)| !value.is_empty()).collect())

@@ -8,6 +8,7 @@ pub mod checksums;
 pub mod create;
 pub mod damage;
 pub mod environment;
+pub mod exchange;
 pub mod fs;
 #[cfg(test)]
 pub mod held;

@@ -68,7 +68,7 @@ pub enum Cloud {
 }
 
 impl Cloud {
-    fn scheme(self) -> &'static str {
+    pub(super) fn scheme(self) -> &'static str {
         match self {
             Cloud::S3 => "s3",
             Cloud::Google => "gs",
@@ -205,7 +205,7 @@ fn parse_folder(rest: &str) -> Result<PathBuf, &'static str> {
 }
 
 /// `text`, but only its scheme if a user and password or a signature may be in it.
-fn redact(text: &str) -> String {
+pub(super) fn redact(text: &str) -> String {
     match text.split_once(':') {
         Some((scheme, rest)) if scheme != "file" && rest.contains(['@', '?']) => format!("{scheme}://***"),
         _ => text.to_string(),

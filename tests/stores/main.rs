@@ -11,6 +11,7 @@ mod http_gate;
 mod minio;
 
 mod azurite;
+mod copy;
 mod credentials;
 mod cycle;
 mod kinds;

@@ -1,11 +1,11 @@
 //! CnosDB's REST API.
 //!
-//! Spec: the CnosDB 2.4 server and its REST documentation. Left out for now: of SQL
-//! external tables, COPY and streams; they say so.
+//! Spec: the CnosDB 2.4 server and its REST documentation. Left out for now: of SQL streams; they say so.
 
 pub mod accept;
 mod authorization;
 mod changes;
+mod copies;
 mod ddl;
 pub mod error;
 mod logs;

@@ -14,12 +14,12 @@ use crate::protocol::encoding::{Compressor, Encoding, Preference, choose};
 use crate::protocol::format::rows::{EncodeError, Format, RowEncoder};
 use crate::protocol::streaming::{self, Gone, Pieces};
 use crate::protocol::{Core, Gate, RequestLimits};
-use crate::query::QueryError;
-use crate::query::sql::{SqlAnswer, SqlRequest};
+use crate::query::sql::{SqlAnswer, SqlRequest, without_connection};
+use crate::query::{ExchangeError, QueryError};
 
 use super::error::{Code, WireError};
 use super::params::Params;
-use super::{accept, authorization, changes, ddl, retag};
+use super::{accept, authorization, changes, copies, ddl, retag};
 
 /// Rows a piece.
 const PIECE_ROWS: usize = 1024;
@@ -124,6 +124,10 @@ async fn run(
             let written = changes::counted(changes::store(&core, rows, &text).await?);
             return writer.whole(&written);
         }
+        SqlAnswer::Copy(copy) => {
+            let written = changes::counted(copies::copy(&core, &principal, question, *copy, &text).await?);
+            return writer.whole(&written);
+        }
         SqlAnswer::Move { rows, tags } => {
             authorization::may_write(&principal, &rows.tenant, &rows.database)?;
             let written = changes::counted(retag::retag(&core, &question, rows, &tags).await?);
@@ -151,13 +155,16 @@ async fn run(
 pub(super) fn refusal(error: QueryError, text: &str) -> WireError {
     match &error {
         QueryError::Empty => WireError::coded(Code::SqlParser, "no statement"),
-        QueryError::MultipleStatements { found } => WireError::multi_statement(*found, text),
+        QueryError::MultipleStatements { found } => WireError::multi_statement(*found, without_connection(text)),
         QueryError::Syntax(what) => WireError::coded(Code::SqlParser, what),
         QueryError::NotSupported(what) => WireError::coded(Code::NotImplemented, what),
         QueryError::DatabaseNotFound { database, .. } => WireError::database_not_found(database),
         QueryError::Forbidden { tenant, database } => authorization::unreadable(tenant, database),
         QueryError::Refused(refused) => ddl::of_refusal(refused),
         QueryError::TableNotFound { tenant, database, table } => WireError::table_not_found(tenant, database, table),
+        QueryError::Exchange(ExchangeError::Failed { .. }) => WireError::new(error.kind(), error.to_string()),
+        QueryError::Exchange(ExchangeError::Off) => WireError::coded(Code::NotImplemented, &error),
+        QueryError::Exchange(refused) => WireError::coded(Code::Planner, refused),
         QueryError::Plan(what) | QueryError::Execution(what) => WireError::coded(Code::Planner, what),
         _ => WireError::new(error.kind(), error.to_string()),
     }

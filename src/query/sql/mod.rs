@@ -4,6 +4,7 @@
 
 pub mod access;
 mod answers;
+mod copy;
 mod ddl;
 mod delete;
 pub mod duration;
@@ -21,6 +22,7 @@ mod write;
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use datafusion::common::{ParamValues, ScalarValue, TableReference};
 use datafusion::execution::context::SQLOptions;
@@ -28,7 +30,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::{Statement as SqlStatement, TableFactor, Visit, Visitor};
 
-use crate::catalog::Delete;
+use crate::catalog::{Delete, Table};
 use crate::model::schema::TIME_COLUMN;
 use crate::model::{ColumnKind, Precision, TableSchema};
 
@@ -39,6 +41,7 @@ use super::names::{Names, Readable};
 use super::session::{QueryEngine, QueryScope, QuerySession};
 
 pub use super::information_schema::SYSTEM_SCHEMAS;
+pub use copy::{Copy, CopyIn, CopyOut, without_connection};
 pub use ddl::{DatabaseOptions, Ddl};
 use delete::Clock;
 pub use refusal::Refusal;
@@ -130,6 +133,8 @@ pub enum SqlAnswer {
     },
     /// Rows to be removed, once all rows are in segments.
     Delete(Delete),
+    /// Files to be written or read, for whoever may: nothing was looked at yet.
+    Copy(Box<Copy>),
 }
 
 /// The `language` label of our metrics.
@@ -141,21 +146,10 @@ impl QueryEngine {
         self.check_length(&request.text)?;
         let statement = match statement::parse(&request.text)? {
             Statement::Ddl(ddl) => return Ok(SqlAnswer::Ddl(ddl)),
+            Statement::Copy(copy) => return Ok(SqlAnswer::Copy(copy)),
             other => other,
         };
-        let scope = QueryScope {
-            tenant: request.tenant,
-            database: request.database,
-            target_partitions: request.target_partitions,
-        };
-        let Asker { user, role, readable } = request.asker;
-        let mut session = self.session_for(LANGUAGE, &scope, readable).await?;
-        for function in session_functions::all(&user, role.as_deref(), &scope) {
-            session.register(function)?;
-        }
-        for function in top_rows::functions() {
-            session.register(function)?;
-        }
+        let (session, scope) = self.sql_session(&request).await?;
         let rows = match statement {
             Statement::Question(question) => {
                 let params = request.params;
@@ -177,7 +171,7 @@ impl QueryEngine {
                 };
             }
             Statement::Change(change) => return self.change(session, &scope, *change).await,
-            Statement::Ddl(_) => Err(QueryError::internal("a change of databases is no question")),
+            Statement::Ddl(_) | Statement::Copy(_) => Err(QueryError::internal("this is no question")),
         };
         let rows = match rows {
             Ok(rows) => rows,
@@ -185,6 +179,24 @@ impl QueryEngine {
         };
         let plan = answers::plan(rows)?;
         self.execute(session, plan).await.map(SqlAnswer::Rows)
+    }
+
+    /// Waits for a turn and gives a session with the functions that know who asks.
+    async fn sql_session(&self, request: &SqlRequest) -> Result<(QuerySession, QueryScope), QueryError> {
+        let scope = QueryScope {
+            tenant: request.tenant.clone(),
+            database: request.database.clone(),
+            target_partitions: request.target_partitions,
+        };
+        let Asker { user, role, readable } = &request.asker;
+        let mut session = self.session_for(LANGUAGE, &scope, readable.clone()).await?;
+        for function in session_functions::all(user, role.as_deref(), &scope) {
+            session.register(function)?;
+        }
+        for function in top_rows::functions() {
+            session.register(function)?;
+        }
+        Ok((session, scope))
     }
 
     async fn ask(
@@ -274,7 +286,8 @@ impl QueryEngine {
                 let rows = self.ask_verified(session, scope, source.question.clone(), Vec::new(), verify).await?;
                 write::check_width(rows.schema().fields().len(), &source)?;
                 let FullName { tenant, database, table } = name;
-                let rows = RowsToWrite { tenant, database, table, rows, columns, precision };
+                let rows =
+                    RowsToWrite { tenant, database, table, rows, columns, precision, times_may_be_numbers: false };
                 Ok(if tags.is_empty() { SqlAnswer::Write(rows) } else { SqlAnswer::Move { rows, tags } })
             }
         }
@@ -299,14 +312,7 @@ fn planned(
     change: SqlStatement,
     clock: &dyn Fn(Precision) -> Clock,
 ) -> Result<Planned, QueryError> {
-    let table_of = |reference| {
-        let mut name = resolve(scope, reference);
-        exists(names, &name)?;
-        let table = names.table(&name.database, &name.table);
-        let table = table.ok_or_else(|| QueryError::NotSupported(format!("a change of {}", name.database)))?;
-        name.table = table.name.table.to_string();
-        Ok::<_, QueryError>((name, table))
-    };
+    let table_of = |reference| table_to_change(names, scope, reference).map(|(name, table)| (name, &**table));
     match change {
         SqlStatement::Insert(insert) => {
             let (name, table) = table_of(write::inserted_table(&insert)?)?;
@@ -330,6 +336,20 @@ fn planned(
         }
         other => Err(QueryError::NotSupported(other.to_string())),
     }
+}
+
+/// A table whose rows a statement changes, and its full name.
+fn table_to_change<'a>(
+    names: &'a Names,
+    scope: &QueryScope,
+    reference: TableReference,
+) -> Result<(FullName, &'a Arc<Table>), QueryError> {
+    let mut name = resolve(scope, reference);
+    exists(names, &name)?;
+    let table = names.table(&name.database, &name.table);
+    let table = table.ok_or_else(|| QueryError::NotSupported(format!("a change of {}", name.database)))?;
+    name.table = table.name.table.to_string();
+    Ok((name, table))
 }
 
 /// A table's full name as SQL reads it back.

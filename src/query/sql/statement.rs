@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Wor
 use crate::query::error::{QueryError, TOO_DEEP};
 
 use super::access;
+use super::copy::{self, Copy};
 use super::ddl::{self, Ddl};
 use super::show::{self, ShowTags};
 use super::tables;
@@ -40,6 +41,7 @@ pub(super) enum Statement {
     /// INSERT, UPDATE or DELETE.
     Change(Box<SqlStatement>),
     Ddl(Ddl),
+    Copy(Box<Copy>),
 }
 
 /// Parses exactly one statement; one `;` after it is fine.
@@ -145,6 +147,7 @@ fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
         ("SHOW", "COLUMNS") => show_columns(words.after(2)),
         ("DESCRIBE" | "DESC", "DATABASE") => describe_database(words.after(2)),
         ("INSERT" | "UPDATE" | "DELETE", _) => change(tokens),
+        ("COPY", "INTO") => copy::parse(words.after(2)).map(Box::new).map(Statement::Copy),
         ("DESCRIBE" | "DESC", _) => describe(words.after(1)),
         ("SELECT" | "WITH" | "VALUES" | "EXPLAIN" | "TABLE" | "FROM" | "", _) => question(tokens),
         ("CREATE" | "ALTER" | "DROP" | "SHOW", _) if !second.is_empty() => Err(not_supported(&first, &second)),
@@ -255,6 +258,14 @@ fn question(mut tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
     let text = statement.to_string();
     let verb = text.split_whitespace().next().unwrap_or("the statement").to_uppercase();
     Err(QueryError::NotSupported(verb))
+}
+
+/// A question out of tokens without their white space.
+pub(super) fn question_of(tokens: Vec<TokenWithSpan>) -> Result<EngineStatement, QueryError> {
+    match question(tokens)? {
+        Statement::Question(question) => Ok(*question),
+        other => Err(QueryError::internal(format!("{other:?} is no question"))),
+    }
 }
 
 /// Makes a name of `current_user` where parentheses follow: the parser knows the word only without any.
@@ -422,6 +433,32 @@ impl<'a> Words<'a> {
         };
         self.at += 1;
         Ok(name)
+    }
+
+    /// Takes a text in quotes, if it is next.
+    pub(super) fn take_text(&mut self) -> Option<String> {
+        let Some(Token::SingleQuotedString(text)) = self.peek() else { return None };
+        self.at += 1;
+        Some(text.clone())
+    }
+
+    /// Takes what is in the parentheses that open next, if they do.
+    pub(super) fn take_parentheses(&mut self) -> Result<Option<&'a [&'a Token]>, QueryError> {
+        if !self.take(&Token::LParen) {
+            return Ok(None);
+        }
+        let from = self.at;
+        let mut open = 1;
+        while open > 0 {
+            match self.peek() {
+                Some(Token::LParen) => open += 1,
+                Some(Token::RParen) => open -= 1,
+                Some(_) => {}
+                None => return Err(self.unexpected(")")),
+            }
+            self.at += 1;
+        }
+        Ok(Some(&self.tokens[from..self.at - 1]))
     }
 
     /// A value of an option: a string or a number, as text.

@@ -2,7 +2,7 @@
 //!
 //! Owns: which column of an answer becomes what. Does not own: how points are stored, which is for whoever carries it out.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use datafusion::arrow::compute::kernels::cast::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampNanosecondType, UInt64Type};
 use datafusion::common::TableReference;
@@ -34,6 +34,8 @@ pub struct RowsToWrite {
     pub columns: Vec<Target>,
     /// The unit of times that are given as numbers.
     pub precision: Precision,
+    /// Whether times that are texts may be numbers, as in files.
+    pub times_may_be_numbers: bool,
 }
 
 /// A column that is written to.
@@ -205,7 +207,7 @@ pub(super) fn inserted(insert: Insert, schema: &TableSchema) -> Result<Source, Q
 }
 
 /// A value for a column without a name of its own fits one that is known.
-fn target(schema: &TableSchema, name: &str) -> Result<Target, QueryError> {
+pub(super) fn target(schema: &TableSchema, name: &str) -> Result<Target, QueryError> {
     let missing = || QueryError::Plan(format!("No field named {name}"));
     let (name, kind) = super::find_column(schema, name).ok_or_else(missing)?;
     let column = schema.columns.iter().find(|column| column.sql_name == name);
@@ -405,6 +407,8 @@ impl RowsToWrite {
 
     /// Times in nanoseconds: numbers are in the database's unit, text is read as a time.
     fn times(&self, column: &ArrayRef) -> Result<ArrayRef, QueryError> {
+        let numbers = if self.times_may_be_numbers { numbers_in(column) } else { None };
+        let column = numbers.as_ref().unwrap_or(column);
         if !matches!(column.data_type(), DataType::Int64 | DataType::UInt64) {
             return cast(column, &time_type());
         }
@@ -414,6 +418,14 @@ impl RowsToWrite {
         let nanos = |number: i64| self.precision.to_nanos(number).ok_or_else(|| beyond(number));
         Ok(std::sync::Arc::new(numbers.try_unary::<_, TimestampNanosecondType, _>(nanos)?))
     }
+}
+
+/// The numbers that all texts of a column are; `None` if one of them is none.
+fn numbers_in(column: &ArrayRef) -> Option<ArrayRef> {
+    let texts = column.as_string_opt::<i32>()?;
+    let numbers = texts.iter().map(|text| text.map(|text| text.trim().parse()).transpose());
+    let numbers = numbers.collect::<Result<Int64Array, std::num::ParseIntError>>().ok()?;
+    Some(std::sync::Arc::new(numbers))
 }
 
 fn cast(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, QueryError> {

@@ -1,6 +1,7 @@
 //! Settings in the words of those who work with them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -16,14 +17,15 @@ use crate::protocol::influxdb::debug::Limits;
 use crate::protocol::influxdb::diagnostics::About;
 use crate::query::QueryOptions;
 use crate::storage::environment::Environment;
-use crate::storage::open::StoreOptions;
+use crate::storage::exchange::{Exchange, ExchangeError, Own};
+use crate::storage::open::{StoreOptions, StoreUrl};
 use crate::storage::wire::WireMetrics;
 
 const NANOS_PER_SEC: i64 = 1_000_000_000;
 /// Replaced segments outlive the longest query by this.
 const REPLACED_MARGIN: Duration = Duration::from_secs(60);
 
-pub(super) fn store_options(settings: &Settings, wire: WireMetrics) -> StoreOptions {
+pub(super) fn store_options(settings: &Settings, wire: Option<WireMetrics>) -> StoreOptions {
     let storage = &settings.storage;
     StoreOptions {
         environment: Environment::of_process(),
@@ -37,7 +39,7 @@ pub(super) fn store_options(settings: &Settings, wire: WireMetrics) -> StoreOpti
         retry_backoff: Duration::from_millis(storage.retry_backoff_ms),
         retry_timeout: Duration::from_millis(storage.retry_timeout_ms),
         jitter_seed: Uuid::new_v4().as_u64_pair().0,
-        wire: Some(wire),
+        wire,
     }
 }
 
@@ -68,7 +70,15 @@ pub(super) fn compaction_options(settings: &Settings) -> CompactionOptions {
     }
 }
 
-pub(super) fn query_options(settings: &Settings, temp_dir: PathBuf) -> QueryOptions {
+/// What statements may reach of the world: the settings' prefixes, but for what is the gateway's own.
+pub(super) fn exchange(settings: &Settings) -> Result<Exchange, ExchangeError> {
+    let secrets = [&settings.server.tls_key, &settings.auth.jwt_secret_file, &settings.auth.admin_password_file];
+    let paths = [&settings.wal.dir, &settings.query.temp_dir].into_iter().chain(secrets.into_iter().flatten());
+    let own = Own { store: StoreUrl::parse(&settings.storage.url).ok(), paths: paths.cloned().collect() };
+    Exchange::new(&settings.cnosdb.copy_prefixes, own, store_options(settings, None))
+}
+
+pub(super) fn query_options(settings: &Settings, temp_dir: PathBuf, exchange: Exchange) -> QueryOptions {
     let query = &settings.query;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     QueryOptions {
@@ -85,6 +95,7 @@ pub(super) fn query_options(settings: &Settings, temp_dir: PathBuf) -> QueryOpti
         windows_max: Some(settings.influxdb.max_select_buckets).filter(|&windows| windows > 0),
         points_max: Some(settings.influxdb.max_select_point).filter(|&points| points > 0),
         series_max: Some(settings.influxdb.max_select_series).filter(|&series| series > 0),
+        exchange: Arc::new(exchange),
         ..QueryOptions::default()
     }
 }

@@ -78,8 +78,10 @@ async fn run(core: Core, asked: SqlRequest, sender: Sender) -> Result<Bytes, Ref
             let schema = rows.schema().clone();
             sender.send_all(&schema, rows.map_err(Refusal::from)).await
         }
-        SqlAnswer::Ddl(_) | SqlAnswer::Write(_) | SqlAnswer::Move { .. } | SqlAnswer::Delete(_) => {
-            Err(QueryError::NotSupported("a statement that changes something".to_string()).into())
-        }
+        SqlAnswer::Ddl(_)
+        | SqlAnswer::Write(_)
+        | SqlAnswer::Move { .. }
+        | SqlAnswer::Delete(_)
+        | SqlAnswer::Copy(_) => Err(QueryError::NotSupported("a statement that changes something".to_string()).into()),
     }
 }
