@@ -43,6 +43,14 @@ impl Documents {
         }
     }
 
+    /// Removes those of a collection whose keys begin with `prefix`.
+    pub(super) fn remove_below(&mut self, collection: &str, prefix: &str) {
+        let keys: Vec<String> = self.of(collection).map(|(key, _)| key.to_string()).collect();
+        for key in keys.iter().filter(|key| key.starts_with(prefix)) {
+            self.remove(collection, key);
+        }
+    }
+
     pub(super) fn get(&self, collection: &str, key: &str) -> Option<&Arc<Json>> {
         self.by_key.get(&(collection.into(), key.into()))
     }

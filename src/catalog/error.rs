@@ -46,6 +46,9 @@ pub enum CatalogError {
     TooManyDocuments { collection: String },
     #[error("it nests too deeply to be kept")]
     TooDeep,
+    /// Its rows are files outside of the store.
+    #[error("{table:?} is an external table, which is only read")]
+    ExternalTable { table: String },
     #[error("table not found: {table}")]
     TableNotFound { table: TableName },
     /// Someone else changed what the change was planned on; plan again.
@@ -97,7 +100,10 @@ impl Classify for CatalogError {
             | CatalogError::TenantExists { .. }
             | CatalogError::ContinuousQueryExists
             | CatalogError::SubscriptionExists => Kind::AlreadyExists,
-            CatalogError::PolicyConflict | CatalogError::Stale { .. } | CatalogError::Refused => Kind::Conflict,
+            CatalogError::PolicyConflict
+            | CatalogError::ExternalTable { .. }
+            | CatalogError::Stale { .. }
+            | CatalogError::Refused => Kind::Conflict,
             CatalogError::TooManyDeletes { .. } => Kind::Overloaded,
             CatalogError::UidsUsedUp
             | CatalogError::TooManyAnnotations { .. }

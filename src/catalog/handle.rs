@@ -173,12 +173,17 @@ impl Catalog {
     /// answer was lost, or came too late to be believed): it must then ask for nothing more. An error of `plan` changes
     /// nothing and is returned.
     /// `Err(Store)` leaves open whether the commit will show up.
-    pub async fn update<F>(&self, plan: F) -> Result<Arc<CatalogState>, CatalogError>
+    pub async fn update<F>(&self, mut plan: F) -> Result<Arc<CatalogState>, CatalogError>
     where
         F: FnMut(&CatalogState) -> Result<Vec<Change>, CatalogError> + Send + 'static,
     {
         let (done, answer) = oneshot::channel();
-        let request = Request::Commit(Planned { plan: Box::new(plan), done });
+        let checked = move |state: &CatalogState| {
+            let changes = plan(state)?;
+            state.check_external(&changes)?;
+            Ok(changes)
+        };
+        let request = Request::Commit(Planned { plan: Box::new(checked), done });
         self.requests.send(request).await.map_err(|_| CatalogError::Closed)?;
         answer.await.map_err(|_| CatalogError::Closed)?
     }

@@ -18,6 +18,7 @@ pub mod databases;
 pub mod deletes;
 mod documents;
 pub mod error;
+mod external;
 mod handle;
 mod head;
 pub mod meta;

@@ -14,6 +14,7 @@ use crate::storage::upload::uploaded_ms;
 use super::change::Change;
 use super::databases::{OPTIONS, options_key};
 use super::documents::{Documents, Held};
+use super::external::{self, EXTERNAL};
 
 /// How long a policy's rows live.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -252,6 +253,7 @@ impl CatalogState {
                         self.tables.remove(id);
                     }
                     self.documents.remove(OPTIONS, &options_key(tenant, database));
+                    self.documents.remove_below(EXTERNAL, &external::prefix(tenant, database));
                 }
             }
             Change::SetPolicies { tenant, database, policies, default_policy } => {

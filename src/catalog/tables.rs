@@ -59,6 +59,7 @@ impl Catalog {
         check_name(table)?;
         let exists = |state: &CatalogState, owner: &Database, table: &str| {
             state.table_named(owner, &owner.default_policy, table).is_some()
+                || state.external_table(owner, table).is_some()
         };
         let before = self.state();
         let existed = exists(&before, before.database_or_error(tenant, database)?, table);

@@ -569,7 +569,7 @@ impl Default for QuerySettings {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CnosdbSettings {
-    /// Locations that `COPY INTO` and external tables may read and write what is below them: `file:///folder/`,
+    /// Locations that `COPY INTO` may read and write below, and external tables read: `file:///folder/`,
     /// `s3://bucket/prefix/`, `gs://bucket/prefix/` or `az://container/prefix/`. Default none: there are neither.
     pub copy_prefixes: Vec<String>,
 }

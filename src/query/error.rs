@@ -127,6 +127,7 @@ impl From<DataFusionError> for QueryError {
             Cause::Disk(text) => QueryError::TooMuchDisk(text),
             Cause::Damaged(damaged) => QueryError::Damaged(damaged),
             Cause::Gone(gone) => QueryError::Gone(gone),
+            Cause::Exchange(error) => QueryError::Exchange(error),
             Cause::Store(message) => QueryError::Store { message, source: Box::new(error) },
             Cause::Internal(message) => QueryError::Internal { message, source: Some(Box::new(error)) },
         }
@@ -142,6 +143,7 @@ enum Cause {
     Disk(String),
     Damaged(DamagedSegment),
     Gone(SegmentGone),
+    Exchange(ExchangeError),
     Store(String),
     Internal(String),
 }
@@ -199,6 +201,9 @@ fn external_cause(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Ca
     }
     if let Some(gone) = error.downcast_ref::<SegmentGone>() {
         return Cause::Gone(gone.clone());
+    }
+    if let Some(error) = error.downcast_ref::<ExchangeError>() {
+        return Cause::Exchange(error.clone());
     }
     if let Some(error) = error.downcast_ref::<ParquetError>() {
         return parquet_cause(error);

@@ -3,13 +3,15 @@
 //! Owns: the forms of files and what their columns are. Does not own: which files may be reached, which is
 //! [`storage::exchange`](crate::storage::exchange).
 
+mod external;
 mod files;
 mod shape;
 mod stores;
 mod write;
 
+pub(super) use external::External;
 pub(super) use files::FileRows;
-pub(super) use shape::{Shape, headings};
+pub(super) use shape::{Shape, headings, infer};
 pub(super) use stores::SessionStores;
 pub(super) use write::write;
 

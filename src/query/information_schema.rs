@@ -135,7 +135,8 @@ fn tables(names: &Names) -> RecordBatch {
     for schema in names.schemas() {
         for table in names.tables_of(&schema) {
             let tenant = names.tenant.to_string();
-            let cells = [&tenant, &schema, &table, "TABLE", "TSKV", "{}", &tenant, &schema];
+            let engine = if names.table(&schema, &table).is_some() { "TSKV" } else { "EXTERNAL" };
+            let cells = [&tenant, &schema, &table, "TABLE", engine, "{}", &tenant, &schema];
             rows.push(cells.map(str::to_string).to_vec());
         }
     }
@@ -159,21 +160,26 @@ fn columns(names: &Names) -> RecordBatch {
         name: String,
         kind: ColumnKind,
         position: u64,
-        data_type: &'static str,
+        data_type: String,
         codec: String,
     }
     let mut rows = Vec::new();
     for schema in names.schemas() {
         for table in names.tables_of(&schema) {
-            let Some(known) = names.table(&schema, &table) else { continue };
-            let row = |name: &str, kind, data_type, codec: Option<&String>, position| Row {
+            let row = |name: &str, kind, data_type: &str, codec: Option<&String>, position| Row {
                 database: schema.clone(),
                 table: table.clone(),
                 name: name.to_string(),
                 kind,
                 position,
-                data_type,
+                data_type: String::from(data_type),
                 codec: codec.map_or("DEFAULT", |c| c).to_string(),
+            };
+            let Some(known) = names.table(&schema, &table) else {
+                let columns = names.external(&schema, &table);
+                let columns = columns.iter().flat_map(|external| external.columns()).enumerate();
+                rows.extend(columns.map(|(at, (name, of))| row(name, ColumnKind::Field, &of, None, at as u64)));
+                continue;
             };
             let precision = names.schema(&schema).map_or_else(Default::default, |(owner, _)| owner.precision);
             rows.push(row("time", ColumnKind::Time, time_type_name(precision), None, 0));
@@ -194,7 +200,7 @@ fn columns(names: &Names) -> RecordBatch {
         ("ordinal_position", Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.position)))),
         ("column_default", all(|_| "NULL")),
         ("is_nullable", Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.kind != ColumnKind::Time))))),
-        ("data_type", all(|row| row.data_type)),
+        ("data_type", all(|row| &row.data_type)),
         ("compression_codec", all(|row| &row.codec)),
         ("table_catalog", tenant()),
         ("table_schema", all(|row| &row.database)),

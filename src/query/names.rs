@@ -10,6 +10,7 @@ use datafusion::datasource::TableType;
 
 use crate::catalog::{CatalogState, Database, Table};
 
+use super::exchange::{External, FileRows};
 use super::information_schema::{SystemSchema, system_schema};
 use super::provider::{Sources, TableRows};
 
@@ -88,10 +89,35 @@ impl Names {
         like.next().filter(|_| like.next().is_none())
     }
 
-    /// Names of a schema's tables, in order.
+    /// The external table called `name`; failing that, the only one whose name differs just by case. There is none where there is
+    /// a table of the gateway's own.
+    pub(super) fn external(&self, schema: &str, name: &str) -> Option<External> {
+        let (database, policy) = self.schema(schema)?;
+        if *policy != *database.default_policy || self.table(schema, name).is_some() {
+            return None;
+        }
+        if let Some(definition) = self.state.external_table(database, name) {
+            return External::read(definition);
+        }
+        let wanted = name.to_lowercase();
+        let mut like = self.state.external_tables(database).filter(|(name, _)| name.to_lowercase() == wanted);
+        let (_, definition) = like.next().filter(|_| like.next().is_none())?;
+        External::read(definition)
+    }
+
+    /// Names of a schema's tables, external ones among them, in order.
     pub(super) fn tables_of(&self, schema: &str) -> Vec<String> {
         let Some((database, policy)) = self.schema(schema) else { return Vec::new() };
-        self.state.tables_of(database, policy).map(|table| table.name.table.to_string()).collect()
+        let mut names: Vec<String> =
+            self.state.tables_of(database, policy).map(|table| table.name.table.to_string()).collect();
+        if *policy == *database.default_policy {
+            let before = names.len();
+            names.extend(self.state.external_tables(database).map(|(name, _)| name.to_string()));
+            if names.len() > before {
+                names.sort();
+            }
+        }
+        names
     }
 }
 
@@ -156,15 +182,18 @@ impl SchemaProvider for Schema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if let Some(External { form, url, schema }) = self.names.external(&self.name, name) {
+            return Ok(Some(Arc::new(FileRows::at(self.sources.exchange.clone(), &url, form, schema))));
+        }
         let table = self.names.table(&self.name, name);
         Ok(table.map(|table| Arc::new(TableRows::new(table.clone(), self.sources.clone())) as Arc<dyn TableProvider>))
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
-        Ok(self.names.table(&self.name, name).map(|_| TableType::Base))
+        Ok(self.table_exist(name).then_some(TableType::Base))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.names.table(&self.name, name).is_some()
+        self.names.table(&self.name, name).is_some() || self.names.external(&self.name, name).is_some()
     }
 }

@@ -15,6 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use crate::catalog::Table;
 use crate::model::ColumnId;
+use crate::storage::exchange::Exchange;
 
 use super::columns::adapt_rows;
 use super::edges::{Edge, EdgeRows, SeriesStarts};
@@ -31,6 +32,8 @@ pub(super) struct Sources {
     pub readers: Arc<dyn ParquetFileReaderFactory>,
     pub starts: SeriesStarts,
     pub words: WordGroups,
+    /// For external tables.
+    pub exchange: Arc<Exchange>,
 }
 
 /// Live rows and segments of one table. All scans of one provider see one moment, that of the first.

@@ -172,6 +172,7 @@ impl QueryEngine {
                 unflushed,
                 starts: SeriesStarts::new(STARTS_CACHE_BYTES),
                 words: WordGroups::new(WORDS_CACHE_BYTES, registry).map_err(metrics_error)?,
+                exchange: options.exchange.clone(),
             },
             options,
             runtime,

@@ -49,7 +49,7 @@ pub struct Own {
 }
 
 /// Why a location cannot be used. Texts show no credentials.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExchangeError {
     #[error(
         "{url:?} is no location: {problem}; expected file:///folder, s3://bucket/key, gs://bucket/key or az://container/key"
@@ -113,6 +113,19 @@ impl Exchange {
     /// Refuses every location while the setting names none.
     pub fn is_on(&self) -> Result<(), ExchangeError> {
         if self.prefixes.is_empty() { Err(ExchangeError::Off) } else { Ok(()) }
+    }
+
+    /// Refuses a location that may not be reached, whether there is something or not.
+    pub async fn check(self: &Arc<Self>, url: &str) -> Result<(), ExchangeError> {
+        let (fence, text) = (self.clone(), url.to_string());
+        let look = move || {
+            let (location, url) = fence.locate(&text)?;
+            match &location {
+                Location::File(path) => fence.real_path(path, &url).map(|_| ()),
+                Location::Object { .. } => Ok(()),
+            }
+        };
+        tokio::task::spawn_blocking(look).await.map_err(|error| failed(url, error))?
     }
 
     /// Reads a URL and refuses it if it lies outside; links are not looked at yet. `url` comes back as it may be shown.

@@ -222,6 +222,11 @@ fn only_administrators_copy_and_credentials_are_not_said() {
         assert!(status == 422 && text.contains("010004"), "{statement}: {text}");
         assert_eq!(sql(admin, &statement), (200, "rows\n1\n".to_string()), "{statement}");
     }
+    let external = format!("CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '{url}'");
+    let (status, text) = sql(ann, &external);
+    assert!(status == 422 && text.contains("010004"), "{text}");
+    assert_eq!(sql(admin, &external).0, 200);
+    assert_eq!(sql(ann, "SELECT count(*) AS n FROM x"), (200, "n\n2\n".to_string()));
     let with = "CONNECTION = (region = 'r', access_key_id = 'hush-id', secret_key = 'hush-key', token = 'hush-token'";
     for rest in [
         ") x",
@@ -236,4 +241,115 @@ fn only_administrators_copy_and_credentials_are_not_said() {
         assert!(status == 422 && !text.contains("hush"), "{rest}: {text}");
     }
     assert!(!gate.log().contains("hush"), "{}", gate.log());
+}
+
+#[test]
+fn external_tables_are_read_and_remembered_and_never_written() {
+    let (mut gate, folder) = gate();
+    let url = |name: &str| format!("file://{}/{name}", folder.display());
+    for (form, name) in [("PARQUET", "p"), ("CSV", "c"), ("JSON", "j")] {
+        let out = format!("COPY INTO '{}' FROM t FILE_FORMAT = (TYPE = '{form}')", url(&format!("{name}/")));
+        assert_eq!(gate.sql("d", &out), "rows\n2\n");
+    }
+    for statement in [
+        format!("CREATE EXTERNAL TABLE p STORED AS PARQUET LOCATION '{}'", url("p/")),
+        format!("CREATE EXTERNAL TABLE c STORED AS CSV WITH HEADER ROW LOCATION '{}'", url("c/")),
+        format!("CREATE EXTERNAL TABLE \"J\" STORED AS NDJSON LOCATION '{}'", url("j/")),
+        format!("CREATE EXTERNAL TABLE IF NOT EXISTS p STORED AS CSV LOCATION '{}'", url("c/")),
+        format!(
+            "CREATE EXTERNAL TABLE later (a BIGINT, \"B\" STRING, at TIMESTAMP) STORED AS CSV DELIMITER ';' LOCATION '{}'",
+            url("later/")
+        ),
+    ] {
+        assert_eq!(gate.sql("d", &statement), "", "{statement}");
+    }
+    let check = |gate: &Gate| {
+        for table in ["p", "c", "J"] {
+            let question = format!("SELECT f, n, s, g, h FROM {table} WHERE n < 5 ORDER BY n DESC");
+            assert_eq!(
+                gate.sql("d", &question),
+                "f,n,s,g,h\n0.5,1,x,a,\n,-2,\"two\nlines, \"\"quoted\"\"\",b,y\n",
+                "{table}"
+            );
+            let joined = format!("SELECT count(*) AS n FROM t JOIN d.{table} x ON t.g = x.g");
+            assert_eq!(gate.sql("public", &joined.replace("FROM t", "FROM d.t")), "n\n2\n");
+        }
+        assert_eq!(gate.sql("d", "SHOW TABLES"), "table_name\nJ\nc\nlater\np\nt\n");
+    };
+    check(&gate);
+    gate.kill_and_restart();
+    check(&gate);
+    assert_eq!(
+        gate.sql("d", "DESCRIBE TABLE later"),
+        "column_name,data_type,column_type,compression_codec\na,BIGINT,FIELD,DEFAULT\nB,STRING,FIELD,DEFAULT\n\
+         at,TIMESTAMP(NANOSECOND),FIELD,DEFAULT\n"
+    );
+    let listed = "SELECT table_engine FROM information_schema.tables WHERE table_database = 'd' ORDER BY table_name";
+    assert_eq!(gate.sql("d", listed), "table_engine\nEXTERNAL\nEXTERNAL\nEXTERNAL\nEXTERNAL\nTSKV\n");
+    let columns = "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'later'";
+    assert_eq!(gate.sql("d", columns).lines().count(), 4);
+    // What is there when it is asked is what is read.
+    assert!(refused(&gate, "SELECT * FROM later").1.contains("no file"));
+    fs::create_dir(folder.join("later")).unwrap();
+    fs::write(folder.join("later/1.csv"), "1;x;2024-01-01T00:00:00Z\n").unwrap();
+    assert_eq!(gate.sql("d", "SELECT A, \"B\", at FROM LATER"), "a,B,at\n1,x,2024-01-01T00:00:00.000000000\n");
+    std::os::unix::fs::symlink("/etc/passwd", folder.join("later/2.csv")).unwrap();
+    assert!(refused(&gate, "SELECT * FROM later").1.contains("not below"));
+    for statement in [
+        "INSERT INTO p (time, n) VALUES (1, 1)",
+        "UPDATE p SET n = 1 WHERE g = 'a'",
+        "DELETE FROM p",
+        "ALTER TABLE p ADD FIELD x DOUBLE",
+    ] {
+        assert_eq!(refused(&gate, statement).0, "010005", "{statement}");
+    }
+    let into = format!("COPY INTO p FROM '{}' FILE_FORMAT = (TYPE = 'csv')", url("c/"));
+    assert_eq!(refused(&gate, &into).0, "010005");
+    assert_eq!(refused(&gate, "CREATE TABLE p(f DOUBLE)").0, "030020");
+    assert_ne!(gate.post("/api/v1/write?db=d", "p f=1 1").at(Listener::Cnosdb).send().status, 200);
+    assert_ne!(gate.post("/write?db=d", "p f=1 1").send().status, 204);
+    let taken = format!("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '{}'", url("c/"));
+    assert_eq!(refused(&gate, &taken).0, "030020");
+    // Dropping forgets the table and leaves its files.
+    let files = gate.files().len();
+    assert_eq!(gate.sql("d", "DROP TABLE p"), "");
+    assert_eq!(refused(&gate, "SELECT * FROM p").0, "030019");
+    assert_eq!(refused(&gate, "DROP TABLE p").0, "030019");
+    assert!(folder.join("p").exists() && gate.files().len() >= files);
+    gate.write("d", "p f=1 1");
+    assert_eq!(gate.sql("d", "SELECT f FROM p"), "f\n1.0\n");
+    assert_eq!(gate.sql("d", "DROP DATABASE d"), "");
+    gate.create_database("d");
+    assert_eq!(gate.sql("d", "SHOW TABLES"), "table_name\n");
+}
+
+#[test]
+fn external_tables_stay_inside_the_fence() {
+    let (gate, folder) = gate();
+    let root = folder.parent().unwrap().display().to_string();
+    std::os::unix::fs::symlink("/etc", folder.join("etc")).unwrap();
+    for url in [
+        "file:///etc/passwd".to_string(),
+        "/etc/passwd".to_string(),
+        format!("file://{root}/exchange/../store/"),
+        format!("file://{root}/exchange/%2e%2e/store/"),
+        format!("file://{root}/exchange/etc/passwd"),
+        format!("file://{root}/store/"),
+        "s3://bucket/x".to_string(),
+        "http://127.0.0.1/x".to_string(),
+    ] {
+        for columns in ["", "(a STRING)"] {
+            let (code, message) =
+                refused(&gate, &format!("CREATE EXTERNAL TABLE x {columns} STORED AS CSV LOCATION '{url}'"));
+            assert!(code == "010001" && !message.contains("root:"), "{url}: {code} {message}");
+        }
+    }
+    assert_eq!(gate.sql("d", "SHOW TABLES"), "table_name\nt\n");
+    // A list, and a file that is none of its kind.
+    fs::write(folder.join("list.json"), "{\"a\":[1]}\n").unwrap();
+    fs::write(folder.join("bad.parquet"), "this is no Parquet, but it is long enough to have a footer").unwrap();
+    for (form, name) in [("NDJSON", "list.json"), ("PARQUET", "bad.parquet")] {
+        let create = format!("CREATE EXTERNAL TABLE x STORED AS {form} LOCATION 'file://{root}/exchange/{name}'");
+        assert_eq!(gate.sql_error("d", &create).0, 422, "{name}");
+    }
 }

@@ -30,7 +30,7 @@ fn statements_that_are_no_questions_are_refused_by_name() {
         format!("EXPLAIN ANALYZE COPY t TO '{out}.json'"),
         format!("EXPLAIN COPY t TO '{out}.json'"),
         "CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'".to_string(),
-        "CREATE EXTERNAL TABLE x (a TEXT) STORED AS PARQUET LOCATION 's3://bucket/x'".to_string(),
+        "CREATE EXTERNAL TABLE x (a STRING) STORED AS PARQUET LOCATION 's3://bucket/x'".to_string(),
         "CREATE VIEW x AS SELECT 1".to_string(),
         "CREATE FUNCTION f(a INT) RETURNS INT RETURN a".to_string(),
         "EXPLAIN ANALYZE INSERT INTO t SELECT * FROM t".to_string(),

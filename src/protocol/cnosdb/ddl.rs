@@ -11,6 +11,7 @@ use crate::query::sql::duration::Lasting;
 use crate::query::sql::{Ddl, Refusal, SYSTEM_SCHEMAS, TableChange, TableDdl, options};
 
 use super::error::{Code, WireError};
+use super::sql::refusal as query_refusal;
 use super::{authorization, changes, users};
 
 /// Databases whose options are kept: more are refused, as each is a document of the catalog.
@@ -26,6 +27,8 @@ pub(super) async fn execute(
 ) -> Result<(), WireError> {
     match &statement {
         Ddl::Access(_) => authorization::administers(principal)?,
+        // The gateway's own rights reach farther than those of who asks.
+        Ddl::Table(TableDdl::CreateExternal(_)) => authorization::administers(principal)?,
         Ddl::CreateDatabase { .. } | Ddl::DropDatabase { .. } | Ddl::AlterDatabase { .. } => {
             authorization::owns(principal, tenant)?;
         }
@@ -78,8 +81,20 @@ pub(super) async fn execute(
                 core.catalog.create_table(&name.tenant, &name.database, &name.table, schema).await.map_err(refusal)?;
             if made || if_not_exists { Ok(()) } else { Err(WireError::table_exists(&name.table)) }
         }
+        Ddl::Table(TableDdl::CreateExternal(new)) => {
+            let name = resolved(&new.table, tenant, database);
+            let definition = core.queries.external_table(&new).await.map_err(|error| query_refusal(error, ""))?;
+            let made = core.catalog.create_external_table(&name.tenant, &name.database, &name.table, definition);
+            let made = made.await.map_err(refusal)?;
+            if made || new.if_not_exists { Ok(()) } else { Err(WireError::table_exists(&name.table)) }
+        }
         Ddl::Table(TableDdl::Alter { table, change }) => {
             let name = resolved(&table, tenant, database);
+            let state = core.catalog.state();
+            let owner = state.database(&name.tenant, &name.database);
+            if owner.is_some_and(|owner| state.external_table(owner, &name.table).is_some()) {
+                return Err(WireError::coded(Code::NotImplemented, "ALTER TABLE of an external table"));
+            }
             let table = name.table.clone();
             let edit = move |known: &Table, schema: &mut TableSchema| edit(&table, &change, known, schema);
             let done =
@@ -88,7 +103,12 @@ pub(super) async fn execute(
         }
         Ddl::Table(TableDdl::Drop { table, if_exists }) => {
             let name = resolved(&table, tenant, database);
-            let existed = core.catalog.drop_table(&name.tenant, &name.database, &name.table).await.map_err(refusal)?;
+            let existed = core.catalog.drop_table(&name.tenant, &name.database, &name.table).await.map_err(refusal)?
+                || core
+                    .catalog
+                    .drop_external_table(&name.tenant, &name.database, &name.table)
+                    .await
+                    .map_err(refusal)?;
             if existed || if_exists {
                 return Ok(());
             }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Result;
 use datafusion::common::config::CsvOptions;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::TableType;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
@@ -18,7 +18,7 @@ use datafusion::datasource::table_schema::TableSchema as FileTableSchema;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 
-use crate::storage::exchange::Found;
+use crate::storage::exchange::{Connection, Exchange, Found};
 
 use super::{Form, stores};
 
@@ -27,12 +27,24 @@ use super::{Form, stores};
 pub(in crate::query) struct FileRows {
     schema: SchemaRef,
     form: Form,
-    files: Found,
+    files: Files,
+}
+
+#[derive(Debug)]
+enum Files {
+    /// Those that there are when they are read.
+    At(Arc<Exchange>, String),
+    Known(Found),
 }
 
 impl FileRows {
+    /// What is at `url` whenever it is read.
+    pub(in crate::query) fn at(exchange: Arc<Exchange>, url: &str, form: Form, schema: SchemaRef) -> FileRows {
+        FileRows { schema, form, files: Files::At(exchange, url.to_string()) }
+    }
+
     pub(in crate::query) fn of(found: Found, form: Form, schema: SchemaRef) -> FileRows {
-        FileRows { schema, form, files: found }
+        FileRows { schema, form, files: Files::Known(found) }
     }
 
     fn source(&self) -> Arc<dyn FileSource> {
@@ -72,7 +84,13 @@ impl TableProvider for FileRows {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let found = self.files.clone();
+        let found = match &self.files {
+            Files::Known(found) => found.clone(),
+            Files::At(exchange, url) => {
+                let found = exchange.find(url, &Connection::default(), self.form.endings()).await;
+                found.map_err(|error| DataFusionError::External(Box::new(error)))?
+            }
+        };
         let url = stores::register(session.runtime_env(), found.store)?;
         let groups = found.files.len().min(session.config().target_partitions().max(1)).max(1);
         let mut files: Vec<Vec<PartitionedFile>> = vec![Vec::new(); groups];

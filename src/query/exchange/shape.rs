@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::csv::reader::Format as CsvReader;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::json::reader::infer_json_schema;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use object_store::{ObjectMeta, ObjectStoreExt};
@@ -14,6 +16,8 @@ use super::Form;
 
 /// Bytes at the beginning of a file that a header must fit into.
 const HEADER_BYTES_MAX: u64 = 64 * 1024;
+/// Bytes at the beginning of a file that types are guessed from.
+const SAMPLE_BYTES: u64 = 1024 * 1024;
 /// Columns that files may have.
 const COLUMNS_MAX: usize = 4_096;
 /// Files that are looked at at once.
@@ -61,6 +65,29 @@ async fn heading(found: &Found, file: &ObjectMeta, form: Form) -> Result<Shape, 
             checked(schema.fields().iter().map(plain).collect(), file)
         }
     }
+}
+
+/// The columns that files of a form seem to have, told by the first of them.
+pub(in crate::query) async fn infer(found: &Found, form: Form) -> Result<Shape, QueryError> {
+    let file = found.files.iter().find(|file| file.size > 0).or(found.files.first());
+    let file = file.ok_or_else(|| QueryError::internal("no files to look at"))?;
+    if form == Form::Parquet {
+        return heading(found, file, form).await;
+    }
+    let mut sample = beginning(found, file, SAMPLE_BYTES).await?;
+    if (sample.len() as u64) < file.size {
+        let end = memchr::memrchr(b'\n', &sample).ok_or_else(|| broken(file, "has a first line that is too long"))?;
+        sample.truncate(end + 1);
+    }
+    let guessed = match form {
+        Form::Csv { delimiter, header } => {
+            let reader = CsvReader::default().with_header(header).with_delimiter(delimiter);
+            reader.infer_schema(sample.as_slice(), None).map(|(schema, _)| schema)
+        }
+        _ => infer_json_schema(sample.as_slice(), None).map(|(schema, _)| schema),
+    };
+    let guessed = guessed.map_err(|error| broken(file, &format!("has no columns that can be told: {error}")))?;
+    checked(guessed.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect(), file)
 }
 
 fn checked(fields: Vec<Field>, file: &ObjectMeta) -> Result<Shape, QueryError> {

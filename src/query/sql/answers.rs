@@ -62,6 +62,11 @@ pub(super) fn tables(names: &Names, database: &str) -> Result<RecordBatch, Query
 /// `DESCRIBE TABLE`: `column_name`, `data_type`, `column_type`, `compression_codec`; time, then tags, then fields.
 pub(super) fn columns(names: &Names, name: &FullName) -> Result<RecordBatch, QueryError> {
     super::exists(names, name)?;
+    const HEAD: [&str; 4] = ["column_name", "data_type", "column_type", "compression_codec"];
+    if let Some(external) = names.external(&name.database, &name.table) {
+        let row = |(name, of): (&str, String)| vec![name.to_string(), of, "FIELD".to_string(), "DEFAULT".to_string()];
+        return Ok(text_rows(&HEAD, external.columns().map(row).collect()));
+    }
     let Some(table) = names.table(&name.database, &name.table) else {
         return Err(QueryError::internal("a table is there and is not"));
     };
@@ -73,7 +78,7 @@ pub(super) fn columns(names: &Names, name: &FullName) -> Result<RecordBatch, Que
     let mut rows = vec![["time", time_type_name(precision), "TIME", "DEFAULT"].map(str::to_string).to_vec()];
     rows.extend(table.schema.tags().map(describe));
     rows.extend(table.schema.fields().map(describe));
-    Ok(text_rows(&["column_name", "data_type", "column_type", "compression_codec"], rows))
+    Ok(text_rows(&HEAD, rows))
 }
 
 fn text_rows(names: &[&str], rows: Vec<Vec<String>>) -> RecordBatch {

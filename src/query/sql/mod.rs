@@ -8,6 +8,7 @@ mod copy;
 mod ddl;
 mod delete;
 pub mod duration;
+mod external;
 mod fold;
 mod gapfill;
 pub mod options;
@@ -44,6 +45,7 @@ pub use super::information_schema::SYSTEM_SCHEMAS;
 pub use copy::{Copy, CopyIn, CopyOut, without_connection};
 pub use ddl::{DatabaseOptions, Ddl};
 use delete::Clock;
+pub use external::NewExternal;
 pub use refusal::Refusal;
 use statement::Statement;
 pub use tables::{NewColumns, NewField, TableChange, TableDdl};
@@ -346,6 +348,9 @@ fn table_to_change<'a>(
 ) -> Result<(FullName, &'a Arc<Table>), QueryError> {
     let mut name = resolve(scope, reference);
     exists(names, &name)?;
+    if names.external(&name.database, &name.table).is_some() {
+        return Err(QueryError::NotSupported(format!("a change of the external table {}", name.table)));
+    }
     let table = names.table(&name.database, &name.table);
     let table = table.ok_or_else(|| QueryError::NotSupported(format!("a change of {}", name.database)))?;
     name.table = table.name.table.to_string();
@@ -427,6 +432,8 @@ fn check_tables(session: &QuerySession, scope: &QueryScope, question: &EngineSta
         if let Some(table) = session.names().table(&name.database, &name.table) {
             columns.extend(table.schema.columns.iter().map(|column| column.sql_name.clone()));
             precision = precision.or(session.names().schema(&name.database).map(|(owner, _)| owner.precision));
+        } else if let Some(external) = session.names().external(&name.database, &name.table) {
+            columns.extend(external.columns().map(|(name, _)| name.to_string()));
         }
     }
     let precision = precision.unwrap_or_default();
@@ -456,9 +463,9 @@ fn exists(names: &Names, name: &FullName) -> Result<(), QueryError> {
     let FullName { tenant, database, table } = name;
     let (tenant, database, table) = (tenant.clone(), database.clone(), table.clone());
     is_readable(names, &tenant, &database)?;
-    match names.table(&database, &table) {
-        Some(_) => Ok(()),
-        None => Err(QueryError::TableNotFound { tenant, database, table }),
+    match names.table(&database, &table).is_some() || names.external(&database, &table).is_some() {
+        true => Ok(()),
+        false => Err(QueryError::TableNotFound { tenant, database, table }),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::model::schema::TIME_COLUMN;
 use crate::model::{ColumnKind, FieldType, RowIdentity, TableSchema};
 use crate::query::error::QueryError;
 
+use super::external::NewExternal;
 use super::refusal::Refusal;
 use super::statement::Words;
 
@@ -16,6 +17,7 @@ pub enum TableDdl {
     Create { table: TableReference, if_not_exists: bool, columns: NewColumns },
     Alter { table: TableReference, change: TableChange },
     Drop { table: TableReference, if_exists: bool },
+    CreateExternal(Box<NewExternal>),
 }
 
 /// Columns of a new table.
