@@ -7,11 +7,12 @@ mod external;
 mod files;
 mod shape;
 mod stores;
+mod told;
 mod write;
 
 pub(super) use external::External;
 pub(super) use files::FileRows;
-pub(super) use shape::{Shape, headings, infer};
+pub(super) use shape::{COLUMNS_MAX, Shape, headings, infer};
 pub(super) use stores::SessionStores;
 pub(super) use write::write;
 

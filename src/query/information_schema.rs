@@ -135,7 +135,7 @@ fn tables(names: &Names) -> RecordBatch {
     for schema in names.schemas() {
         for table in names.tables_of(&schema) {
             let tenant = names.tenant.to_string();
-            let engine = if names.table(&schema, &table).is_some() { "TSKV" } else { "EXTERNAL" };
+            let engine = if names.is_external(&schema, &table) { "EXTERNAL" } else { "TSKV" };
             let cells = [&tenant, &schema, &table, "TABLE", engine, "{}", &tenant, &schema];
             rows.push(cells.map(str::to_string).to_vec());
         }
@@ -175,12 +175,13 @@ fn columns(names: &Names) -> RecordBatch {
                 data_type: String::from(data_type),
                 codec: codec.map_or("DEFAULT", |c| c).to_string(),
             };
-            let Some(known) = names.table(&schema, &table) else {
-                let columns = names.external(&schema, &table);
-                let columns = columns.iter().flat_map(|external| external.columns()).enumerate();
+            if names.is_external(&schema, &table) {
+                let external = names.external(&schema, &table);
+                let columns = external.iter().flat_map(|external| external.columns()).enumerate();
                 rows.extend(columns.map(|(at, (name, of))| row(name, ColumnKind::Field, &of, None, at as u64)));
                 continue;
-            };
+            }
+            let Some(known) = names.table(&schema, &table) else { continue };
             let precision = names.schema(&schema).map_or_else(Default::default, |(owner, _)| owner.precision);
             rows.push(row("time", ColumnKind::Time, time_type_name(precision), None, 0));
             for (position, column) in known.schema.columns.iter().enumerate() {

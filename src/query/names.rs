@@ -89,20 +89,29 @@ impl Names {
         like.next().filter(|_| like.next().is_none())
     }
 
-    /// The external table called `name`; failing that, the only one whose name differs just by case. There is none where there is
-    /// a table of the gateway's own.
+    /// The external table called `name`; failing that, the only one whose name differs just by case. A table of
+    /// the gateway's own is nearer than that.
     pub(super) fn external(&self, schema: &str, name: &str) -> Option<External> {
         let (database, policy) = self.schema(schema)?;
-        if *policy != *database.default_policy || self.table(schema, name).is_some() {
+        if *policy != *database.default_policy {
             return None;
         }
         if let Some(definition) = self.state.external_table(database, name) {
             return External::read(definition);
         }
+        if self.table(schema, name).is_some() {
+            return None;
+        }
         let wanted = name.to_lowercase();
         let mut like = self.state.external_tables(database).filter(|(name, _)| name.to_lowercase() == wanted);
         let (_, definition) = like.next().filter(|_| like.next().is_none())?;
         External::read(definition)
+    }
+
+    /// Whether the table called exactly `name` is external.
+    pub(super) fn is_external(&self, schema: &str, name: &str) -> bool {
+        let owner = self.schema(schema).filter(|(database, policy)| **policy == *database.default_policy);
+        owner.is_some_and(|(database, _)| self.state.external_table(database, name).is_some())
     }
 
     /// Names of a schema's tables, external ones among them, in order.

@@ -310,6 +310,18 @@ fn external_tables_are_read_and_remembered_and_never_written() {
     assert_ne!(gate.post("/write?db=d", "p f=1 1").send().status, 204);
     let taken = format!("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '{}'", url("c/"));
     assert_eq!(refused(&gate, &taken).0, "030020");
+    gate.sql("public", &format!("CREATE EXTERNAL TABLE e STORED AS CSV LOCATION '{}'", url("c/")));
+    let bulk = "{\"index\":{\"_index\":\"e\"}}\n{\"a\":1}\n{\"index\":{\"_index\":\"other\"}}\n{\"a\":1}\n";
+    let answer = gate.post("/_bulk", bulk).at(Listener::Elasticsearch).header("content-type", "application/x-ndjson");
+    let items = answer.send().expect(200).json()["items"].clone();
+    assert_eq!(items[1]["index"]["status"], 201, "{items}");
+    assert!(items[0]["index"]["status"].as_u64().unwrap() >= 400, "{items}");
+    // A file whose footer is whole and whose pages are not.
+    let file = fs::read_dir(folder.join("p")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[4..60].fill(0xff);
+    fs::write(&file, bytes).unwrap();
+    assert!(refused(&gate, "SELECT * FROM p").1.contains("Parquet file cannot be read"));
     // Dropping forgets the table and leaves its files.
     let files = gate.files().len();
     assert_eq!(gate.sql("d", "DROP TABLE p"), "");

@@ -120,7 +120,13 @@ impl Ingest {
             let strictly = state.writes_strictly(database);
             let plans: Vec<Plan> = tables
                 .iter()
-                .map(|documents| plan(documents, schema_of(documents).map(|t| &*t.schema), rules, oldest_ns, strictly))
+                .map(|documents| {
+                    let schema = schema_of(documents).map(|table| &*table.schema);
+                    // No table can be made under the name of an external one.
+                    let is_external = || state.external_table(database, &documents.table).is_some();
+                    let strictly = strictly || (schema.is_none() && is_external());
+                    plan(documents, schema, rules, oldest_ns, strictly)
+                })
                 .collect();
             let refuses_all = rules.bad_documents == BadPoints::RefuseAll && plans.iter().any(Plan::refuses);
             let needed: Vec<Columns> =

@@ -20,6 +20,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use crate::storage::exchange::{Connection, Exchange, Found};
 
+use super::told::ToldExec;
 use super::{Form, stores};
 
 /// Files of one form and one schema.
@@ -102,6 +103,6 @@ impl TableProvider for FileRows {
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
-        Ok(DataSourceExec::from_data_source(config))
+        Ok(Arc::new(ToldExec::new(DataSourceExec::from_data_source(config))))
     }
 }

@@ -19,7 +19,7 @@ const HEADER_BYTES_MAX: u64 = 64 * 1024;
 /// Bytes at the beginning of a file that types are guessed from.
 const SAMPLE_BYTES: u64 = 1024 * 1024;
 /// Columns that files may have.
-const COLUMNS_MAX: usize = 4_096;
+pub(in crate::query) const COLUMNS_MAX: usize = 4_096;
 /// Files that are looked at at once.
 const LOOKS_AT_ONCE: usize = 8;
 

@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::model::{Precision, TableSchema};
 use crate::query::error::QueryError;
-use crate::query::exchange::{FileRows, Form, Shape, headings, write};
+use crate::query::exchange::{COLUMNS_MAX, FileRows, Form, Shape, headings, write};
 use crate::query::session::QueryEngine;
 use crate::storage::exchange::{Connection, ExchangeError};
 
@@ -75,6 +75,9 @@ pub(super) fn parse(mut words: Words<'_>) -> Result<Copy, QueryError> {
     if words.take(&Token::LParen) {
         loop {
             columns.push(words.name()?);
+            if columns.len() > COLUMNS_MAX {
+                return Err(QueryError::Plan(format!("a table has at most {COLUMNS_MAX} columns")));
+            }
             if !words.take(&Token::Comma) {
                 break;
             }
@@ -376,6 +379,8 @@ mod tests {
         check(shape(&["x", "f", "time"]), &[], Err("No field named x"));
         check(shape(&["f", "time"]), &["time", "g"], Err("No field named g in the files"));
         check(shape(&["f", "g"]), &[], Err("Column time is required, and must not be null"));
+        let many = format!("copy into t (a{}) from 'x.csv'", ", a".repeat(5_000));
+        assert_eq!(copy(&many).unwrap_err(), "a table has at most 4096 columns");
         check(shape(&["f", "F", "time"]), &[], Err("two columns would become F"));
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::model::FieldType;
 use crate::model::schema::time_type;
 use crate::query::error::QueryError;
-use crate::query::exchange::{External, Form, infer};
+use crate::query::exchange::{COLUMNS_MAX, External, Form, infer};
 use crate::query::session::QueryEngine;
 use crate::storage::exchange::Connection;
 
@@ -39,6 +39,9 @@ pub(super) fn parse(mut words: Words<'_>) -> Result<NewExternal, QueryError> {
     if words.take(&Token::LParen) {
         loop {
             let name = words.name()?;
+            if columns.len() == COLUMNS_MAX {
+                return Err(QueryError::Plan(format!("a table has at most {COLUMNS_MAX} columns")));
+            }
             if columns.iter().any(|(known, _)| *known == name) {
                 return Err(QueryError::Syntax(format!("two columns are called {name:?}")));
             }
