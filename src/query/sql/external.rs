@@ -129,8 +129,6 @@ impl QueryEngine {
 mod tests {
     use super::super::statement::{Statement, parse as parse_statement};
     use super::super::{Ddl, TableDdl};
-    use super::*;
-
     #[track_caller]
     fn check(text: &str, expected: Result<&str, &str>) {
         match (parse_statement(text), expected) {
