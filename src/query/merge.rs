@@ -1,15 +1,13 @@
 //! The row merge: sorted inputs whose rows may share keys become one sorted stream in which every key is once.
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+mod stretches;
+#[cfg(test)]
+mod tests;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, make_comparator};
-use datafusion::arrow::compute::{concat_batches, partition};
-use datafusion::arrow::datatypes::{SchemaRef, UInt64Type};
-use datafusion::arrow::error::ArrowError;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
 use datafusion::config::ConfigOptions;
@@ -19,18 +17,18 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{
     Distribution, EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr, PhysicalSortExpr,
 };
+use datafusion::physical_plan::common::spawn_buffered;
+use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::filter_pushdown::{ChildFilterDescription, FilterDescription, FilterPushdownPhase};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput};
-use datafusion::physical_plan::sorts::streaming_merge::StreamingMergeBuilder;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements, Partitioning,
     PlanProperties, ReplaceChildrenOptions,
 };
-use futures::{Stream, StreamExt};
 
-use super::fold::{ROW_ORDER, fold_sorted};
+use super::fold::ROW_ORDER;
+use stretches::{MergedRows, Merging};
 
 /// The order of rows in segments and out of a merge: by the columns at `keys`. `None` when there are none.
 pub(super) fn key_order(schema: &SchemaRef, keys: &[usize]) -> Option<LexOrdering> {
@@ -158,121 +156,20 @@ impl ExecutionPlan for RowMergeExec {
         if streams.len() == 1 {
             return Ok(streams.swap_remove(0));
         }
-        let merged = StreamingMergeBuilder::new()
-            .with_streams(streams)
-            .with_schema(self.schema())
-            .with_expressions(&self.order)
-            .with_metrics(BaselineMetrics::new(&ExecutionPlanMetricsSet::new(), partition))
-            .with_batch_size(context.session_config().batch_size())
-            .with_reservation(MemoryConsumer::new("RowMergeExec").register(context.memory_pool()))
-            .build()?;
-        let folded = Folded {
-            input: merged,
+        let merging = Merging {
+            schema: self.schema(),
             keys: self.keys.clone(),
             sequence: self.sequence,
-            held: None,
-            ready: VecDeque::new(),
-            metrics: BaselineMetrics::new(&self.metrics, partition),
+            batch_rows: context.session_config().batch_size(),
         };
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), folded)))
+        // Inputs are read beside each other, and beside the merge.
+        let streams = streams.into_iter().map(|stream| spawn_buffered(stream, 1)).collect();
+        let reservation = MemoryConsumer::new("RowMergeExec").register(context.memory_pool());
+        let merged = MergedRows::new(streams, merging, reservation, BaselineMetrics::new(&self.metrics, partition));
+        Ok(Box::pin(cooperative(merged)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
-    }
-}
-
-/// Folds a sorted stream. The last batch is held back until the next one shows whether its last key goes on.
-struct Folded {
-    input: SendableRecordBatchStream,
-    keys: Vec<usize>,
-    sequence: usize,
-    held: Option<RecordBatch>,
-    ready: VecDeque<RecordBatch>,
-    metrics: BaselineMetrics,
-}
-
-impl Folded {
-    /// Takes the next batch (not empty) of the sorted stream.
-    fn push(&mut self, next: RecordBatch) -> Result<(), ArrowError> {
-        let Some(held) = self.held.take() else {
-            self.held = Some(next);
-            return Ok(());
-        };
-        if !self.same_key(&held, &next)? {
-            self.emit(&held)?;
-            self.held = Some(next);
-            return Ok(());
-        }
-        // One key on both sides of the border: its rows, few as they are, make a batch of their own.
-        let tail = self.runs(&held)?.last().map_or(0, |run| run.start);
-        let head = self.runs(&next)?.first().map_or(0, |run| run.end);
-        if tail > 0 {
-            self.emit(&held.slice(0, tail))?;
-        }
-        let shared = [held.slice(tail, held.num_rows() - tail), next.slice(0, head)];
-        let shared = concat_batches(&next.schema(), &shared)?;
-        if head == next.num_rows() {
-            self.held = Some(shared);
-        } else {
-            self.emit(&shared)?;
-            self.held = Some(next.slice(head, next.num_rows() - head));
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<(), ArrowError> {
-        match self.held.take() {
-            Some(held) => self.emit(&held),
-            None => Ok(()),
-        }
-    }
-
-    fn emit(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
-        let runs = self.runs(rows)?;
-        let sequence = rows.column(self.sequence).as_primitive::<UInt64Type>();
-        self.ready.push_back(fold_sorted(rows, &self.keys, &runs, |row| sequence.value(row as usize))?);
-        Ok(())
-    }
-
-    fn key_columns(&self, rows: &RecordBatch) -> Vec<ArrayRef> {
-        self.keys.iter().map(|&key| rows.column(key).clone()).collect()
-    }
-
-    fn runs(&self, rows: &RecordBatch) -> Result<Vec<std::ops::Range<usize>>, ArrowError> {
-        Ok(partition(&self.key_columns(rows))?.ranges())
-    }
-
-    /// Whether the last row of `a` and the first of `b` have one key.
-    fn same_key(&self, a: &RecordBatch, b: &RecordBatch) -> Result<bool, ArrowError> {
-        for &key in self.keys.iter().rev() {
-            let compare = make_comparator(a.column(key).as_ref(), b.column(key).as_ref(), ROW_ORDER)?;
-            if compare(a.num_rows() - 1, 0).is_ne() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-}
-
-impl Stream for Folded {
-    type Item = Result<RecordBatch>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            if let Some(rows) = self.ready.pop_front() {
-                return Poll::Ready(Some(Ok(rows.record_output(&self.metrics))));
-            }
-            let step = match ready!(self.input.poll_next_unpin(context)) {
-                Some(Ok(rows)) if rows.num_rows() == 0 => continue,
-                Some(Ok(rows)) => self.push(rows),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None if self.held.is_none() => return Poll::Ready(None),
-                None => self.finish(),
-            };
-            if let Err(error) = step {
-                return Poll::Ready(Some(Err(error.into())));
-            }
-        }
     }
 }

@@ -88,7 +88,7 @@ struct Writer {
 
 enum Of {
     Parquet(Box<ArrowWriter<Made>>),
-    Csv(CsvWriter<Made>),
+    Csv(Box<CsvWriter<Made>>),
     Json(LineDelimitedWriter<Made>),
 }
 
@@ -105,7 +105,7 @@ impl Writer {
                 let mut writer = WriterBuilder::new().with_header(header).with_delimiter(delimiter).build(made.clone());
                 // The names are there without rows, too.
                 writer.write(&RecordBatch::new_empty(schema.clone()))?;
-                Of::Csv(writer)
+                Of::Csv(Box::new(writer))
             }
             Form::Json => Of::Json(LineDelimitedWriter::new(made.clone())),
         };

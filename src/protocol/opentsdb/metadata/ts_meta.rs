@@ -143,7 +143,7 @@ fn parse_tsuid(text: &str) -> Result<Tsuid, String> {
     if text.len() <= METRIC_DIGITS {
         return Err("TSUID is too short, may be missing tags".to_string());
     }
-    if (text.len() - METRIC_DIGITS) % TAG_DIGITS != 0 {
+    if !(text.len() - METRIC_DIGITS).is_multiple_of(TAG_DIGITS) {
         return Err("The TSUID appears to be malformed, improper tag width".to_string());
     }
     text.parse().map_err(|error| format!("Invalid TSUID '{text}': {error}"))
