@@ -1,6 +1,7 @@
 //! Points one after the other into columns: a table a metric, a series looked up by the bytes it came in.
 
 use ahash::AHashMap;
+use smallvec::SmallVec;
 
 use crate::model::metric::{VALUE_FIELD, VALUE_INT_FIELD};
 use crate::model::time::{TIME_MAX_NS, TIME_MIN_NS};
@@ -68,6 +69,14 @@ impl<'a> Builder<'a> {
     /// `may_write` is asked once a new metric of these points; `None`: every metric may be.
     pub fn new(layout: Layout, may_write: Option<&'a MayWrite<'a>>) -> Self {
         Builder { layout, may_write, points: Points::default(), known: AHashMap::new() }
+    }
+
+    /// Has room for the series of a body of so many bytes, if there is one a point.
+    pub fn with_room_for(mut self, bytes: usize) -> Self {
+        const POINT_BYTES: usize = 96;
+        const SERIES_MAX: usize = 4096;
+        self.known.reserve((bytes / POINT_BYTES).min(SERIES_MAX));
+        self
     }
 
     pub fn into_points(self) -> Points {
@@ -166,7 +175,7 @@ impl<'a> Builder<'a> {
                 table.field_index(integer, FieldType::Integer);
             }
         }
-        let mut numbered: Vec<(u32, &str)> = Vec::new();
+        let mut numbered: SmallVec<[(u32, &str); 8]> = SmallVec::new();
         for (key, value) in tags {
             numbered.push((table.tag_key_index(key), value.unwrap_or_default()));
         }
@@ -189,13 +198,13 @@ fn check_names<'t>(
         let tags = printed(tags);
         return Err(PointError::illegal(format!("Too many tags: {count} maximum allowed: {tags_max}, tags: {tags}")));
     }
-    check_name("metric name", metric)?;
+    check_name(|| "metric name", metric)?;
     for (key, value) in tags {
-        check_name(&format!("tag name with value [{}]", value.unwrap_or("null")), key)?;
+        check_name(|| format!("tag name with value [{}]", value.unwrap_or("null")), key)?;
         let what = || format!("tag value with key [{key}]");
         match value {
             None => return Err(PointError::illegal(format!("Invalid {}: null", what()))),
-            Some(value) => check_name(&what(), value)?,
+            Some(value) => check_name(what, value)?,
         }
     }
     Ok(())

@@ -85,7 +85,7 @@ pub fn parse(body: &str, options: Options<'_>) -> Result<Parsed, BodyProblem> {
         Some(_) => return Err(BodyProblem::NotADocument),
     };
     let mut reader = Reader {
-        builder: Builder::new(options.layout, options.may_write),
+        builder: Builder::new(options.layout, options.may_write).with_room_for(body.len()),
         options,
         point: Incoming::default(),
         bad_count: 0,

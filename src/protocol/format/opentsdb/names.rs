@@ -1,25 +1,38 @@
 //! Names of metrics, tag keys and tag values.
 
+use std::fmt::Display;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::error::{PointError, quotable};
 
-/// Whether `name` may be one; `what` begins the sentence that says why not.
-pub fn check_name(what: &str, name: &str) -> Result<(), PointError> {
+/// Whether `name` may be one; `what` begins the sentence that says why not, and is made for that alone: names of points are
+/// many.
+pub fn check_name<W: Display>(what: impl FnOnce() -> W, name: &str) -> Result<(), PointError> {
     if name.is_empty() {
-        return Err(PointError::illegal(format!("Invalid {what}: empty string")));
+        return Err(PointError::illegal(format!("Invalid {}: empty string", what())));
+    }
+    if name.bytes().all(is_plain) {
+        return Ok(());
     }
     match name.chars().find(|c| !is_legal(*c)) {
         None => Ok(()),
-        Some(c) => Err(PointError::illegal(format!("Invalid {what} (\"{}\"): illegal character: {c}", quotable(name)))),
+        Some(c) => {
+            let (what, name) = (what(), quotable(name));
+            Err(PointError::illegal(format!("Invalid {what} (\"{name}\"): illegal character: {c}")))
+        }
     }
 }
 
 #[inline]
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/')
+}
+
+#[inline]
 fn is_legal(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/') || (!c.is_ascii() && is_letter(c))
+    u8::try_from(c).is_ok_and(|byte| byte.is_ascii() && is_plain(byte)) || (!c.is_ascii() && is_letter(c))
 }
 
 /// A letter of any script that Java's `char` can hold.
@@ -53,7 +66,7 @@ mod tests {
     use super::*;
 
     fn check(name: &str, expected: Option<&str>) {
-        let error = check_name("metric name", name).err().map(|error| error.to_string());
+        let error = check_name(|| "metric name", name).err().map(|error| error.to_string());
         assert_eq!(error.as_deref(), expected, "{name:?}");
     }
 

@@ -1,5 +1,7 @@
 //! A `put` line: `put METRIC TIMESTAMP VALUE KEY=VALUE [KEY=VALUE …]`, split at single spaces.
 
+use smallvec::SmallVec;
+
 use super::builder::{Builder, Tag};
 use super::error::PointError;
 use super::number;
@@ -54,8 +56,8 @@ fn too_few(words: usize) -> PointError {
 }
 
 /// `KEY=VALUE` words. The same pair twice is one.
-fn split_tags(text: &str) -> Result<Vec<Tag<'_>>, PointError> {
-    let mut tags: Vec<Tag<'_>> = Vec::new();
+fn split_tags(text: &str) -> Result<SmallVec<[Tag<'_>; 8]>, PointError> {
+    let mut tags: SmallVec<[Tag<'_>; 8]> = SmallVec::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         let pair =
             word.split_once('=').filter(|(key, value)| !key.is_empty() && !value.is_empty() && !value.contains('='));

@@ -109,7 +109,7 @@ fn check(kind: UidKind, name: &str) -> Result<(), String> {
     if name.len() > NAME_BYTES_MAX {
         return Err(format!("Invalid {}: {} bytes are more than {NAME_BYTES_MAX}", kind.as_str(), name.len()));
     }
-    check_name(kind.as_str(), name).map_err(|error| error.to_string())
+    check_name(|| kind.as_str(), name).map_err(|error| error.to_string())
 }
 
 /// Those of some names that have no number, and would have none in a server that numbers names as points come in. One look at

@@ -187,7 +187,7 @@ impl Connection {
             let state = core.catalog.state();
             let may_write = |metric: &str| store::exists(core, &state, &options.database, metric);
             let may_write = if options.auto_create_metrics { None } else { Some(&may_write as _) };
-            let mut builder = Builder::new(Layout::METRIC, may_write);
+            let mut builder = Builder::new(Layout::METRIC, may_write).with_room_for(text.len());
             self.read(text, &mut builder, &mut said);
             builder.into_points()
         };
