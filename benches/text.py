@@ -15,10 +15,10 @@ filters can only cost. Beside it the bytes of the filters a document, as the seg
 
 Tidegate's binary is found as compare.py finds it.
 """
-import argparse, json, os, shutil, statistics, sys, tempfile, time
+import json, os, shutil, statistics, sys, tempfile, time
 from pathlib import Path
 
-import bulk, compare, duckdb_peer, load, report, servers
+import bulk, command, compare, duckdb_peer, load, report, servers
 
 NEEDLE, ABSENT, COMMON = "zyzzyva", "quixotic", "api"
 SQL = "/api/v1/sql"
@@ -26,38 +26,9 @@ HEADERS = {"Accept": "application/json", "Authorization": "Basic cm9vdDo="}
 
 
 def main(arguments=None):
-    options = parsed(arguments)
-    try:
-        result = measured(options)
-    except (servers.ServerError, load.HttpError, OSError) as error:
-        print(f"FAIL {error}", file=sys.stderr)
-        return 1
-    lines = text(result)
-    print("\n".join(lines))
-    if options.results:
-        folder = Path(options.results)
-        folder.mkdir(parents=True, exist_ok=True)
-        stem = folder / f"{result['date']}-text"
-        stem.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
-        stem.with_suffix(".md").write_text("\n".join([f"# Full text search, {result['date']}", "", *lines, ""]))
-        print(f"written: {stem}.md and its .json")
-    return 0
-
-
-def parsed(arguments):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--documents", type=compare.positive, default=5_000_000)
-    parser.add_argument("--runs", type=compare.positive, default=5, help="times that each question is asked")
-    parser.add_argument("--quick", action="store_true", help="20,000 documents, asked once, nothing written: to try the script")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--set", dest="settings", metavar="KEY=VALUE", type=compare.setting, action="append", default=[])
-    parser.add_argument("--folder", default=tempfile.gettempdir(), help="where the data is meanwhile")
-    parser.add_argument("--results", help="where results are written (default results/ beside this file; none with --quick)")
-    options = parser.parse_args(arguments)
-    if options.quick:
-        options.documents, options.runs = 20_000, 1
-    options.results = options.results or (None if options.quick else compare.RESULTS)
-    return options
+    numbers = {"documents": (5_000_000, None), "runs": (5, "times that each question is asked")}
+    options = command.options(__doc__, arguments, numbers, quick={"documents": 20_000, "runs": 1})
+    return command.run(options, "text", "Full text search", measured, text)
 
 
 def bodies(options, sizes):
@@ -77,12 +48,12 @@ def bodies(options, sizes):
 
 def measured(options):
     binary = compare.found_binaries([servers.Tidegate])[servers.Tidegate]
-    bulk.Tidegate.settings = dict(options.settings)
+    servers.Tidegate.settings = dict(options.settings)
     sizes = {"documents": 0}
     folder = Path(tempfile.mkdtemp(prefix="bench-text-", dir=options.folder))
     result = compare.described(options) | {"documents": options.documents, "runs": options.runs, "load_average": os.getloadavg()[0]}
     try:
-        with load.Bodies(bodies(options, sizes), options.folder) as sent, bulk.Tidegate(binary, folder / "gate") as server:
+        with load.Bodies(bodies(options, sizes), options.folder) as sent, servers.Tidegate(binary, folder / "gate") as server:
             server.create_database()
             done = load.send_all(server.port, "/_bulk?db=bench", sent, bulk.CONNECTIONS, ["Content-Type: application/x-ndjson"])
             if done.errors:
