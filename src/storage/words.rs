@@ -6,7 +6,7 @@
 //! tail   …, footer: key-value metadata `tidegate.words` says where they are
 //! ```
 //! A filter is a split block Bloom filter (Parquet's own form, its bits set by that library) over the distinct words of the
-//! column in the row group, [folded](crate::model::words::folded). It is cut into parts, each a filter of its own, and a
+//! column in the row group, [`folded`]. It is cut into parts, each a filter of its own, and a
 //! word's hash says which one it is in: a look-up reads one part, however large the filter is. It lies in the body, so
 //! the segment's checksums cover it, and other readers, who follow the footer, step over it.
 //!
