@@ -1,5 +1,6 @@
 //! The row merge: sorted inputs whose rows may share keys become one sorted stream in which every key is once.
 
+mod keys;
 mod stretches;
 #[cfg(test)]
 mod tests;

@@ -135,8 +135,8 @@ impl TableProvider for TableRows {
             edges: EdgeRows::default(),
             groups: RowGroups::default(),
         };
-        // Edges are those of series as rows tell them; with tags from elsewhere nobody looks for them.
-        if let Some(edge) = self.edge.filter(|_| to_read.is_none()) {
+        // Edges are those of series as rows tell them: tags from elsewhere are those of whole series.
+        if let Some(edge) = self.edge {
             scan.edges = scan.edge_rows(edge, &self.sources.starts).await?;
         }
         scan.groups = scan.groups_with_words(&self.sources.words).await?;

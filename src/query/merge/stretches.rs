@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use datafusion::arrow::array::{ArrayRef, AsArray, DynComparator, RecordBatch, make_comparator};
+use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::compute::{concat_batches, interleave_record_batch, partition};
 use datafusion::arrow::datatypes::{SchemaRef, UInt64Type};
 use datafusion::arrow::error::ArrowError;
@@ -19,7 +19,9 @@ use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use datafusion::physical_plan::metrics::{BaselineMetrics, RecordOutput};
 use futures::{Stream, StreamExt};
 
-use crate::query::fold::{ROW_ORDER, fold_sorted};
+use crate::query::fold::fold_sorted;
+
+use super::keys::Keys;
 
 /// Rows of a stretch that leaves as it came.
 const LONG: usize = 1024;
@@ -41,8 +43,6 @@ pub(super) struct Merging {
 pub(super) struct MergedRows {
     merging: Merging,
     inputs: Vec<Input>,
-    /// How rows of two inputs compare, a place for each pair of inputs; made when it is asked for.
-    comparators: Vec<Option<Vec<DynComparator>>>,
     gathered: Gathered,
     ready: VecDeque<RecordBatch>,
     reservation: MemoryReservation,
@@ -53,11 +53,17 @@ struct Input {
     /// `None`: it has ended.
     stream: Option<SendableRecordBatchStream>,
     /// The batch that is read, which has rows left.
-    rows: Option<RecordBatch>,
+    rows: Option<(RecordBatch, Keys)>,
     /// The first row left of it.
     at: usize,
     /// The number of the batch among those that were gathered.
     number: Option<usize>,
+}
+
+impl Input {
+    fn batch(&self) -> Option<&RecordBatch> {
+        self.rows.as_ref().map(|(batch, _)| batch)
+    }
 }
 
 /// Stretches that become one batch.
@@ -82,15 +88,7 @@ impl MergedRows {
     ) -> Self {
         let input = |stream| Input { stream: Some(stream), rows: None, at: 0, number: None };
         let inputs: Vec<Input> = streams.into_iter().map(input).collect();
-        MergedRows {
-            merging,
-            comparators: (0..inputs.len() * inputs.len()).map(|_| None).collect(),
-            inputs,
-            gathered: Gathered::default(),
-            ready: VecDeque::new(),
-            reservation,
-            metrics,
-        }
+        MergedRows { merging, inputs, gathered: Gathered::default(), ready: VecDeque::new(), reservation, metrics }
     }
 
     /// Sees to it that every input that goes on has rows.
@@ -101,7 +99,8 @@ impl MergedRows {
                 match stream.poll_next_unpin(context) {
                     Poll::Ready(Some(Ok(rows))) if rows.num_rows() == 0 => {}
                     Poll::Ready(Some(Ok(rows))) => {
-                        (input.rows, input.at, has_new) = (Some(rows), 0, true);
+                        let keys = Keys::new(&rows, &self.merging.keys);
+                        (input.rows, input.at, has_new) = (Some((rows, keys)), 0, true);
                     }
                     Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
                     Poll::Ready(None) => input.stream = None,
@@ -113,7 +112,7 @@ impl MergedRows {
             }
         }
         if has_new {
-            let held = self.inputs.iter().filter_map(|input| input.rows.as_ref()).chain(&self.gathered.batches);
+            let held = self.inputs.iter().filter_map(Input::batch).chain(&self.gathered.batches);
             self.reservation.try_resize(held.map(RecordBatch::get_array_memory_size).sum())?;
         }
         if waits { Poll::Pending } else { Poll::Ready(Ok(())) }
@@ -166,15 +165,15 @@ impl MergedRows {
     }
 
     fn left(&self, input: usize) -> usize {
-        let Input { rows, at, .. } = &self.inputs[input];
-        rows.as_ref().map_or(0, RecordBatch::num_rows) - at
+        let input = &self.inputs[input];
+        input.batch().map_or(0, RecordBatch::num_rows) - input.at
     }
 
     /// How many rows of `least` come before the head of `other`; its head does.
-    fn rows_before(&mut self, least: usize, other: usize) -> Result<usize, ArrowError> {
+    fn rows_before(&self, least: usize, other: usize) -> Result<usize, ArrowError> {
         let (start, left) = (self.inputs[least].at, self.left(least));
         let head = (other, self.inputs[other].at);
-        let mut is_before = |row: usize| Ok::<_, ArrowError>(self.compare((least, start + row), head)?.is_lt());
+        let is_before = |row: usize| Ok::<_, ArrowError>(self.compare((least, start + row), head)?.is_lt());
         if is_before(left - 1)? {
             return Ok(left);
         }
@@ -195,26 +194,16 @@ impl MergedRows {
         Ok(not)
     }
 
-    fn compare_heads(&mut self, a: usize, b: usize) -> Result<Ordering, ArrowError> {
+    fn compare_heads(&self, a: usize, b: usize) -> Result<Ordering, ArrowError> {
         self.compare((a, self.inputs[a].at), (b, self.inputs[b].at))
     }
 
     /// Compares the keys of rows of two inputs, which have rows.
-    fn compare(&mut self, a: Place, b: Place) -> Result<Ordering, ArrowError> {
-        let slot = &mut self.comparators[a.0 * self.inputs.len() + b.0];
-        let comparators = match slot {
-            Some(made) => made,
-            None => {
-                let (Some(of_a), Some(of_b)) = (&self.inputs[a.0].rows, &self.inputs[b.0].rows) else {
-                    return Err(ArrowError::ComputeError("an input without rows has no place in an order".to_string()));
-                };
-                let keys = self.merging.keys.iter();
-                let made = keys.map(|&key| make_comparator(of_a.column(key), of_b.column(key), ROW_ORDER));
-                slot.insert(made.collect::<Result<_, _>>()?)
-            }
+    fn compare(&self, a: Place, b: Place) -> Result<Ordering, ArrowError> {
+        let (Some((_, of_a)), Some((_, of_b))) = (&self.inputs[a.0].rows, &self.inputs[b.0].rows) else {
+            return Err(ArrowError::ComputeError("an input without rows has no place in an order".to_string()));
         };
-        let orders = comparators.iter().map(|compare| compare(a.1, b.1));
-        Ok(orders.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal))
+        of_a.compare(a.1, of_b, b.1)
     }
 
     /// Takes rows of an input that share their keys with no other.
@@ -224,7 +213,7 @@ impl MergedRows {
             return Ok(());
         }
         self.emit()?;
-        if let Some(rows) = &self.inputs[input].rows {
+        if let Some(rows) = self.inputs[input].batch() {
             self.ready.push_back(rows.slice(self.inputs[input].at, count));
         }
         self.advance(input, count);
@@ -232,7 +221,7 @@ impl MergedRows {
     }
 
     fn gather(&mut self, input: usize, count: usize) {
-        let Input { rows: Some(rows), at, number, .. } = &mut self.inputs[input] else { return };
+        let Input { rows: Some((rows, _)), at, number, .. } = &mut self.inputs[input] else { return };
         let number = *number.get_or_insert_with(|| {
             self.gathered.batches.push(rows.clone());
             self.gathered.batches.len() - 1
@@ -250,12 +239,7 @@ impl MergedRows {
             self.inputs[input].at += count;
             return;
         }
-        let inputs = self.inputs.len();
         self.inputs[input] = Input { rows: None, at: 0, number: None, stream: self.inputs[input].stream.take() };
-        for other in 0..inputs {
-            self.comparators[input * inputs + other] = None;
-            self.comparators[other * inputs + input] = None;
-        }
     }
 
     /// Makes a batch of what was gathered.

@@ -11,6 +11,7 @@ use crate::query::influxql::select::Explain;
 use crate::query::influxql::{Statement, parse};
 
 use super::influxql::{ask, asker};
+use super::tdengine;
 use super::world::{Row, Value, World};
 
 fn schema() -> TableSchema {
@@ -99,6 +100,40 @@ async fn the_newest_and_the_oldest_are_those_of_all_rows() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn they_are_those_of_all_rows_in_tdengine_s_words_too() {
+    for seed in 0..4 {
+        let mut chance = StdRng::seed_from_u64(seed);
+        let (world, _) = world(&mut chance).await;
+        let at = chance.random_range(0..700);
+        for condition in
+            ["", "where host = 'a'", &format!("where _ts > {at}"), &format!("where {at} >= _ts and dc = 'x'")]
+        {
+            for partition in ["partition by host, dc", "partition by tbname", "group by host", ""] {
+                for calls in
+                    ["last_row(i)", "last(i)", "last(f)", "last_row(_ts), last(f)", "first(f)", "first(_ts, f)"]
+                {
+                    let lines = async |more: &str| {
+                        let text = format!("select {calls}{more} from m {condition} {partition}");
+                        let mut lines = tdengine::lines(&world, &text).await.unwrap();
+                        lines.sort();
+                        lines
+                    };
+                    let expected: Vec<String> = lines(", count(*)")
+                        .await
+                        .into_iter()
+                        .filter_map(|line| Some(line.rsplit_once('|')?.0.to_string()))
+                        .collect();
+                    let mut found = lines("").await;
+                    // Over no rows a count is a row.
+                    found.retain(|line| !line.is_empty() || !expected.is_empty());
+                    assert_eq!(found, expected, "seed {seed}: {calls} {condition} {partition}");
+                }
+            }
+        }
+    }
+}
+
 /// Rows that the scans of a select gave.
 async fn rows_read(world: &World, text: &str) -> usize {
     let mut query = parse(text).unwrap();
@@ -107,13 +142,14 @@ async fn rows_read(world: &World, text: &str) -> usize {
     let mut pieces = world.engine.explain(&asker(), &explain).await.unwrap();
     let mut read = 0;
     while let Some(piece) = futures::StreamExt::next(&mut pieces).await {
-        let lines = super::world::to_text(&piece.unwrap().rows);
-        let scans = lines.iter().filter(|line| line.contains("DataSourceExec"));
-        let rows =
-            scans.filter_map(|line| line.split("output_rows=").nth(1)?.split([',', ' ']).next()?.parse::<usize>().ok());
-        read += rows.sum::<usize>();
+        read += rows_of_scans(&super::world::to_text(&piece.unwrap().rows));
     }
     read
+}
+
+fn rows_of_scans(plan: &[String]) -> usize {
+    let scans = plan.iter().filter(|line| line.contains("DataSourceExec"));
+    scans.filter_map(|line| line.split("output_rows=").nth(1)?.split([',', ' ']).next()?.parse::<usize>().ok()).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,5 +177,23 @@ async fn only_one_row_of_each_series_is_read_where_that_is_enough() {
     ] {
         let read = rows_read(&world, text).await;
         assert!(read > 4, "{text}: {read} rows");
+    }
+    for (text, is_enough) in [
+        ("last_row(i) from m", true),
+        ("last(f), host from m where host = 'a' and _ts > 5 partition by dc", true),
+        ("first(f, _ts) from m where _ts <= 2000000", true),
+        ("last(i) from m", false),
+        ("last_row(f), first(f) from m", false),
+        ("last_row(f), max(f) from m", false),
+        ("last_row(f) from m where f > 1", false),
+        ("last_row(f) from m where _ts < 2000000", false),
+        ("last_row(f) from m where host = 'a' or _ts > 5", false),
+        ("first(f) from m where _ts > 5", false),
+        ("last_row(f) from m group by i", false),
+        ("last_row(f) from m interval(1s)", false),
+        ("last_row(f) from (select f from m)", false),
+    ] {
+        let read = rows_of_scans(&tdengine::lines(&world, &format!("explain analyze select {text}")).await.unwrap());
+        assert!(read > 0 && (read <= 4) == is_enough, "{text}: {read} rows");
     }
 }

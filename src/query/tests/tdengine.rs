@@ -7,7 +7,7 @@ use crate::model::RowIdentity;
 use crate::query::tdsql::{Question, Statement, TdError, parse};
 use crate::query::{QueryOptions, Readable, STACK_BYTES};
 
-use super::world::{DATABASE, TENANT, World, cpu, cpu_schema};
+use super::world::{DATABASE, TENANT, World, cpu, cpu_schema, to_text};
 
 fn world() -> World {
     let world = World::new(QueryOptions::default());
@@ -19,7 +19,11 @@ fn world() -> World {
 
 /// How many rows a query has.
 async fn rows(world: &World, text: &str) -> Result<usize, TdError> {
-    let Statement::Query(query) = parse(text)? else { panic!("{text}") };
+    Ok(lines(world, text).await?.len())
+}
+
+/// The rows of a query, or the lines of its plan.
+pub(super) async fn lines(world: &World, text: &str) -> Result<Vec<String>, TdError> {
     let question = Question {
         tenant: TENANT.to_string(),
         database: Some(DATABASE.to_string()),
@@ -28,12 +32,16 @@ async fn rows(world: &World, text: &str) -> Result<usize, TdError> {
         zone: Tz::UTC,
         now_ns: 0,
     };
-    let mut answer = world.engine.ask_td(&question, &query).await?;
-    let mut rows = 0;
+    let mut answer = match parse(text)? {
+        Statement::Query(query) => world.engine.ask_td(&question, &query).await?,
+        Statement::Explain { query, run } => world.engine.explain_td(&question, &query, run).await?,
+        _ => panic!("{text}"),
+    };
+    let mut lines = Vec::new();
     while let Some(batch) = answer.rows.next().await {
-        rows += batch?.num_rows();
+        lines.extend(to_text(&batch?));
     }
-    Ok(rows)
+    Ok(lines)
 }
 
 #[test]

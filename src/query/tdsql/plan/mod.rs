@@ -5,6 +5,7 @@
 //! engine: every column of an answer is cast to what it is said to be.
 
 mod aggregate;
+mod ahead;
 mod calls;
 mod expr;
 mod groups;

@@ -9,6 +9,7 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, lit};
 
 use crate::model::schema::TIME_COLUMN;
 use crate::model::{DeclaredType, Precision};
+use crate::query::provider::TableRows;
 use crate::query::tdsql::ast::{Source, TableName};
 use crate::query::tdsql::error::TdError;
 use crate::query::tdsql::functions::series_name;
@@ -99,7 +100,7 @@ impl Relation {
 impl Planner<'_> {
     pub(super) fn source(&self, source: &Source) -> Result<Relation, TdError> {
         match source {
-            Source::Table { name, alias } => self.table(name, alias.as_deref()),
+            Source::Table { name, alias } => self.table(name, alias.as_deref(), |rows, _| Ok(rows)),
             Source::Query { query, alias } => {
                 let selected = self.query(query)?;
                 let columns = selected.columns.into_iter().map(|column| RelationColumn {
@@ -120,19 +121,26 @@ impl Planner<'_> {
         }
     }
 
-    fn table(&self, name: &TableName, alias: Option<&str>) -> Result<Relation, TdError> {
+    /// The rows of a table that `narrowed` leaves.
+    pub(super) fn table(
+        &self,
+        name: &TableName,
+        alias: Option<&str>,
+        narrowed: impl FnOnce(TableRows, &View<'_>) -> Result<TableRows, TdError>,
+    ) -> Result<Relation, TdError> {
         let database = self.databases.database_of(name)?;
         if is_system(&database.to_lowercase()) {
             let listing = system::table(&self.databases, &database.to_lowercase(), &name.table.to_lowercase())?;
             return self.listed(listing, Some(alias.unwrap_or(&name.table)));
         }
         let view = self.databases.table(name)?;
-        self.view(&view, alias.unwrap_or(&name.table))
+        let rows = narrowed(self.session.table_rows(view.table), &view)?;
+        self.view(&view, rows, alias.unwrap_or(&name.table))
     }
 
     /// The rows of a table under fresh names. Columns that nobody asks for cost nothing.
-    fn view(&self, view: &View<'_>, alias: &str) -> Result<Relation, TdError> {
-        let scan = LogicalPlanBuilder::scan("rows", self.session.table(view.table), None)?;
+    fn view(&self, view: &View<'_>, rows: TableRows, alias: &str) -> Result<Relation, TdError> {
+        let scan = LogicalPlanBuilder::scan("rows", provider_as_source(Arc::new(rows)), None)?;
         let name_tag = view.table.schema.series_name_tag();
         let scan = match (view.series, name_tag) {
             (Some(series), Some(tag)) => scan.filter(column(&tag.sql_name).eq(lit(series.name.as_str())))?,

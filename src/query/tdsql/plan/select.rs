@@ -9,6 +9,7 @@ use crate::query::tdsql::error::TdError;
 
 use super::Planner;
 use super::aggregate::{Ready, row_names};
+use super::ahead::rows_for;
 use super::calls::{Nature, has, is_window_pseudo};
 use super::expr::{RowNames, TimeRange};
 use super::order::{Finish, Out};
@@ -34,6 +35,9 @@ impl Planner<'_> {
         let of_series = listed.is_some();
         let relation = match (listed, &select.from) {
             (Some(listed), _) => listed,
+            (None, Some(Source::Table { name, alias })) => {
+                self.table(name, alias.as_deref(), |rows, view| rows_for(rows, view, select, query))?
+            }
             (None, Some(source)) => self.source(source)?,
             (None, None) => Relation::nothing(Precision::Ms)?,
         };
