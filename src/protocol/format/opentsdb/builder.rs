@@ -1,5 +1,8 @@
 //! Points one after the other into columns: a table a metric, a series looked up by the bytes it came in.
 
+use std::collections::hash_map::Entry;
+use std::hash::{Hash, Hasher};
+
 use ahash::AHashMap;
 use smallvec::SmallVec;
 
@@ -39,6 +42,9 @@ impl Layout {
 /// A tag as a point brings it; without a value only where JSON says `null`.
 pub type Tag<'a> = (&'a str, Option<&'a str>);
 
+/// The tags of a point.
+pub(super) type Tags<'a> = SmallVec<[Tag<'a>; 8]>;
+
 /// Whether a metric may be written to.
 pub type MayWrite<'a> = dyn Fn(&str) -> bool + 'a;
 
@@ -52,7 +58,19 @@ pub struct Builder<'a> {
 }
 
 /// The bytes of a point that say its metric and its tags. The same bytes always mean the same series within one kind of text.
-pub type SeriesBytes<'a> = (&'a [u8], &'a [u8]);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeriesBytes<'a> {
+    pub metric: &'a [u8],
+    pub tags: &'a [u8],
+}
+
+impl Hash for SeriesBytes<'_> {
+    /// Lengths are left out: what they tell apart is told apart by comparing.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.metric);
+        state.write(self.tags);
+    }
+}
 
 /// Where the points of a series go.
 #[derive(Debug, Clone, Copy)]
@@ -71,11 +89,10 @@ impl<'a> Builder<'a> {
         Builder { layout, may_write, points: Points::default(), known: AHashMap::new() }
     }
 
-    /// Has room for the series of a body of so many bytes, if there is one a point.
-    pub fn with_room_for(mut self, bytes: usize) -> Self {
-        const POINT_BYTES: usize = 96;
-        const SERIES_MAX: usize = 4096;
-        self.known.reserve((bytes / POINT_BYTES).min(SERIES_MAX));
+    /// Has room for the series of so many points, within bounds.
+    pub fn with_room_for(mut self, points: usize) -> Self {
+        const SERIES_MAX: usize = 8192;
+        self.known.reserve(points.min(SERIES_MAX));
         self
     }
 
@@ -83,66 +100,51 @@ impl<'a> Builder<'a> {
         self.points
     }
 
-    /// Whether a point of these bytes was added before.
-    pub(super) fn knows(&self, bytes: SeriesBytes<'_>) -> bool {
-        self.known.contains_key(&bytes)
-    }
-
-    /// Adds a point of bytes that are known. `false`: nothing was added, because [`add`](Self::add) has something to say about it.
-    pub(super) fn add_known(&mut self, bytes: SeriesBytes<'_>, time: i64, number: Number) -> bool {
-        let (Some(place), Some(time_ns)) = (self.known.get(&bytes).copied(), nanos_of(time)) else { return false };
-        let is_finite = number.as_float().is_finite();
-        if is_finite {
-            self.push(place, time_ns, number);
-        }
-        is_finite
-    }
-
-    /// Adds a point with a time that is seconds or milliseconds by its size and more than 0. Checks come in the server's order.
-    pub fn add<'t>(
+    /// Adds a point with a time that is seconds or milliseconds by its size and more than 0. `tags` and `number` are read when they
+    /// are wanted: tags of bytes that are known only for a refusal. Checks come in the server's order.
+    pub(super) fn add<'t>(
         &mut self,
         bytes: SeriesBytes<'a>,
         metric: &str,
-        tags: impl Iterator<Item = Tag<'t>> + Clone,
+        tags: impl Fn() -> Result<Tags<'t>, PointError>,
         time: i64,
-        number: Number,
+        number: impl FnOnce() -> Result<Number, PointError>,
     ) -> Result<(), PointError> {
-        let Some(time_ns) = nanos_of(time) else {
-            let which = if time < 0 { "negative " } else { "bad" };
-            return Err(PointError::illegal(format!(
-                "{which} timestamp={time} when trying to add value={} to metric={}, tags={}",
-                number.as_stored(),
-                super::error::quotable(metric),
-                printed(tags)
-            )));
+        let (place, time_ns, number) = match self.known.entry(bytes) {
+            Entry::Occupied(known) => {
+                let number = number()?;
+                let time_ns = match stored_time(time, number) {
+                    Some(time_ns) => time_ns,
+                    None => return Err(refusal(metric, &tags()?, time, number)),
+                };
+                (*known.get(), time_ns, number)
+            }
+            Entry::Vacant(new) => {
+                let tags = tags()?;
+                let number = number()?;
+                let Some(time_ns) = stored_time(time, number) else {
+                    return Err(refusal(metric, &tags, time, number));
+                };
+                let place = register(&mut self.points, &self.layout, self.may_write, metric, &tags)?;
+                (*new.insert(place), time_ns, number)
+            }
         };
-        if let Number::Float(float) = number
-            && !float.is_finite()
-        {
-            let sign = if float < 0.0 { "-" } else { "" };
-            let metric = super::error::quotable(metric);
-            let text = format!("value is NaN or Infinite: {sign}Infinity for metric={metric} timestamp={time}");
-            return Err(PointError::illegal(text));
-        }
-        self.add_at(bytes, metric, tags, time_ns, number)
+        self.push(place, time_ns, number);
+        Ok(())
     }
 
     /// Adds a point at a time in nanoseconds, with a number that is finite.
-    pub fn add_at<'t>(
+    pub(super) fn add_at(
         &mut self,
         bytes: SeriesBytes<'a>,
         metric: &str,
-        tags: impl Iterator<Item = Tag<'t>> + Clone,
+        tags: &[Tag<'_>],
         time_ns: i64,
         number: Number,
     ) -> Result<(), PointError> {
-        let place = match self.known.get(&bytes) {
-            Some(place) => *place,
-            None => {
-                let place = self.register(metric, tags)?;
-                self.known.insert(bytes, place);
-                place
-            }
+        let place = match self.known.entry(bytes) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => *new.insert(register(&mut self.points, &self.layout, self.may_write, metric, tags)?),
         };
         self.push(place, time_ns, number);
         Ok(())
@@ -157,49 +159,72 @@ impl<'a> Builder<'a> {
             table.set_integer(INTEGER, integer);
         }
     }
+}
 
-    fn register<'t>(&mut self, metric: &str, tags: impl Iterator<Item = Tag<'t>> + Clone) -> Result<Place, PointError> {
-        match self.layout.tags_max {
-            Some(tags_max) => check_names(metric, tags.clone(), tags_max)?,
-            None if metric.is_empty() => return Err(PointError::illegal("the metric's name is empty")),
-            None => {}
-        }
-        if self.may_write.is_some_and(|may_write| !may_write(metric)) {
-            return Err(PointError::UnknownMetric(metric.to_string()));
-        }
-        let index = self.points.table_index(metric);
-        let table = self.points.table_mut(index);
-        if table.fields.is_empty() {
-            table.field_index(self.layout.value, FieldType::Float);
-            if let Some(integer) = self.layout.integer {
-                table.field_index(integer, FieldType::Integer);
-            }
-        }
-        let mut numbered: SmallVec<[(u32, &str); 8]> = SmallVec::new();
-        for (key, value) in tags {
-            numbered.push((table.tag_key_index(key), value.unwrap_or_default()));
-        }
-        Ok(Place { table: index, series: table.series.push(numbered) })
+/// The time in nanoseconds of a point that can be stored.
+fn stored_time(time: i64, number: Number) -> Option<i64> {
+    nanos_of(time).filter(|_| number.as_float().is_finite())
+}
+
+/// What is wrong with a point that has no [`stored_time`].
+fn refusal(metric: &str, tags: &[Tag<'_>], time: i64, number: Number) -> PointError {
+    let metric = super::error::quotable(metric);
+    if nanos_of(time).is_none() {
+        let which = if time < 0 { "negative " } else { "bad" };
+        return PointError::illegal(format!(
+            "{which} timestamp={time} when trying to add value={} to metric={metric}, tags={}",
+            number.as_stored(),
+            printed(tags.iter().copied())
+        ));
     }
+    let sign = if number.as_float() < 0.0 { "-" } else { "" };
+    PointError::illegal(format!("value is NaN or Infinite: {sign}Infinity for metric={metric} timestamp={time}"))
+}
+
+/// Checks what a series is called, and gives it its place.
+fn register(
+    points: &mut Points,
+    layout: &Layout,
+    may_write: Option<&MayWrite<'_>>,
+    metric: &str,
+    tags: &[Tag<'_>],
+) -> Result<Place, PointError> {
+    match layout.tags_max {
+        Some(tags_max) => check_names(metric, tags, tags_max)?,
+        None if metric.is_empty() => return Err(PointError::illegal("the metric's name is empty")),
+        None => {}
+    }
+    if may_write.is_some_and(|may_write| !may_write(metric)) {
+        return Err(PointError::UnknownMetric(metric.to_string()));
+    }
+    let index = points.table_index(metric);
+    let table = points.table_mut(index);
+    if table.fields.is_empty() {
+        table.field_index(layout.value, FieldType::Float);
+        if let Some(integer) = layout.integer {
+            table.field_index(integer, FieldType::Integer);
+        }
+    }
+    let mut numbered: SmallVec<[(u32, &str); 8]> = SmallVec::new();
+    for (key, value) in tags {
+        numbered.push((table.tag_key_index(key), value.unwrap_or_default()));
+    }
+    Ok(Place { table: index, series: table.series.push(numbered) })
 }
 
 /// Metric and tags as the server checks them.
-fn check_names<'t>(
-    metric: &str,
-    tags: impl Iterator<Item = Tag<'t>> + Clone,
-    tags_max: usize,
-) -> Result<(), PointError> {
-    let count = tags.clone().count();
+fn check_names(metric: &str, tags: &[Tag<'_>], tags_max: usize) -> Result<(), PointError> {
+    let count = tags.len();
     if count == 0 {
         let metric = super::error::quotable(metric);
         return Err(PointError::illegal(format!("Need at least one tag (metric={metric}, tags={{}})")));
     }
     if count > tags_max {
-        let tags = printed(tags);
+        let tags = printed(tags.iter().copied());
         return Err(PointError::illegal(format!("Too many tags: {count} maximum allowed: {tags_max}, tags: {tags}")));
     }
     check_name(|| "metric name", metric)?;
-    for (key, value) in tags {
+    for &(key, value) in tags {
         check_name(|| format!("tag name with value [{}]", value.unwrap_or("null")), key)?;
         let what = || format!("tag value with key [{key}]");
         match value {

@@ -9,13 +9,15 @@ use serde_json::{Map, Value, json};
 
 use crate::model::Points;
 
-use super::builder::{Builder, Layout, MayWrite, Tag};
+use super::builder::{Builder, Layout, MayWrite, SeriesBytes, Tag};
 use super::error::PointError;
 use super::number;
 use super::scan::{NotJson, Scalar, Scanner};
 
 /// Tags beyond which a key that comes twice counts twice: no point may have nearly as many.
 const COMPARED_TAGS_MAX: usize = 64;
+/// About what a point takes of a body.
+const POINT_BYTES: usize = 96;
 /// Bad points of a body that are kept: each is many times as large as what it is read from.
 const BAD_KEPT_MAX: usize = 10_000;
 
@@ -85,7 +87,7 @@ pub fn parse(body: &str, options: Options<'_>) -> Result<Parsed, BodyProblem> {
         Some(_) => return Err(BodyProblem::NotADocument),
     };
     let mut reader = Reader {
-        builder: Builder::new(options.layout, options.may_write).with_room_for(body.len()),
+        builder: Builder::new(options.layout, options.may_write).with_room_for(body.len() / POINT_BYTES),
         options,
         point: Incoming::default(),
         bad_count: 0,
@@ -163,9 +165,9 @@ impl<'a> Reader<'a> {
             return Err("No rollup or aggregations were configured".to_string());
         }
         let number = number::parse(value).map_err(|_| "Unable to parse value to a number")?;
-        let tags = point.tags.iter().map(|(key, value)| -> Tag<'_> { (key, value.as_deref()) });
-        let bytes = (point.metric_bytes, point.tags_bytes);
-        self.builder.add(bytes, metric, tags, point.timestamp, number).map_err(|error| match error {
+        let tags = || Ok(point.tags.iter().map(|(key, value)| -> Tag<'_> { (key, value.as_deref()) }).collect());
+        let bytes = SeriesBytes { metric: point.metric_bytes, tags: point.tags_bytes };
+        self.builder.add(bytes, metric, tags, point.timestamp, || Ok(number)).map_err(|error| match error {
             PointError::UnknownMetric(_) => "Unknown metric".to_string(),
             error => error.to_string(),
         })

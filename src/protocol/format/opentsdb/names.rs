@@ -27,8 +27,17 @@ pub fn check_name<W: Display>(what: impl FnOnce() -> W, name: &str) -> Result<()
 
 #[inline]
 fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/')
+    PLAIN[byte as usize]
 }
+
+static PLAIN: [bool; 256] = {
+    let (mut plain, mut byte) = ([false; 256], 0);
+    while byte < 256 {
+        plain[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'_' | b'.' | b'/');
+        byte += 1;
+    }
+    plain
+};
 
 #[inline]
 fn is_legal(c: char) -> bool {

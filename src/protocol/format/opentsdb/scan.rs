@@ -199,7 +199,7 @@ impl<'a> Scanner<'a> {
     #[inline]
     fn plain(&mut self) -> Result<()> {
         let rest = &self.text.as_bytes()[self.at..];
-        match rest.iter().position(|byte| matches!(byte, b'"' | b'\\') || *byte < 0x20) {
+        match end_of_plain(rest) {
             Some(length) if rest[length] >= 0x20 => {
                 self.at += length;
                 Ok(())
@@ -284,6 +284,26 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// Where the first quote, backslash or control character is; eight bytes are looked at at a time.
+fn end_of_plain(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // A byte's high bit is set where it is less than another, or nothing after it was taken from it; beyond the first such
+        // byte a bit may be wrong.
+        let below = |word: u64, byte: u8| word.wrapping_sub(ONES * u64::from(byte)) & !word & HIGH;
+        let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        let found = equal(b'"') | equal(b'\\') | below(word, 0x20);
+        if found != 0 {
+            return Some(at * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\\') || *byte < 0x20;
+    rest.iter().position(ends).map(|at| words.len() * 8 + at)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,6 +343,24 @@ mod tests {
         check("\"plain é\"", Some(Scalar::Text("plain é".into())));
         check(r#""\"\\\/\b\f\n\r\t\u00e9 \ud83d\ude00""#, Some(Scalar::Text("\"\\/\u{8}\u{c}\n\r\té 😀".into())));
         check(r#""\ud83d x \ude00 \ud83d\u0041""#, Some(Scalar::Text("\u{fffd} x \u{fffd} \u{fffd}A".into())));
+    }
+
+    #[test]
+    fn a_plain_stretch_ends_where_its_first_odd_byte_is() {
+        for length in 0..40 {
+            for at in 0..length {
+                for odd in [b'"', b'\\', 0, 0x1f] {
+                    for plain in [b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0xff, 0xa2, 0xdc] {
+                        let mut bytes = vec![plain; length];
+                        assert_eq!(end_of_plain(&bytes), None, "{plain}");
+                        bytes[at] = odd;
+                        assert_eq!(end_of_plain(&bytes), Some(at), "{plain} and {odd} at {at} of {length}");
+                        bytes[length - 1] = b'"';
+                        assert_eq!(end_of_plain(&bytes), Some(at));
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use crate::model::time::{TIME_MAX_NS, TIME_MIN_NS};
 use crate::model::{Points, Precision};
 
-use super::builder::{Builder, Layout, Tag};
+use super::builder::{Builder, Layout, SeriesBytes, Tag};
 use super::error::quotable;
 use super::number::Number;
 use super::scan::{NotJson, Scalar, Scanner};
@@ -83,7 +83,7 @@ impl Strict {
                 None => tags.push((key, Some(value))),
             }
         }
-        self.add(builder, (metric.as_bytes(), rest.as_bytes()), metric, &tags, time, number)
+        self.add(builder, SeriesBytes { metric: metric.as_bytes(), tags: rest.as_bytes() }, metric, &tags, time, number)
     }
 
     /// Reads a point or an array of points: `metric` and `tags` of texts, `timestamp` an integer, `value` a number, all of them there. Nothing at
@@ -150,14 +150,14 @@ impl Strict {
         let number = number.ok_or_else(|| missing("value"))?;
         let (tags, tags_bytes) = tags.ok_or_else(|| missing("tags"))?;
         let tags: Vec<Tag<'_>> = tags.iter().map(|(key, value)| (&**key, Some(&**value))).collect();
-        self.add(builder, (metric_bytes, tags_bytes), &metric, &tags, time, number)
+        self.add(builder, SeriesBytes { metric: metric_bytes, tags: tags_bytes }, &metric, &tags, time, number)
             .map_err(|what| StrictError::Point { point, what })
     }
 
     fn add<'a>(
         &self,
         builder: &mut Builder<'a>,
-        bytes: (&'a [u8], &'a [u8]),
+        bytes: SeriesBytes<'a>,
         metric: &str,
         tags: &[Tag<'_>],
         time: i64,
@@ -168,9 +168,7 @@ impl Strict {
             true => Cow::Owned(metric.replace('.', "_")),
             false => Cow::Borrowed(metric),
         };
-        builder
-            .add_at(bytes, &metric, tags.iter().copied(), time_ns, Number::Float(number))
-            .map_err(|error| error.to_string())
+        builder.add_at(bytes, &metric, tags, time_ns, Number::Float(number)).map_err(|error| error.to_string())
     }
 }
 

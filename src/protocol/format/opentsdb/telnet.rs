@@ -1,9 +1,7 @@
 //! A `put` line: `put METRIC TIMESTAMP VALUE KEY=VALUE [KEY=VALUE …]`, split at single spaces.
 
-use smallvec::SmallVec;
-
-use super::builder::{Builder, Tag};
-use super::error::PointError;
+use super::builder::{Builder, SeriesBytes, Tags};
+use super::error::{PointError, quotable};
 use super::number;
 
 /// Adds the point of a line, whose first word (the command) is still on it. Empty words are skipped among the tags only; a dot in the
@@ -36,19 +34,8 @@ pub fn parse<'a>(line: &'a str, builder: &mut Builder<'a>) -> Result<(), PointEr
     if value.is_empty() {
         return Err(PointError::illegal("empty value"));
     }
-    let bytes = (metric.as_bytes(), tags.as_bytes());
-    if !builder.knows(bytes) {
-        let tags = split_tags(tags)?;
-        let number = number::parse(value)?;
-        return builder.add(bytes, metric, tags.iter().copied(), time, number);
-    }
-    // The tags were fine before: they are taken apart again only where a message shows them.
-    let number = number::parse(value)?;
-    if builder.add_known(bytes, time, number) {
-        return Ok(());
-    }
-    let tags = split_tags(tags)?;
-    builder.add(bytes, metric, tags.iter().copied(), time, number)
+    let bytes = SeriesBytes { metric: metric.as_bytes(), tags: tags.as_bytes() };
+    builder.add(bytes, metric, || split_tags(tags), time, || Ok(number::parse(value)?))
 }
 
 fn too_few(words: usize) -> PointError {
@@ -56,25 +43,35 @@ fn too_few(words: usize) -> PointError {
 }
 
 /// `KEY=VALUE` words. The same pair twice is one.
-fn split_tags(text: &str) -> Result<SmallVec<[Tag<'_>; 8]>, PointError> {
-    let mut tags: SmallVec<[Tag<'_>; 8]> = SmallVec::new();
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let pair =
-            word.split_once('=').filter(|(key, value)| !key.is_empty() && !value.is_empty() && !value.contains('='));
-        let Some((key, value)) = pair else {
-            return Err(PointError::illegal(format!("invalid tag: {}", super::error::quotable(word))));
+fn split_tags(text: &str) -> Result<Tags<'_>, PointError> {
+    let mut tags = Tags::new();
+    let mut rest = Some(text);
+    while let Some(text) = rest {
+        let (word, next) = match memchr::memchr(b' ', text.as_bytes()) {
+            Some(end) => (&text[..end], Some(&text[end + 1..])),
+            None => (text, None),
         };
-        match tags.iter().find(|(known, _)| *known == key) {
-            None => tags.push((key, Some(value))),
-            Some((_, known)) if *known == Some(value) => {}
-            Some(_) => {
-                let tags = super::names::printed(tags.iter().copied());
-                return Err(PointError::illegal(format!(
-                    "duplicate tag: {}, tags={tags}",
-                    super::error::quotable(word)
-                )));
-            }
+        rest = next;
+        if !word.is_empty() {
+            add_tag(&mut tags, word)?;
         }
     }
     Ok(tags)
+}
+
+fn add_tag<'a>(tags: &mut Tags<'a>, word: &'a str) -> Result<(), PointError> {
+    let pair = memchr::memchr(b'=', word.as_bytes()).map(|at| (&word[..at], &word[at + 1..]));
+    let is_value = |value: &str| !value.is_empty() && memchr::memchr(b'=', value.as_bytes()).is_none();
+    let Some((key, value)) = pair.filter(|(key, value)| !key.is_empty() && is_value(value)) else {
+        return Err(PointError::illegal(format!("invalid tag: {}", quotable(word))));
+    };
+    match tags.iter().find(|(known, _)| *known == key) {
+        None => tags.push((key, Some(value))),
+        Some((_, known)) if *known == Some(value) => {}
+        Some(_) => {
+            let tags = super::names::printed(tags.iter().copied());
+            return Err(PointError::illegal(format!("duplicate tag: {}, tags={tags}", quotable(word))));
+        }
+    }
+    Ok(())
 }

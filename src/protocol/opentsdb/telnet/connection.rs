@@ -15,6 +15,7 @@ use crate::model::{Classify, Kind};
 use crate::protocol::format::opentsdb::{Builder, Layout};
 use crate::protocol::opentsdb::Door;
 use crate::protocol::opentsdb::metadata::version_text;
+use crate::protocol::opentsdb::request::lossy;
 use crate::protocol::opentsdb::stats::add;
 use crate::protocol::opentsdb::write::store;
 use crate::protocol::{Core, Gate};
@@ -22,8 +23,12 @@ use crate::protocol::{Core, Gate};
 use super::commands::{self, Wish};
 use super::lines::{Lines, each};
 
-/// Bytes that are read, and so stored, at a time.
-const READ_BYTES: usize = 128 * 1024;
+/// Bytes that are read at a time.
+const READ_BYTES: usize = 64 * 1024;
+/// Bytes whose lines are stored at once, about: what a client has sent already is not synced piece by piece.
+const TAKEN_BYTES: usize = 256 * 1024;
+/// About what a line takes.
+const LINE_BYTES: usize = 48;
 /// Bytes of answers that wait for a client to read them. Complaints beyond are dropped: many clients never read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Pauses between tries to store points that there is no room for.
@@ -120,25 +125,39 @@ impl Connection {
             if !ready.is_readable() {
                 continue;
             }
-            match self.stream.try_read(&mut room) {
-                Ok(0) => return,
-                Ok(length) => {
-                    if let Some(whole) = lines.push(&room[..length])
-                        && self.take(whole).await == Next::Close
-                    {
-                        return;
-                    }
-                    self.send_some();
+            let is_over = self.read_into(&mut lines, &mut room);
+            if let Some(whole) = lines.take() {
+                if self.take(whole).await == Next::Close {
+                    return;
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_) => return,
+                self.send_some();
+            }
+            if is_over {
+                return;
             }
         }
     }
 
+    /// Reads what is there, up to a bound. `true`: nothing more will come.
+    fn read_into(&mut self, lines: &mut Lines, room: &mut [u8]) -> bool {
+        let mut read = 0;
+        while read < TAKEN_BYTES {
+            match self.stream.try_read(room) {
+                Ok(0) => return true,
+                Ok(length) => {
+                    lines.push(&room[..length]);
+                    read += length;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+                Err(_) => return true,
+            }
+        }
+        false
+    }
+
     /// Does what whole lines ask for.
     async fn take(&mut self, lines: Bytes) -> Next {
-        let text = String::from_utf8_lossy(&lines);
+        let text = lossy(&lines);
         let mut pause = RETRY_PAUSE.0;
         let since = tokio::time::Instant::now();
         let (said, stored) = loop {
@@ -187,8 +206,8 @@ impl Connection {
             let state = core.catalog.state();
             let may_write = |metric: &str| store::exists(core, &state, &options.database, metric);
             let may_write = if options.auto_create_metrics { None } else { Some(&may_write as _) };
-            let mut builder = Builder::new(Layout::METRIC, may_write).with_room_for(text.len());
-            self.read(text, &mut builder, &mut said);
+            let mut builder = Builder::new(Layout::METRIC, may_write).with_room_for(text.len() / LINE_BYTES);
+            self.carry_out(text, &mut builder, &mut said);
             builder.into_points()
         };
         let stored = store::store(&self.core, &self.door.options.database, points).await.map(|receipt| {
@@ -201,7 +220,7 @@ impl Connection {
         (said, stored)
     }
 
-    fn read<'a>(&self, text: &'a str, builder: &mut Builder<'a>, said: &mut Said) {
+    fn carry_out<'a>(&self, text: &'a str, builder: &mut Builder<'a>, said: &mut Said) {
         for line in each(text) {
             said.lines += 1;
             let words = match commands::wish(line) {

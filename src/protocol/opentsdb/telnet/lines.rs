@@ -5,31 +5,35 @@ use bytes::{Bytes, BytesMut};
 /// The longest line, bytes, without its end; longer ones are dropped without a word.
 pub(super) const LINE_BYTES_MAX: usize = 1024;
 
-/// What was read and is not a whole line yet.
+/// What was read.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
+    whole: BytesMut,
+    /// What is not a whole line yet.
     held: BytesMut,
     /// The line that is being read is too long: it is dropped up to its end.
     is_dropping: bool,
 }
 
 impl Lines {
-    /// Takes bytes; returns the whole lines that are there now, with their ends.
-    pub(super) fn push(&mut self, mut bytes: &[u8]) -> Option<Bytes> {
+    /// Adds bytes.
+    pub(super) fn push(&mut self, mut bytes: &[u8]) {
         if self.is_dropping {
-            let end = memchr::memchr(b'\n', bytes)?;
+            let Some(end) = memchr::memchr(b'\n', bytes) else { return };
             self.is_dropping = false;
             bytes = &bytes[end + 1..];
         }
-        let last = memchr::memrchr(b'\n', bytes);
-        let Some(last) = last else {
-            self.hold(bytes);
-            return None;
-        };
-        self.held.extend_from_slice(&bytes[..=last]);
-        let whole = self.held.split().freeze();
-        self.hold(&bytes[last + 1..]);
-        Some(whole)
+        if let Some(last) = memchr::memrchr(b'\n', bytes) {
+            self.whole.unsplit(self.held.split());
+            self.whole.extend_from_slice(&bytes[..=last]);
+            bytes = &bytes[last + 1..];
+        }
+        self.hold(bytes);
+    }
+
+    /// Takes the whole lines that are there, with their ends; `None` when there are none.
+    pub(super) fn take(&mut self) -> Option<Bytes> {
+        (!self.whole.is_empty()).then(|| self.whole.split().freeze())
     }
 
     fn hold(&mut self, bytes: &[u8]) {
@@ -58,7 +62,8 @@ mod tests {
         let mut lines = Lines::default();
         let mut all = Vec::new();
         for piece in pieces {
-            if let Some(whole) = lines.push(piece.as_bytes()) {
+            lines.push(piece.as_bytes());
+            if let Some(whole) = lines.take() {
                 all.extend(each(std::str::from_utf8(&whole).unwrap()).map(String::from));
             }
         }
@@ -75,6 +80,15 @@ mod tests {
         let bytes: Vec<String> = text.chars().map(String::from).collect();
         let bytes: Vec<&str> = bytes.iter().map(String::as_str).collect();
         assert_eq!(read(&bytes), ["one", "two", "", "three"]);
+    }
+
+    #[test]
+    fn lines_of_several_reads_are_taken_at_once() {
+        let mut lines = Lines::default();
+        assert_eq!(lines.take(), None);
+        ["one\ntw", "o\nthr", "ee", "\nfour"].iter().for_each(|piece| lines.push(piece.as_bytes()));
+        assert_eq!(lines.take().as_deref(), Some(&b"one\ntwo\nthree\n"[..]));
+        assert_eq!(lines.take(), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::protocol::format::opentsdb::Layout;
 use crate::protocol::format::opentsdb::json::{self as put_json, BadPoint, BodyProblem, Options, Purpose};
 use crate::protocol::opentsdb::error::WireError;
-use crate::protocol::opentsdb::request::{Call, Params};
+use crate::protocol::opentsdb::request::{Call, Params, lossy};
 use crate::protocol::opentsdb::response::{json_with, no_content};
 use crate::protocol::opentsdb::verb::Verb;
 
@@ -65,7 +65,8 @@ impl Flags {
 pub(in crate::protocol::opentsdb) async fn put(mut call: Call) -> Result<HttpResponse, WireError> {
     call.allow(&[Verb::Post])?;
     let flags = Flags::of(&call.params)?;
-    let body = call.text().await?;
+    let body = call.body().await?;
+    let body = lossy(&body);
     let (core, options) = (&call.core, &call.door.options);
     let state = core.catalog.state();
     let may_write = |metric: &str| store::exists(core, &state, &options.database, metric);

@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use crate::protocol::format::opentsdb::Layout;
 use crate::protocol::format::opentsdb::json::{self as put_json, Options, Purpose};
 use crate::protocol::opentsdb::error::WireError;
-use crate::protocol::opentsdb::request::Call;
+use crate::protocol::opentsdb::request::{Call, lossy};
 use crate::protocol::opentsdb::verb::Verb;
 
 use super::put::Flags;
@@ -15,7 +15,8 @@ use super::put::Flags;
 pub(in crate::protocol::opentsdb) async fn rollup(mut call: Call) -> Result<HttpResponse, WireError> {
     call.allow(&[Verb::Post])?;
     let flags = Flags::of(&call.params)?;
-    let body = call.text().await?;
+    let body = call.body().await?;
+    let body = lossy(&body);
     let read = Options { layout: Layout::METRIC, purpose: Purpose::Rollup, may_write: None, keep_bad: flags.details };
     let parsed = put_json::parse(&body, read)?;
     if flags.wants_summary() {
