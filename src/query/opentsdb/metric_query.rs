@@ -224,9 +224,11 @@ impl fmt::Display for RawSubQuery {
         if !self.tsuids.is_empty() {
             return f.write_str(&self.tsuids.join(","));
         }
-        f.write_str(self.metric.as_deref().unwrap_or_default())?;
+        let metric = self.metric.as_deref().unwrap_or_default();
+        f.write_str(metric)?;
         if self.filters.is_empty() {
-            return Ok(());
+            // No metric at all has braces at least.
+            return f.write_str(if metric.is_empty() { "{}" } else { "" });
         }
         let pairs = |group_by: bool| -> Vec<String> {
             self.filters.iter().filter(|known| known.group_by == group_by).map(TagFilter::to_string).collect()

@@ -11,12 +11,17 @@ fn read(text: &str) -> Result<RawSubQuery, OpentsdbError> {
 fn check(text: &str, expected: Result<&str, &str>) {
     let found = read(text).map(|query| query.to_string()).map_err(|error| error.to_string());
     assert_eq!(found, expected.map(str::to_string).map_err(str::to_string), "{text}");
+    if let Ok(printed) = expected {
+        assert_eq!(read(printed).map(|query| query.to_string()).as_deref(), Ok(printed), "{text}");
+    }
 }
 
 #[test]
 fn braces_group_and_filter() {
     check("sum:cpu", Ok("sum:cpu"));
     check("sum:cpu{}", Ok("sum:cpu"));
+    check("sum:{}", Ok("sum:{}"));
+    check("sum:{host=*}", Ok("sum:{host=*}"));
     check("sum:cpu{host=*}", Ok("sum:cpu{host=*}"));
     check("sum:cpu{host=a|b,dc=lga}", Ok("sum:cpu{host=literal_or(a|b),dc=literal_or(lga)}"));
     check("sum:cpu{}{host=Wildcard(web*)}", Ok("sum:cpu{}{host=wildcard(web*)}"));
@@ -101,7 +106,7 @@ fn filters() -> impl Strategy<Value = TagFilter> {
 proptest! {
     #[test]
     fn a_query_reads_back_as_it_is_printed(
-        metric in "[a-zA-Z0-9._/-]{1,12}",
+        metric in "[a-zA-Z0-9._/-]{0,12}",
         downsample in prop::option::of(prop::sample::select(vec!["1m-avg", "0all-sum", "1dc-p99-nan"])),
         rate in prop::option::of((any::<bool>(), 1..i64::MAX, 0..i64::MAX)),
         filters in prop::collection::vec(filters(), 0..4),
