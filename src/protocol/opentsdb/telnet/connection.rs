@@ -4,7 +4,6 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -126,10 +125,11 @@ impl Connection {
                 continue;
             }
             let is_over = self.read_into(&mut lines, &mut room);
-            if let Some(whole) = lines.take() {
-                if self.take(whole).await == Next::Close {
+            if !lines.whole().is_empty() {
+                if self.take(lines.whole()).await == Next::Close {
                     return;
                 }
+                lines.clear();
                 self.send_some();
             }
             if is_over {
@@ -156,8 +156,8 @@ impl Connection {
     }
 
     /// Does what whole lines ask for.
-    async fn take(&mut self, lines: Bytes) -> Next {
-        let text = lossy(&lines);
+    async fn take(&mut self, lines: &[u8]) -> Next {
+        let text = lossy(lines);
         let mut pause = RETRY_PAUSE.0;
         let since = tokio::time::Instant::now();
         let (said, stored) = loop {

@@ -1,16 +1,17 @@
 //! Lines out of what a socket gives.
 
-use bytes::{Bytes, BytesMut};
-
 /// The longest line, bytes, without its end; longer ones are dropped without a word.
 pub(super) const LINE_BYTES_MAX: usize = 1024;
+/// Room that is not given back.
+const ROOM_BYTES_MIN: usize = 4 * 1024;
 
 /// What was read.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    whole: BytesMut,
+    /// Whole lines, with their ends.
+    whole: Vec<u8>,
     /// What is not a whole line yet.
-    held: BytesMut,
+    held: Vec<u8>,
     /// The line that is being read is too long: it is dropped up to its end.
     is_dropping: bool,
 }
@@ -24,16 +25,23 @@ impl Lines {
             bytes = &bytes[end + 1..];
         }
         if let Some(last) = memchr::memrchr(b'\n', bytes) {
-            self.whole.unsplit(self.held.split());
+            self.whole.append(&mut self.held);
             self.whole.extend_from_slice(&bytes[..=last]);
             bytes = &bytes[last + 1..];
         }
         self.hold(bytes);
     }
 
-    /// Takes the whole lines that are there, with their ends; `None` when there are none.
-    pub(super) fn take(&mut self) -> Option<Bytes> {
-        (!self.whole.is_empty()).then(|| self.whole.split().freeze())
+    /// The whole lines that are there, with their ends.
+    pub(super) fn whole(&self) -> &[u8] {
+        &self.whole
+    }
+
+    /// Forgets the whole lines, and keeps room for about as many.
+    pub(super) fn clear(&mut self) {
+        let room = self.whole.len().max(ROOM_BYTES_MIN);
+        self.whole.clear();
+        self.whole.shrink_to(2 * room);
     }
 
     fn hold(&mut self, bytes: &[u8]) {
@@ -63,9 +71,8 @@ mod tests {
         let mut all = Vec::new();
         for piece in pieces {
             lines.push(piece.as_bytes());
-            if let Some(whole) = lines.take() {
-                all.extend(each(std::str::from_utf8(&whole).unwrap()).map(String::from));
-            }
+            all.extend(each(std::str::from_utf8(lines.whole()).unwrap()).map(String::from));
+            lines.clear();
         }
         all
     }
@@ -85,10 +92,11 @@ mod tests {
     #[test]
     fn lines_of_several_reads_are_taken_at_once() {
         let mut lines = Lines::default();
-        assert_eq!(lines.take(), None);
+        assert_eq!(lines.whole(), b"");
         ["one\ntw", "o\nthr", "ee", "\nfour"].iter().for_each(|piece| lines.push(piece.as_bytes()));
-        assert_eq!(lines.take().as_deref(), Some(&b"one\ntwo\nthree\n"[..]));
-        assert_eq!(lines.take(), None);
+        assert_eq!(lines.whole(), b"one\ntwo\nthree\n");
+        lines.clear();
+        assert_eq!(lines.whole(), b"");
     }
 
     #[test]

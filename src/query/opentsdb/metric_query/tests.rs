@@ -12,7 +12,8 @@ fn check(text: &str, expected: Result<&str, &str>) {
     let found = read(text).map(|query| query.to_string()).map_err(|error| error.to_string());
     assert_eq!(found, expected.map(str::to_string).map_err(str::to_string), "{text}");
     if let Ok(printed) = expected {
-        assert_eq!(read(printed).map(|query| query.to_string()).as_deref(), Ok(printed), "{text}");
+        let again = read(printed).map(|query| query.to_string()).map_err(|error| error.to_string());
+        assert_eq!(again, Ok(printed.to_string()), "{text}");
     }
 }
 
