@@ -81,7 +81,9 @@ fn filter(condition: &Expr, table: &Table) -> Result<SeriesFilter, StatementErro
             let ((Expr::Ref(name), other) | (other, Expr::Ref(name))) = (left, right) else {
                 return Err(unusable(condition));
             };
-            if is_field(name, table) {
+            let is_text = matches!(other, Expr::Literal(Literal::String(_) | Literal::Regex(_)));
+            // What is no text is taken for a question about fields.
+            if is_field(name, table) || (other.is_literal() && !is_text) {
                 let text = format!("shard {}: fields not supported in WHERE clause during deletion", table.id);
                 return Err(StatementError::Refused(text));
             }
@@ -91,9 +93,7 @@ fn filter(condition: &Expr, table: &Table) -> Result<SeriesFilter, StatementErro
                 Expr::Literal(Literal::Regex(regex)) => {
                     SeriesFilter::Matches { tag, pattern: regex.pattern().to_string() }
                 }
-                Expr::Ref(_) => return Err(unusable(condition)),
-                // Tags are strings and equal nothing else.
-                _ => return Ok(nothing()),
+                _ => return Err(unusable(condition)),
             };
             Ok(match op {
                 BinaryOp::Eq | BinaryOp::EqRegex => equal,

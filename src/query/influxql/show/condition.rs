@@ -1,6 +1,7 @@
 //! WHERE of SHOW statements: which series count.
 //!
-//! A tag that a series lacks is `''`. What is said about fields and time does not decide about series.
+//! A tag that a series lacks is `''`. What is said about fields holds for all series, and what is said about time is as if it
+//! did not stand there.
 
 use datafusion::arrow::array::BooleanArray;
 use datafusion::arrow::compute::{and, not, or};
@@ -158,13 +159,12 @@ impl Judge<'_> {
         };
         match (&comparison.left, &comparison.right) {
             (Expr::Ref(name), other) | (other, Expr::Ref(name)) => match other {
-                _ if self.is_field(name) => Ok(None),
+                _ if self.is_field(name) => Ok(Some(self.all(true))),
                 Expr::Literal(Literal::String(text)) => is_equal(self.tag(name, |value| value == text)),
                 Expr::Literal(Literal::Regex(regex)) => is_equal(self.tag(name, |value| regex.is_match(value))),
                 Expr::Ref(other) if !self.is_field(other) => Ok(Some(self.pair(comparison.op, name, other))),
-                Expr::Ref(_) => Ok(None),
-                // Tags are strings and equal nothing else.
-                _ => Ok(Some(self.all(false))),
+                // What is no text is no matter of tags.
+                _ => Ok(Some(self.all(true))),
             },
             _ => Ok(None),
         }

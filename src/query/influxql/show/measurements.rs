@@ -7,7 +7,7 @@ use crate::catalog::Table;
 use crate::query::influxql::answer::{SeriesPiece, StatementError};
 use crate::query::influxql::check::fold::Environment;
 use crate::query::influxql::check::time_range;
-use crate::query::influxql::expr::{Binary, BinaryOp, Expr, Literal, Logic};
+use crate::query::influxql::expr::{Binary, BinaryOp, Expr, Literal, Logic, VarRef};
 use crate::query::influxql::schema::{ShowMeasurements, ShowSeries};
 use crate::query::session::QuerySession;
 
@@ -122,6 +122,7 @@ fn check(condition: &Expr) -> Result<(), StatementError> {
         },
         // As the server shows what it has read.
         Expr::Literal(Literal::Boolean(value)) => refuse(format!("&influxql.BooleanLiteral{{Val:{value}}}")),
+        Expr::Ref(VarRef { name, cast: None }) => refuse(format!("&influxql.VarRef{{Val:{:?}, Type:0}}", name.0)),
         other => refuse(other.to_string()),
     }
 }

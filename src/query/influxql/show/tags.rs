@@ -21,11 +21,11 @@ impl Show<'_> {
         let condition = condition.map(Folded::of);
         condition.as_ref().map_or(Ok(()), check_is_no_verdict)?;
         let condition = condition.and_then(|condition| condition.of_names());
+        let bounds = self.bounds(condition.as_ref().map(Folded::expr))?;
         let mut session = self.session(name).await?;
         if measurements.is_empty() {
             return Ok(Vec::new());
         }
-        let bounds = self.bounds(condition.as_ref().map(Folded::expr))?;
         let mut pieces = Vec::new();
         for (measurement, tables) in &measurements {
             let condition = condition.as_ref();
@@ -47,11 +47,11 @@ impl Show<'_> {
         if let (Some(condition), false) = (&condition, measurements.is_empty()) {
             check_comparisons(condition)?;
         }
+        let bounds = self.bounds(statement.condition.as_ref())?;
         let mut session = self.session(name).await?;
         if measurements.is_empty() {
             return Ok(Vec::new());
         }
-        let bounds = self.bounds(statement.condition.as_ref())?;
         let mut pieces = Vec::new();
         for (measurement, tables) in &measurements {
             let condition = condition.as_ref();
