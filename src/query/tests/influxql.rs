@@ -277,6 +277,15 @@ async fn inner_selects_have_the_range_and_the_groups_of_the_outer_one() {
         ),
     ];
     for (text, expected) in table {
+        ("SELECT count(s::tag) FROM (SELECT s, f FROM m)", &["m 0 4"]),
+        ("SELECT first(host::float) FROM (SELECT f FROM m GROUP BY host)", &["m 10 a"]),
+        ("SELECT first(host::field) FROM (SELECT f, host FROM m)", &[]),
+        ("SELECT count(host::field) FROM (SELECT f FROM m GROUP BY host)", &["m 0 4"]),
+        ("SELECT host::field FROM (SELECT f, host FROM m)", &[]),
+        ("SELECT host::field, f FROM (SELECT f, host FROM m) LIMIT 1", &["m 10 a 1.0"]),
+        ("SELECT sum(nothing::string), count(f) FROM (SELECT f FROM m)", &["m 0 - 4"]),
+        ("SELECT c FROM (SELECT f::string AS c, i FROM (SELECT f, i FROM m)) LIMIT 1", &["m 10 1.0"]),
+        ("SELECT first(c) FROM (SELECT f::string AS c, i FROM (SELECT f, i FROM m))", &[]),
         check(text, ask(&world, text).await, expected);
     }
 }
@@ -345,3 +354,11 @@ async fn what_cannot_be_is_said_as_the_server_says_it() {
         assert_eq!(ask(&world, text).await.unwrap_err().to_string(), expected, "{text}");
     }
 }
+        (
+            "SELECT x::tag + 1 FROM (SELECT f AS x FROM m)",
+            "type error: x::tag + 1: incompatible types: tag and integer",
+        ),
+        (
+            "SELECT sum(x::tag) FROM (SELECT f AS x FROM m)",
+            "unsupported sum iterator type: *query.stringInterruptIterator",
+        ),

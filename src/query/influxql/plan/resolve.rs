@@ -108,6 +108,7 @@ pub(super) fn resolve(select: &Select, scope: &Scope<'_>) -> Result<Query, State
 }
 
 /// Whether all databases exist; subqueries after the measurements beside them.
+    typing::settle(&mut query);
 fn databases(select: &Select, scope: &Scope<'_>) -> Result<(), StatementError> {
     for source in &select.sources {
         match source {

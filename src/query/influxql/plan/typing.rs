@@ -27,25 +27,17 @@ pub(super) fn assign(expr: &mut Expr, sources: &[Origin]) {
         Expr::Ref(reference) => {
             let wants_field = reference.cast == Some(Cast::Field);
             let kind = type_of_name(&reference.name.0, sources);
-            let all_inner = sources.iter().all(|source| matches!(source, Origin::Query(_)));
             reference.cast = match reference.cast {
-                Some(wanted) if all_inner && kind != Type::Unknown => cast_of(cast_of_inner(wanted, kind)),
                 Some(cast) if !wants_field => Some(cast),
                 _ if kind == Type::Tag && wants_field => Some(Cast::Field),
                 _ => cast_of(kind),
             };
         }
         Expr::Call(call) => {
-            let is_aggregate = !super::values::MATH_FUNCTIONS.contains(&call.name.as_str());
-            for arg in &mut call.args {
-                match arg {
-                    // What a function is computed of is what its cast says.
-                    Expr::Ref(about) if is_aggregate && about.cast.is_some_and(|cast| cast != Cast::Field) => {}
-                    arg => assign(arg, sources),
-                }
-            }
+            call.args.iter_mut().for_each(|arg| assign(arg, sources));
             if let Some(Expr::Ref(about)) = call.args.first_mut()
                 && about.cast == Some(Cast::Tag)
+                && !are_inner(sources)
                 && sources.iter().any(|source| is_inner_tag(&about.name.0, source))
             {
                 about.cast = Some(Cast::String);
@@ -61,9 +53,95 @@ pub(super) fn assign(expr: &mut Expr, sources: &[Origin]) {
     }
 }
 
+/// After the types that references are said to have have been checked: those that their values have, where all are of inner
+/// selects. A cast changes numbers into other numbers there and nothing else, but decides what a call is computed of.
+pub(super) fn settle(query: &mut Query) {
+    for source in &mut query.sources {
+        if let Origin::Query(inner) = source {
+            settle(inner);
+        }
+    }
+    if !are_inner(&query.sources) {
+        return;
+    }
+    let is_raw = query.is_raw();
+    let Query { fields, condition, sources, .. } = query;
+    // Rows of nothing but columns without a type are none.
+    let has_type = fields.iter().any(|field| {
+        field.expr.any(&mut |part| matches!(part, Expr::Ref(reference) if type_of_ref(reference) != Type::Unknown))
+    });
+    if !is_raw || has_type {
+        fields.iter_mut().for_each(|field| settle_expr(&mut field.expr, sources));
+    }
+    if let Some(condition) = condition {
+        settle_expr(condition, sources);
+    }
+}
+
+fn settle_expr(expr: &mut Expr, sources: &[Origin]) {
+    match expr {
+        Expr::Ref(reference) => {
+            let kind = type_of_name(&reference.name.0, sources);
+            let wanted = reference.cast.map_or(Type::Unknown, Type::from);
+            if kind != Type::Unknown {
+                reference.cast = cast_of(under_cast(wanted, kind));
+            }
+        }
+        Expr::Call(call) if !super::values::MATH_FUNCTIONS.contains(&call.name.as_str()) => settle_call(call, sources),
+        Expr::Call(call) => call.args.iter_mut().for_each(|arg| settle_expr(arg, sources)),
+        Expr::Paren(inner) => settle_expr(inner, sources),
+        Expr::Binary(binary) => {
+            settle_expr(&mut binary.left, sources);
+            settle_expr(&mut binary.right, sources);
+        }
+        Expr::Logic(_, terms) => terms.iter_mut().for_each(|term| settle_expr(term, sources)),
+        Expr::Distinct(_) | Expr::Wildcard(_) | Expr::Literal(_) => {}
+    }
+}
+
+/// The column that a call is computed of, and the tags of `top`. A tag is a text to a call, whatever it is cast to; cast to a
+/// field it is one only where the call's own type does not hang on it.
+fn settle_call(call: &mut Call, sources: &[Origin]) {
+    for (i, arg) in call.args.iter_mut().enumerate() {
+        let reference = match arg {
+            Expr::Call(inner) => {
+                settle_call(inner, sources);
+                continue;
+            }
+            Expr::Ref(reference) => reference,
+            _ => continue,
+        };
+        let name = reference.name.0.as_str();
+        let kind = type_of_name(name, sources);
+        let is_column =
+            sources.iter().any(|source| matches!(source, Origin::Query(inner) if inner_field(name, inner).is_some()));
+        reference.cast = match reference.cast {
+            _ if i > 0 => {
+                if kind == Type::Tag {
+                    Some(Cast::Tag)
+                } else {
+                    reference.cast
+                }
+            }
+            Some(Cast::Field) if is_column || type_of_function(&call.name, Type::Unknown) == Type::Unknown => {
+                Some(Cast::Field)
+            }
+            Some(_) if kind == Type::Unknown && !is_column => None,
+            Some(Cast::Tag) => Some(Cast::String),
+            Some(_) if !is_column => Some(Cast::String),
+            cast => cast,
+        };
+    }
+}
+
+/// Whether all of them are inner selects.
+fn are_inner(sources: &[Origin]) -> bool {
+    sources.iter().all(|source| matches!(source, Origin::Query(_)))
+}
+
 /// The type of a column of inner selects under a cast: numbers become other numbers, all else stays what it is.
-fn cast_of_inner(wanted: Cast, kind: Type) -> Type {
-    match Type::from(wanted) {
+fn under_cast(wanted: Type, kind: Type) -> Type {
+    match wanted {
         wanted if wanted.is_number() && kind.is_number() => wanted,
         Type::String | Type::Unknown if kind == Type::Tag => Type::String,
         _ => kind,
