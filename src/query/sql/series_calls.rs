@@ -3,7 +3,7 @@
 //! | call | becomes |
 //! |---|---|
 //! | `first(time, x)`, `last(time, x)` | the value of `first_point(x, time)`, `last_point(x, time)` |
-//! | `mode(x)`, `increase(time, x)` | `mode_value(x)`, `increase_value(x, time)` |
+//! | `mode(x)`, `increase(time, x)` | `mode_value(false, x)`, `increase_value(x, time)` |
 //! | `delta(gauge_agg(time, x))` and its like | differences of the values and times of those points |
 //! | `state_at(state_agg(time, s), t)` | the last point not later than `t`, before the last of all |
 //! | `duration_in(state_agg(time, s), 'state', from, interval)` | `state_duration('state', from, from + interval, s, time)` |
@@ -157,7 +157,7 @@ fn rewritten(expr: &Expr, seed: u64, room: &mut Room) -> Result<Option<Expr>, Qu
         ("last", [time, x]) => format!("get_field(last_point({x}, {time}){filter}, 'value')"),
         ("first" | "last", _) => return Err(QueryError::Plan(format!("{name} takes a time and a value"))),
         // Of equally frequent values the least: all are as old as each other.
-        ("mode", [x]) => format!("mode_value({x}, TIMESTAMP '1970-01-01T00:00:00'){filter}"),
+        ("mode", [x]) => format!("mode_value(false, {x}, TIMESTAMP '1970-01-01T00:00:00'){filter}"),
         ("increase", [time, x]) => format!("increase_value({x}, {time}){filter}"),
         ("state_at", [states, at]) => {
             let (time, state) = states_of(states)?;
@@ -361,7 +361,7 @@ mod tests {
         );
         check(
             "SELECT MODE(f) + 1 AS m FROM t",
-            Ok("SELECT mode_value(f, TIMESTAMP '1970-01-01T00:00:00') + 1 AS m FROM t"),
+            Ok("SELECT mode_value(false, f, TIMESTAMP '1970-01-01T00:00:00') + 1 AS m FROM t"),
         );
         check("SELECT increase(time, f ORDER BY time) AS i FROM t", Ok("SELECT increase_value(f, time) AS i FROM t"));
         let expected = "SELECT (get_field(last_point(CAST(f AS DOUBLE), time), 'value') - get_field(first_point(CAST(f AS DOUBLE), time), 'value')) AS d FROM t";

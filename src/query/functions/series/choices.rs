@@ -23,15 +23,16 @@ fn columns(grouped: &Grouped) -> Result<(ByValue<'_>, impl Fn(u32) -> i64 + '_)>
 }
 
 /// The point of rank `floor(n * p / 100 + 0.5)` among `n`, counted from 1, by value, then by time.
-pub(super) fn percentile(grouped: &Grouped, p: f64) -> Result<Grouped> {
+pub(super) fn percentile(grouped: &Grouped, p: f64, descending: bool) -> Result<Grouped> {
     let (compare, time) = columns(grouped)?;
+    let by_time = |a: u32, b: u32| if descending { time(b).cmp(&time(a)) } else { time(a).cmp(&time(b)) };
     Ok(grouped.choose(|run| {
         let rank = (run.len() as f64 * p / 100.0 + 0.5).floor();
         if !(rank >= 1.0 && rank <= run.len() as f64) {
             return Vec::new();
         }
         let mut run = run.to_vec();
-        let by = |a: &u32, b: &u32| compare(*a, *b).then_with(|| time(*a).cmp(&time(*b)));
+        let by = |a: &u32, b: &u32| compare(*a, *b).then_with(|| by_time(*a, *b));
         vec![*run.select_nth_unstable_by(rank as usize - 1, by).1]
     }))
 }

@@ -24,7 +24,7 @@ pub enum Kind {
     Median,
     /// `stddev_value(value)` → Float64: of a sample; NaN for a single value.
     Stddev,
-    /// `mode_value(value, time)` → the value's type: see `statistics::mode`.
+    /// `mode_value(descending, value, time)` → the value's type: see `statistics::mode`.
     Mode,
     /// `increase_value(value, time)` → Int64 of integers, else Float64: the steps upwards of a counter, see
     /// `statistics::increase`.
@@ -34,7 +34,8 @@ pub enum Kind {
     StateDuration,
     /// `completeness_value(value, time)`, `consistency_value`, `timeliness_value`, `validity_value` → Float64.
     Quality(Quality),
-    /// `percentile_point(p, value, time, …)` → a point: nearest rank; none when the rank lies outside the points.
+    /// `percentile_point(p, descending, value, time, …)` → a point: nearest rank, equal values in order of time, backwards when
+    /// descending; none when the rank lies outside the points.
     Percentile,
     /// `distinct_points(descending, value, time)` → list of points, one a value, by (time, value); the time is where the
     /// value is met first when going through the points that way.
@@ -88,10 +89,10 @@ impl Kind {
     fn parameters(self) -> &'static [DataType] {
         const TIME: DataType = DataType::Timestamp(TimeUnit::Nanosecond, None);
         match self {
-            Kind::Median | Kind::Stddev | Kind::Mode | Kind::Increase | Kind::Quality(_) => &[],
+            Kind::Median | Kind::Stddev | Kind::Increase | Kind::Quality(_) => &[],
             Kind::StateDuration => &[DataType::Utf8, TIME, TIME],
-            Kind::Percentile => &[DataType::Float64],
-            Kind::Distinct => &[DataType::Boolean],
+            Kind::Percentile => &[DataType::Float64, DataType::Boolean],
+            Kind::Mode | Kind::Distinct => &[DataType::Boolean],
             Kind::Top | Kind::Bottom => &[DataType::UInt64],
             Kind::Sample => &[DataType::UInt64, DataType::UInt64],
         }
@@ -217,11 +218,11 @@ impl AggregateUDFImpl for CollectedFunction {
 enum Reduction {
     Median,
     Stddev,
-    Mode,
+    Mode { descending: bool },
     Increase,
     StateDuration { state: String, from_ns: i64, until_ns: i64 },
     Quality(Quality),
-    Percentile(f64),
+    Percentile { p: f64, descending: bool },
     Distinct { descending: bool },
     Best { n: usize, greatest: bool },
     Sample { n: usize, draws: choices::Draws },
@@ -249,7 +250,7 @@ impl Collector {
         let reduction = match (kind, parameters) {
             (Kind::Median, []) => Reduction::Median,
             (Kind::Stddev, []) => Reduction::Stddev,
-            (Kind::Mode, []) => Reduction::Mode,
+            (Kind::Mode, [ScalarValue::Boolean(Some(descending))]) => Reduction::Mode { descending: *descending },
             (Kind::Increase, []) => Reduction::Increase,
             (Kind::Quality(quality), []) => Reduction::Quality(quality),
             (
@@ -264,7 +265,9 @@ impl Collector {
                 from_ns: from_ns.unwrap_or(i64::MIN),
                 until_ns: until_ns.unwrap_or(i64::MAX),
             },
-            (Kind::Percentile, [ScalarValue::Float64(Some(p))]) => Reduction::Percentile(*p),
+            (Kind::Percentile, [ScalarValue::Float64(Some(p)), ScalarValue::Boolean(Some(descending))]) => {
+                Reduction::Percentile { p: *p, descending: *descending }
+            }
             (Kind::Distinct, [ScalarValue::Boolean(Some(descending))]) => {
                 Reduction::Distinct { descending: *descending }
             }
@@ -293,11 +296,11 @@ impl Collector {
         Ok(Some(match &self.reduction {
             Reduction::Median
             | Reduction::Stddev
-            | Reduction::Mode
+            | Reduction::Mode { .. }
             | Reduction::Increase
             | Reduction::StateDuration { .. }
             | Reduction::Quality(_) => return Ok(None),
-            Reduction::Percentile(p) => choices::percentile(grouped, *p)?,
+            Reduction::Percentile { p, descending } => choices::percentile(grouped, *p, *descending)?,
             Reduction::Distinct { descending } => choices::distinct(grouped, *descending)?,
             Reduction::Best { n, greatest } => choices::best(grouped, *n, *greatest)?,
             Reduction::Sample { n, .. } => choices::sample(grouped, *n)?,
@@ -329,7 +332,7 @@ impl Collector {
             };
         }
         match &self.reduction {
-            Reduction::Mode => return statistics::mode(grouped),
+            Reduction::Mode { descending } => return statistics::mode(grouped, *descending),
             Reduction::Increase => return statistics::increase(grouped),
             Reduction::Quality(measured) => return quality::measure(grouped, *measured),
             Reduction::StateDuration { state, from_ns, until_ns } => {

@@ -56,10 +56,10 @@ pub(super) fn stddev(run: &mut [u32], values: &[f64]) -> f64 {
 
 /// The most frequent value of each group, null for a group without points; of booleans `true` when both are as frequent.
 ///
-/// Ties: the values are gone through in ascending order, those that are equal by time. A value that reaches the count of
+/// Ties: the values are gone through in ascending order, those that are equal by time, backwards when descending. A value that reaches the count of
 /// the best so far takes its place unless its own first time is later than the time at which the best reached its
 /// count. So the least value wins when none is repeated.
-pub(super) fn mode(grouped: &Grouped) -> Result<ArrayRef> {
+pub(super) fn mode(grouped: &Grouped, descending: bool) -> Result<ArrayRef> {
     let values = grouped.column(0);
     let rows: Vec<Option<u32>> = if values.data_type() == &DataType::Boolean {
         let values = values.as_boolean();
@@ -73,7 +73,11 @@ pub(super) fn mode(grouped: &Grouped) -> Result<ArrayRef> {
         let compare = comparator(values)?;
         let times = grouped.column(1).as_primitive::<TimestampNanosecondType>();
         let time = |row: u32| times.value(row as usize);
-        grouped.runs().map(|run| most_frequent(run, &compare, time)).collect()
+        let by = |a: u32, b: u32| {
+            let by_time = || if descending { time(b).cmp(&time(a)) } else { time(a).cmp(&time(b)) };
+            compare(a, b).then_with(by_time)
+        };
+        grouped.runs().map(|run| most_frequent(run, &compare, by, time)).collect()
     };
     Ok(take(values, &UInt32Array::from(rows), None)?)
 }
@@ -145,9 +149,15 @@ pub(super) fn state_duration(grouped: &Grouped, state: &str, from_ns: i64, until
     Ok(Arc::new(grouped.runs().map(lasting).collect::<IntervalMonthDayNanoArray>()))
 }
 
-fn most_frequent(run: &[u32], compare: impl Fn(u32, u32) -> Ordering, time: impl Fn(u32) -> i64) -> Option<u32> {
+/// Of rows that are gone through in the order `by`, in which those of equal values are together.
+fn most_frequent(
+    run: &[u32],
+    compare: impl Fn(u32, u32) -> Ordering,
+    by: impl Fn(u32, u32) -> Ordering,
+    time: impl Fn(u32) -> i64,
+) -> Option<u32> {
     let mut run = run.to_vec();
-    run.sort_by(|a, b| compare(*a, *b).then_with(|| time(*a).cmp(&time(*b))));
+    run.sort_by(|a, b| by(*a, *b));
     let first = *run.first()?;
     let (mut best, mut best_count, mut best_time) = (first, 0, time(first));
     let (mut here, mut here_count, mut here_time) = (first, 0, time(first));

@@ -84,16 +84,16 @@ async fn a_selector_gives_the_value_the_time_and_the_rest_of_its_row() {
     check(&point("last_point(b, time, h)"), &["true|20|b"]).await;
     check(&point("last_point(s, time, i)"), &["sb|30|1"]).await;
     check(&point("max_point(u, time, v) filter (where i < 9)"), &["5|10|5.0"]).await;
-    check(&point("percentile_point(50, v, time, h)"), &["4.0|10|c"]).await;
-    check(&point("percentile_point(20, i, time, u)"), &["1|30|1"]).await;
-    check(&point("percentile_point(100.0, v, time, h)"), &["7.0|30|b"]).await;
+    check(&point("percentile_point(50, false, v, time, h)"), &["4.0|10|c"]).await;
+    check(&point("percentile_point(20, false, i, time, u)"), &["1|30|1"]).await;
+    check(&point("percentile_point(100.0, false, v, time, h)"), &["7.0|30|b"]).await;
 }
 
 #[tokio::test]
 async fn of_no_points_nothing_is_selected() {
-    check(&point("percentile_point(1, v, time, h)"), &["null|null|null"]).await;
+    check(&point("percentile_point(1, false, v, time, h)"), &["null|null|null"]).await;
     check(
-        "select first_point(v, time) is null, median_value(v), mode_value(v, time) from m where v > 99",
+        "select first_point(v, time) is null, median_value(v), mode_value(false, v, time) from m where v > 99",
         &["true|null|null"],
     )
     .await;
@@ -107,9 +107,10 @@ async fn of_no_points_nothing_is_selected() {
 #[tokio::test]
 async fn groups_are_kept_apart() {
     let select = "select h, first_point(v, time)['value'], last_point(i, time, v)['aux_0'], median_value(v), \
-                  percentile_point(100, v, time)['value'], count(v) from m group by h order by h";
+                  percentile_point(100, false, v, time)['value'], count(v) from m group by h order by h";
     check(select, &["a|3.0|5.0|3.0|5.0|3", "b|5.0|7.0|5.0|7.0|3", "c|4.0|4.0|4.0|4.0|1"]).await;
-    let select = "select time, top_points(1, v, time)[1]['value'], mode_value(b, time) from m group by time order by 1";
+    let select =
+        "select time, top_points(1, v, time)[1]['value'], mode_value(false, b, time) from m group by time order by 1";
     check(select, &["0.000000010|5.0|true", "0.000000020|3.0|true", "0.000000030|7.0|null"]).await;
 }
 
@@ -122,11 +123,19 @@ async fn statistics_are_those_of_influxql() {
         .await;
     check("select stddev_value(v) from m where h = 'c'", &["NaN"]).await;
     check(
-        "select mode_value(v, time), mode_value(i, time), mode_value(b, time), mode_value(s, time) from m",
+        "select mode_value(false, v, time), mode_value(false, i, time), mode_value(false, b, time), mode_value(false, s, time) from m",
         &["5.0|9|true|sb"],
     )
     .await;
-    check("select mode_value(v, time) from m where cast(time as bigint) < 20", &["3.0"]).await;
+    check("select mode_value(false, v, time) from m where cast(time as bigint) < 20", &["3.0"]).await;
+    let tied = "(values (10, 5), (20, 3), (30, 5), (40, 3)) as m(t, v)";
+    for (descending, mode, percentile) in [(false, "5", "3|20"), (true, "3", "3|40")] {
+        let time = "to_timestamp_nanos(t)";
+        check(&format!("select mode_value({descending}, v, {time}) from {tied}"), &[mode]).await;
+        let point = format!("percentile_point(25, {descending}, v, {time})");
+        let select = "select p['value'], cast(p['time'] as bigint) from";
+        check(&format!("{select} (select {point} as p from {tied})"), &[percentile]).await;
+    }
 }
 
 #[tokio::test]
@@ -222,7 +231,7 @@ async fn lists_of_points_come_in_order_of_time() {
 async fn a_window_function_goes_on_from_row_to_row() {
     let so_far = "over (order by time, h rows between unbounded preceding and current row)";
     let select = format!(
-        "select h, median_value(i) {so_far}, max_point(i, time) {so_far}['value'], mode_value(v, time) {so_far}, \
+        "select h, median_value(i) {so_far}, max_point(i, time) {so_far}['value'], mode_value(false, v, time) {so_far}, \
          cardinality(top_points(2, v, time) {so_far}) from m order by time, h"
     );
     check(
@@ -287,7 +296,7 @@ async fn numbers_of_other_widths_and_parameters_that_vary_are_told_apart() {
     check("select max_point(cast(i as smallint), time)['value'], median_value(cast(v as float)) from m", &["9|4.0"])
         .await;
     for (select, error) in [
-        ("select percentile_point(v, v, time) from m", "the parameters of percentile_point are constants"),
+        ("select percentile_point(v, false, v, time) from m", "the parameters of percentile_point are constants"),
         ("select first_point(v, h) from m", "the time of first_point is Utf8, not a timestamp"),
         ("select median_value(h) from m", "median_value takes numbers, not Utf8"),
         ("select window_start(time, 0, 0, '') from m", "the interval of window_start is 0, not positive"),
@@ -343,7 +352,7 @@ proptest! {
         let one = |call: String| {
             ask(format!("select p['value'], cast(p['time'] as bigint) from (select {call} as p from m)"))
         };
-        prop_assert_eq!(one(format!("percentile_point({p}, v, time)")), [show(rank(&sorted, p))]);
+        prop_assert_eq!(one(format!("percentile_point({p}, false, v, time)")), [show(rank(&sorted, p))]);
         prop_assert_eq!(one("min_point(v, time)".into()), [show(sorted.first().copied())]);
         let greatest = sorted.iter().copied().max_by_key(|(v, t)| (*v, -t));
         prop_assert_eq!(one("max_point(v, time)".into()), [show(greatest)]);

@@ -5,9 +5,10 @@
 
 use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::functions::core::expr_fn::{get_field, nullif};
-use datafusion::functions_aggregate::expr_fn::{avg, count, count_distinct, max, min, sum};
+use datafusion::functions::math::expr_fn::isnan;
+use datafusion::functions_aggregate::expr_fn::{avg, bool_or, count, count_distinct, max, min, sum};
 use datafusion::logical_expr::utils::disjunction;
-use datafusion::logical_expr::{Expr as Plan, LogicalPlan, LogicalPlanBuilder, cast, lit};
+use datafusion::logical_expr::{Expr as Plan, LogicalPlan, LogicalPlanBuilder, cast, lit, when};
 
 use crate::query::functions::series::{Choice, Kind, collected, mean_of_integers, selector, window_start};
 use crate::query::influxql::answer::StatementError;
@@ -126,7 +127,10 @@ fn grouped(query: &Query, parts: &Parts, calls: &[Planned], refs: &[VarRef], rea
         let beside: Vec<Plan> = beside.iter().map(|reference| aside(reference, refs)).collect();
         let value = (call.kind() != Type::Unknown).then(|| value_of(&call.field, refs));
         let is_known = value.is_some();
-        let mut one = compute(aggregate, call.kind(), value, &beside, with_point, &mut aggregates);
+        // What an inner select computes may be infinite or no number: the engine's extremes know neither.
+        let with_point = with_point || (call.kind() == Type::Float && !query.reads_tables_alone());
+        let descending = query.direction == Direction::Descending;
+        let mut one = compute(aggregate, call.kind(), value, &beside, with_point, descending, &mut aggregates);
         if !is_known {
             let sequences = call.function.over_windows().into_iter();
             let kind = result_type(aggregate, Type::Unknown);
@@ -184,13 +188,14 @@ fn compute(
         return Computed { value, present: lit(false), point: None };
     };
     let mut first = None;
+    descending: bool,
     let mut add = |plan: Plan| {
         let column = aggregates.column(plan);
         first.get_or_insert_with(|| column.clone());
         column
     };
-    let point_args = |first: Option<Plan>| {
-        let args = first.into_iter().chain([value.clone(), column(TIME)]);
+    let point_args = |parameters: Vec<Plan>| {
+        let args = parameters.into_iter().chain([value.clone(), column(TIME)]);
         args.chain(beside.iter().cloned()).collect::<Vec<_>>()
     };
     let mut point = None;
@@ -209,16 +214,22 @@ fn compute(
         }
         Aggregate::Median => add(collected(Kind::Median).call(vec![value])),
         Aggregate::Stddev => add(collected(Kind::Stddev).call(vec![value])),
-        Aggregate::Mode => add(collected(Kind::Mode).call(vec![value, column(TIME)])),
+        Aggregate::Mode => add(collected(Kind::Mode).call(vec![lit(descending), value, column(TIME)])),
+        Aggregate::Spread if with_point => {
+            let mut extreme = |choice| get_field(add(selector(choice).call(point_args(Vec::new()))), "value");
+            let width = extreme(Choice::Max) - extreme(Choice::Min);
+            let is_nan = add(bool_or(isnan(value.clone())));
+            when(is_nan, lit(f64::NAN)).otherwise(width.clone()).unwrap_or(width)
+        }
         Aggregate::Selector(Choice::Min) if !with_point => add(min(value)),
         Aggregate::Selector(Choice::Max) if !with_point => add(max(value)),
         Aggregate::Selector(choice) => {
-            let chosen = add(selector(choice).call(point_args(None)));
+            let chosen = add(selector(choice).call(point_args(Vec::new())));
             point = Some(chosen.clone());
             get_field(chosen, "value")
         }
         Aggregate::Percentile(rank) => {
-            let chosen = add(collected(Kind::Percentile).call(point_args(Some(lit(rank)))));
+            let chosen = add(collected(Kind::Percentile).call(point_args(vec![lit(rank), lit(descending)])));
             point = Some(chosen.clone());
             get_field(chosen, "value")
         }

@@ -76,6 +76,15 @@ impl Query {
     pub(super) fn is_raw(&self) -> bool {
         !self.fields.iter().any(|field| field.expr.any(&mut |part| is_aggregate_call(part)))
     }
+
+    /// Whether it gives rows of tables as they are.
+    pub(super) fn is_of_stored_rows(&self) -> bool {
+        self.is_raw() && self.reads_tables_alone()
+    }
+
+    pub(super) fn reads_tables_alone(&self) -> bool {
+        self.sources.iter().all(|source| matches!(source, Origin::Table(_)))
+    }
 }
 
 /// Whether an expression is a call of anything but a function of one row.
@@ -99,6 +108,7 @@ pub(super) fn resolve(select: &Select, scope: &Scope<'_>) -> Result<Query, State
     let checked = check::select(select, scope.now).map_err(|error| StatementError::Refused(error.to_string()))?;
     let mut query = resolve_alone(&checked, scope)?;
     typing::check(&query)?;
+    typing::settle(&mut query);
     if query.has_target && query.fill == Fill::Null {
         query.fill = Fill::None;
     }
@@ -108,7 +118,6 @@ pub(super) fn resolve(select: &Select, scope: &Scope<'_>) -> Result<Query, State
 }
 
 /// Whether all databases exist; subqueries after the measurements beside them.
-    typing::settle(&mut query);
 fn databases(select: &Select, scope: &Scope<'_>) -> Result<(), StatementError> {
     for source in &select.sources {
         match source {
