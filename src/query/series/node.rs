@@ -67,7 +67,7 @@ impl SeriesNode {
     }
 
     fn order_columns(&self) -> impl Iterator<Item = &Column> {
-        self.order.keys.iter().chain([&self.order.time])
+        self.order.keys.iter().chain([&self.order.time]).chain(&self.order.then)
     }
 }
 

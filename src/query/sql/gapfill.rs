@@ -251,6 +251,7 @@ impl GapFill {
             time: column(&self.window),
             keys_descending: false,
             time_descending: false,
+            then: Vec::new(),
         };
         let fill = Fill {
             windows: self.windows.clone(),

@@ -171,6 +171,15 @@ async fn windows_are_filled_from_bound_to_bound() {
             format!("SELECT difference(cumulative_sum(sum(f))), sum(f), cumulative_sum(sum(f)) {in_range} fill(none)"),
             &["m 0 - 1.0 1.0", "m 20 5.0 5.0 6.0", "m 40 1.5 1.5 7.5"],
         ),
+        (format!("SELECT difference(distinct(i)) {in_range}"), &["m 20 -9", "m 40 6", "m 60 5"]),
+        (
+            format!("SELECT difference(sample(i, 9)), sum(f) {in_range} fill(none)"),
+            &["m 0 - 1.0", "m 20 - 5.0", "m 30 -9 -", "m 40 - 1.5", "m 45 6 -", "m 62 5 -"],
+        ),
+        (
+            "SELECT cumulative_sum(distinct(i)) FROM m WHERE time >= 0 AND time < 65 GROUP BY time(80ns)".to_string(),
+            &["m 0 7", "m 0 5", "m 0 9", "m 0 18"],
+        ),
         (
             format!("SELECT cumulative_sum(integral(i, 1ns)) {in_range}"),
             &["m 0 47.5", "m 20 95.0", "m 40 188.08823529411765", "m 60 200.5"],
@@ -268,6 +277,15 @@ async fn inner_selects_have_the_range_and_the_groups_of_the_outer_one() {
         ("SELECT x FROM (SELECT f AS x FROM m) WHERE nothing = '' AND x > 1", &["m 21 5.0", "m 45 3.0"]),
         ("SELECT x FROM (SELECT f AS x FROM m) WHERE sqrt(x) > 1", &[]),
         ("SELECT x::boolean FROM (SELECT f AS x FROM m) LIMIT 1", &["m 10 1.0"]),
+        ("SELECT count(s::tag) FROM (SELECT s, f FROM m)", &["m 0 4"]),
+        ("SELECT first(host::float) FROM (SELECT f FROM m GROUP BY host)", &["m 10 a"]),
+        ("SELECT first(host::field) FROM (SELECT f, host FROM m)", &[]),
+        ("SELECT count(host::field) FROM (SELECT f FROM m GROUP BY host)", &["m 0 4"]),
+        ("SELECT host::field FROM (SELECT f, host FROM m)", &[]),
+        ("SELECT host::field, f FROM (SELECT f, host FROM m) LIMIT 1", &["m 10 a 1.0"]),
+        ("SELECT sum(nothing::string), count(f) FROM (SELECT f FROM m)", &["m 0 - 4"]),
+        ("SELECT c FROM (SELECT f::string AS c, i FROM (SELECT f, i FROM m)) LIMIT 1", &["m 10 1.0"]),
+        ("SELECT first(c) FROM (SELECT f::string AS c, i FROM (SELECT f, i FROM m))", &[]),
         ("SELECT c, host FROM (SELECT host AS c, f FROM m GROUP BY host) WHERE c = 'a'", &["m 10 a a", "m 50 a a"]),
         ("SELECT x FROM (SELECT i AS x FROM m GROUP BY host LIMIT 1)", &["m 10 7", "m 45 4"]),
         ("SELECT x FROM (SELECT i AS x FROM m GROUP BY host LIMIT 1 OFFSET 1)", &[]),
@@ -280,15 +298,6 @@ async fn inner_selects_have_the_range_and_the_groups_of_the_outer_one() {
         ),
     ];
     for (text, expected) in table {
-        ("SELECT count(s::tag) FROM (SELECT s, f FROM m)", &["m 0 4"]),
-        ("SELECT first(host::float) FROM (SELECT f FROM m GROUP BY host)", &["m 10 a"]),
-        ("SELECT first(host::field) FROM (SELECT f, host FROM m)", &[]),
-        ("SELECT count(host::field) FROM (SELECT f FROM m GROUP BY host)", &["m 0 4"]),
-        ("SELECT host::field FROM (SELECT f, host FROM m)", &[]),
-        ("SELECT host::field, f FROM (SELECT f, host FROM m) LIMIT 1", &["m 10 a 1.0"]),
-        ("SELECT sum(nothing::string), count(f) FROM (SELECT f FROM m)", &["m 0 - 4"]),
-        ("SELECT c FROM (SELECT f::string AS c, i FROM (SELECT f, i FROM m)) LIMIT 1", &["m 10 1.0"]),
-        ("SELECT first(c) FROM (SELECT f::string AS c, i FROM (SELECT f, i FROM m))", &[]),
         check(text, ask(&world, text).await, expected);
     }
 }
@@ -305,13 +314,78 @@ async fn rows_of_one_series_and_time_are_one_run() {
         values: vec![Some(Value::Text(host.to_string())), Some(Value::Text(dc.to_string())), Some(Value::Integer(dc))],
     };
     let of = |(time, host)| (0..200).map(move |dc| row(time, host, dc));
-    let rows: Vec<Row> = [(5, "b"), (10, "a"), (11, "a"), (20, "b")].into_iter().flat_map(of).collect();
+    let turns = [(5, "b"), (10, "a"), (11, "a"), (20, "b"), (30, "a"), (40, "b")];
+    let rows: Vec<Row> = turns.into_iter().flat_map(of).collect();
     let table = world.create_table("m", &schema);
     world.add_live(table, &schema, &rows, (1, 1));
-    let inner = "SELECT x FROM (SELECT f AS x FROM m GROUP BY host, dc)";
-    let text = format!("SELECT x FROM ({inner} GROUP BY host LIMIT 300)");
-    // One row more of each is counted than the limit: those of a are one run, those of b two.
-    assert_eq!(ask(&world, &text).await.unwrap().len(), 300 + 301, "{text}");
+    // Those of a begin with a run of two times.
+    for (limit, rows) in [(300, 4 * 200 + 300), (150, 5 * 150)] {
+        let text = format!("SELECT x FROM (SELECT f AS x FROM m GROUP BY host LIMIT {limit})");
+        assert_eq!(ask(&world, &text).await.unwrap().len(), rows, "{text}");
+        let inner = "SELECT x FROM (SELECT f AS x FROM m GROUP BY host, dc)";
+        let text = format!("SELECT x FROM ({inner} GROUP BY host LIMIT {limit})");
+        assert_eq!(ask(&world, &text).await.unwrap().len(), rows, "{text}");
+    }
+    // Storage gives one row more of each series than the limit.
+    let text = "SELECT x FROM (SELECT f AS x FROM m WHERE dc = '7' GROUP BY host LIMIT 1)";
+    check(text, ask(&world, text).await, &["m 5 7", "m 10 7", "m 20 7"]);
+    let text =
+        "SELECT x FROM (SELECT f AS x FROM m WHERE dc = '7' AND time > 5 GROUP BY host LIMIT 1) ORDER BY time DESC";
+    check(text, ask(&world, text).await, &["m 40 7", "m 30 7", "m 20 7", "m 11 7"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_before_are_those_of_rows_that_leave() {
+    let world = world().await;
+    let windows = "FROM m WHERE time >= 0 AND time < 80 GROUP BY time(20ns)";
+    let table: &[(String, &[&str])] = &[
+        ("SELECT f, i FROM m fill(previous) LIMIT 2 OFFSET 2".to_string(), &["m 30 - -2", "m 45 3.0 4"]),
+        ("SELECT f + i, s FROM m fill(previous) OFFSET 3".to_string(), &["m 45 7.0 -"]),
+        (
+            "SELECT f, i FROM m GROUP BY host fill(previous) ORDER BY time DESC LIMIT 9 OFFSET 1".to_string(),
+            &["m,host=b 45 3.0 4", "m,host=b 21 5.0 4", "m,host=a 30 - -2", "m,host=a 10 1.0 7"],
+        ),
+        (
+            "SELECT f, i FROM (SELECT f, i FROM m fill(previous) LIMIT 3 OFFSET 2)".to_string(),
+            &["m 30 - -2", "m 45 3.0 4", "m 50 -1.5 4"],
+        ),
+        (
+            "SELECT f, i FROM (SELECT f, i FROM m GROUP BY host fill(previous) LIMIT 9 OFFSET 1) GROUP BY host"
+                .to_string(),
+            &["m,host=a 30 - -2", "m,host=a 50 -1.5 -2", "m,host=b 45 3.0 4", "m,host=b 62 3.0 9"],
+        ),
+        (format!("SELECT max(i), s {windows} fill(previous) OFFSET 1"), &["m 20 -2 off", "m 40 4 off", "m 60 9 off"]),
+        (format!("SELECT max(f), s {windows} fill(previous) OFFSET 1"), &["m 20 5.0 -", "m 40 3.0 -", "m 60 3.0 -"]),
+        (
+            format!("SELECT max(f), s {windows} fill(previous)"),
+            &["m 0 1.0 on", "m 20 5.0 on", "m 40 3.0 on", "m 60 3.0 on"],
+        ),
+        ("SELECT top(f, 3), i FROM m fill(previous) LIMIT 4 OFFSET 1".to_string(), &["m 21 5.0 -", "m 45 3.0 4"]),
+        (
+            "SELECT t, i FROM (SELECT top(f, 4) AS t, i FROM m) fill(previous)".to_string(),
+            &["m 10 1.0 7", "m 21 5.0 7", "m 45 3.0 4", "m 50 -1.5 4"],
+        ),
+    ];
+    for (text, expected) in table {
+        check(text, ask(&world, text).await, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storage_ends_rows_behind_offset_alone() {
+    let world = world().await;
+    for (text, expected) in [
+        ("SELECT f FROM m OFFSET 1", &["m 21 5.0"][..]),
+        ("SELECT f FROM (SELECT f FROM m) OFFSET 1", &["m 21 5.0", "m 45 3.0", "m 50 -1.5"]),
+        ("SELECT f FROM (SELECT f FROM m OFFSET 1)", &["m 21 5.0"]),
+        ("SELECT x FROM (SELECT f AS x FROM (SELECT f FROM m GROUP BY host) GROUP BY host OFFSET 1)", &["m 45 3.0"]),
+        (
+            "SELECT x FROM (SELECT f AS x FROM (SELECT f FROM m GROUP BY host) GROUP BY host OFFSET 1) GROUP BY host",
+            &["m,host=a 50 -1.5", "m,host=b 45 3.0"],
+        ),
+    ] {
+        check(text, ask(&world, text).await, expected);
+    }
 }
 
 /// The operators of a select's plan.
@@ -350,13 +424,6 @@ async fn what_cannot_be_is_said_as_the_server_says_it() {
     let table = [
         ("SELECT s + 1 FROM m", "type error: s::string + 1: incompatible types: string and integer"),
         ("SELECT mean(s) FROM m", "unsupported mean iterator type: *query.stringInterruptIterator"),
-        ("SELECT f FROM nowhere..m", "database not found: nowhere"),
-        ("SELECT f FROM lost.m", "retention policy not found: lost"),
-    ];
-    for (text, expected) in table {
-        assert_eq!(ask(&world, text).await.unwrap_err().to_string(), expected, "{text}");
-    }
-}
         (
             "SELECT x::tag + 1 FROM (SELECT f AS x FROM m)",
             "type error: x::tag + 1: incompatible types: tag and integer",
@@ -365,3 +432,10 @@ async fn what_cannot_be_is_said_as_the_server_says_it() {
             "SELECT sum(x::tag) FROM (SELECT f AS x FROM m)",
             "unsupported sum iterator type: *query.stringInterruptIterator",
         ),
+        ("SELECT f FROM nowhere..m", "database not found: nowhere"),
+        ("SELECT f FROM lost.m", "retention policy not found: lost"),
+    ];
+    for (text, expected) in table {
+        assert_eq!(ask(&world, text).await.unwrap_err().to_string(), expected, "{text}");
+    }
+}

@@ -18,6 +18,7 @@ use crate::query::influxql::select::Fill;
 use crate::query::series::{Fill as Windowed, FillRule, SeriesOperation, Windows, series_plan};
 
 use super::ahead::WantedEdge;
+use super::before::is_carried_beside;
 use super::calls::{Aggregate, Function, Planned};
 use super::fields::Parts;
 use super::read::{Read, Wanted, planning};
@@ -64,8 +65,14 @@ impl Planner<'_> {
     ) -> Result<Option<Read>, StatementError> {
         let refs = fields_read(calls, &parts.refs);
         let drivers = drivers(calls, &refs);
-        let wanted =
-            Wanted { query, refs: &refs, drivers: &drivers, drivers_decide_inner: true, range: query.stored_range() };
+        let wanted = Wanted {
+            query,
+            refs: &refs,
+            drivers: &drivers,
+            drivers_decide_inner: true,
+            range: query.stored_range(),
+            of_each_series: None,
+        };
         let edge = WantedEdge::of_calls(query, calls);
         let Some(read) = wanted.read(self.sources_at(query, edge.as_ref())?)? else { return Ok(None) };
         let plan = || {
@@ -181,6 +188,7 @@ fn compute(
     value: Option<Plan>,
     beside: &[Plan],
     with_point: bool,
+    descending: bool,
     aggregates: &mut Aggregates,
 ) -> Computed {
     let Some(value) = value else {
@@ -188,7 +196,6 @@ fn compute(
         return Computed { value, present: lit(false), point: None };
     };
     let mut first = None;
-    descending: bool,
     let mut add = |plan: Plan| {
         let column = aggregates.column(plan);
         first.get_or_insert_with(|| column.clone());
@@ -208,6 +215,12 @@ fn compute(
             let total = add(sum(value.clone()));
             mean_of_integers(total, add(count(value)))
         }
+        Aggregate::Spread if with_point => {
+            let mut extreme = |choice| get_field(add(selector(choice).call(point_args(Vec::new()))), "value");
+            let width = extreme(Choice::Max) - extreme(Choice::Min);
+            let is_nan = add(bool_or(isnan(value.clone())));
+            when(is_nan, lit(f64::NAN)).otherwise(width.clone()).unwrap_or(width)
+        }
         Aggregate::Spread => {
             let most = add(max(value.clone()));
             most - add(min(value))
@@ -215,12 +228,6 @@ fn compute(
         Aggregate::Median => add(collected(Kind::Median).call(vec![value])),
         Aggregate::Stddev => add(collected(Kind::Stddev).call(vec![value])),
         Aggregate::Mode => add(collected(Kind::Mode).call(vec![lit(descending), value, column(TIME)])),
-        Aggregate::Spread if with_point => {
-            let mut extreme = |choice| get_field(add(selector(choice).call(point_args(Vec::new()))), "value");
-            let width = extreme(Choice::Max) - extreme(Choice::Min);
-            let is_nan = add(bool_or(isnan(value.clone())));
-            when(is_nan, lit(f64::NAN)).otherwise(width.clone()).unwrap_or(width)
-        }
         Aggregate::Selector(Choice::Min) if !with_point => add(min(value)),
         Aggregate::Selector(Choice::Max) if !with_point => add(max(value)),
         Aggregate::Selector(choice) => {
@@ -295,7 +302,8 @@ fn with_windows(
         };
         rules.push((Column::new_unqualified(name), rule));
     }
-    let beside = if query.fill == Fill::Previous { FillRule::Previous } else { FillRule::Null };
+    let with_windows = query.fill == Fill::Previous && !is_carried_beside(query, parts, calls);
+    let beside = if with_windows { FillRule::Previous } else { FillRule::Null };
     rules.extend((0..parts.refs.len()).map(|i| (Column::new_unqualified(value_column(i)), beside.clone())));
     // LIMIT alone may ask for few of very many windows. What is computed over windows needs them all.
     let is_over_windows = calls.iter().any(|call| matches!(call.function, Function::OverWindows(..)));

@@ -152,10 +152,6 @@ pub(super) fn planned(call: &Call) -> Result<Planned, StatementError> {
     match call.args.first() {
         Some(Expr::Call(inner)) => {
             let Planned { function, field } = planned(inner)?;
-            if let Function::Several(_) = function {
-                let message = format!("{}() of what {}() gives is not supported", call.name, inner.name);
-                return Err(StatementError::Refused(message));
-            }
             Ok(Planned { function: Function::OverWindows(sequence, Box::new(function)), field })
         }
         other => Ok(Planned { function: Function::Sequence(sequence), field: field(other)? }),

@@ -31,18 +31,12 @@ pub(super) fn rows_of_series(
 }
 
 /// What leaves an inner select as rows whose series are more than those of the outer one, which groups by `outer`: they
-/// come mixed, by time, and the server counts anew whenever the series is another than that of the row before. Of rows
-/// as they are its storage gives one of each series more than may be needed, and they are counted twice.
+/// come mixed, by time, and the server counts anew whenever the series is another than that of the row before. Rows as they
+/// are stored are counted twice, which makes a difference to OFFSET.
 pub(super) fn rows_of_runs(plan: LogicalPlan, keys: &Keys, inner: &Query, outer: &[Arc<str>]) -> Result<LogicalPlan> {
-    if !inner.is_raw() {
-        return counted_in_runs(plan, keys, inner, outer);
-    }
-    let Page { limit, offset } = inner.rows;
-    let stored = (limit as usize).saturating_add(offset as usize).saturating_add(1);
-    let by_time = sorted_by([TIME.to_string()], inner.direction);
-    let plan = rows_of_series(plan, keys, by_time, (0, Some(stored)))?;
     let plan = counted_in_runs(plan, keys, inner, outer)?;
-    if offset == 0 { Ok(plan) } else { counted_in_runs(plan, keys, inner, outer) }
+    let again = inner.is_of_stored_rows() && inner.rows.offset > 0;
+    if again { counted_in_runs(plan, keys, inner, outer) } else { Ok(plan) }
 }
 
 fn counted_in_runs(plan: LogicalPlan, keys: &Keys, inner: &Query, outer: &[Arc<str>]) -> Result<LogicalPlan> {

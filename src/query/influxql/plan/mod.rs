@@ -12,6 +12,7 @@
 //! | `select` | selects of rows as they are, order, LIMIT |
 //! | `calls`, `aggregate`, `points`, `sequence` | selects with calls |
 //! | `together` | several calls side by side |
+//! | `before` | `fill(previous)` over rows |
 //! | `limits` | LIMIT where rows are counted by their place among others |
 //! | `fields`, `values` | expressions over what was computed |
 //! | `rows` | how columns are called inside a plan |
@@ -19,6 +20,7 @@
 
 mod aggregate;
 mod ahead;
+mod before;
 mod calls;
 mod condition;
 pub mod execute;

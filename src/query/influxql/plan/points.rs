@@ -1,31 +1,27 @@
 //! Selects with a call that gives several points of a group: distinct, top, bottom, sample.
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
-use datafusion::common::{Column, Result};
+use datafusion::common::Result;
 use datafusion::functions::core::expr_fn::get_field;
-use datafusion::logical_expr::{Expr as Plan, LogicalPlan, LogicalPlanBuilder, cast, lit};
+use datafusion::logical_expr::{Expr as Plan, LogicalPlanBuilder, cast, lit};
 
-use crate::query::functions::series::{Calculation, Choice, Kind, collected, selector, tag_text, window_start};
+use crate::query::functions::series::{Choice, Kind, collected, selector, tag_text, window_start};
 use crate::query::influxql::answer::StatementError;
 use crate::query::influxql::clauses::{Direction, Page};
 use crate::query::influxql::expr::VarRef;
 use crate::query::influxql::select::Fill;
-use crate::query::series::{Limit, SeriesOperation, SeriesOrder, Transform, series_plan};
+use crate::query::series::{Limit, SeriesOperation, series_plan};
 
 use super::aggregate::{aside, drivers, fields_read, value_of};
 use super::calls::{Planned, Several};
 use super::fields::{Parts, filler};
-use super::limits::{NUMBER, all_columns, numbered};
 use super::read::{Read, Wanted, planning};
-use super::resolve::{Origin, Query, top_tags};
-use super::rows::{TIME, call_column, column, order_column, rank_column, sorted_by, timestamp, value_column};
+use super::resolve::{Query, top_tags};
+use super::rows::{TIME, call_column, column, order_column, rank_column, timestamp, value_column};
 use super::select::{Planner, series_order};
 use super::types::Type;
 use super::typing::type_of_ref;
 
 const POINTS: &str = "points";
-/// A number of a point within its series, as a time.
-const PLACE: &str = "place";
 
 impl Planner<'_> {
     /// One call that gives several points: keys, [`TIME`], its column and those of the references beside it.
@@ -45,7 +41,9 @@ impl Planner<'_> {
         also.extend(tags.iter().cloned());
         let refs = fields_read(&one, &also);
         let drivers = drivers(&one, &refs);
-        let wanted = Wanted { query, refs: &refs, drivers: &drivers, drivers_decide_inner: true, range: query.range };
+        let range = query.stored_range();
+        let wanted =
+            Wanted { query, refs: &refs, drivers: &drivers, drivers_decide_inner: true, range, of_each_series: None };
         let Some(mut read) = wanted.read(self.sources(query)?)? else { return Ok(None) };
         if tags.is_empty() {
             read = as_many_as_asked(query, read, several).map_err(planning)?;
@@ -62,8 +60,7 @@ impl Planner<'_> {
 /// storage stops there.
 fn as_many_as_asked(query: &Query, read: Read, several: Several) -> Result<Read> {
     let is_ranked = matches!(several, Several::Top(_) | Several::Bottom(_));
-    let is_stored = query.sources.iter().all(|source| matches!(source, Origin::Table(_)));
-    if !is_ranked || !is_stored || query.rows == Page::default() {
+    if !is_ranked || !query.reads_tables_alone() || query.rows == Page::default() {
         return Ok(read);
     }
     let most = query.rows.limit.saturating_add(query.rows.offset).saturating_add(1);
@@ -102,41 +99,6 @@ fn best_of_each(
     let builder = LogicalPlanBuilder::from(read.plan.clone()).aggregate(groups, vec![best])?;
     let plan = builder.filter(column(POINTS).is_not_null())?.project(columns)?.build()?;
     Ok(Read { plan, order: vec![TIME.to_string()], ..read })
-}
-
-/// `fill(previous)` stands for what a point lacks beside its value with what the points before it had: along the points as
-/// they are numbered in their order, which is not that of their times alone.
-fn with_points_before(
-    plan: LogicalPlan,
-    read: &Read,
-    order: &[String],
-    beside: usize,
-    query: &Query,
-) -> Result<LogicalPlan> {
-    if beside == 0 {
-        return Ok(plan);
-    }
-    let kept = all_columns(&plan);
-    let keys = read.keys.names();
-    let behind_keys = plan.schema().columns().into_iter().filter(|column| !keys.contains(&column.name));
-    let calculated = behind_keys.map(|column| {
-        let is_beside = (0..beside).any(|i| column.name == value_column(i));
-        let calculation = if is_beside { Calculation::Carry } else { Calculation::Keep { nulls: true } };
-        (column.clone(), calculation, column.name)
-    });
-    let carried = SeriesOperation::Transform(Transform { columns: calculated.collect() });
-    let by_place = sorted_by(order.iter().cloned(), query.direction);
-    let place = cast(column(NUMBER), DataType::Timestamp(TimeUnit::Nanosecond, None)).alias(PLACE);
-    let placed: Vec<Plan> = kept.iter().cloned().chain([place]).collect();
-    let numbered = numbered(read.keys.columns(), by_place, NUMBER)?;
-    let placed = LogicalPlanBuilder::from(plan).window(vec![numbered])?.project(placed)?.build()?;
-    let along = SeriesOrder {
-        keys: keys.into_iter().map(Column::new_unqualified).collect(),
-        time: Column::new_unqualified(PLACE),
-        keys_descending: false,
-        time_descending: false,
-    };
-    LogicalPlanBuilder::from(series_plan(placed, along, carried)?).project(kept)?.build()
 }
 
 struct Shape<'a> {
@@ -192,10 +154,7 @@ impl Shape<'_> {
             };
             columns.push(value.alias(value_column(i)));
         }
-        let mut plan = builder.project(columns)?.build()?;
-        if self.query.fill == Fill::Previous && !is_distinct {
-            plan = with_points_before(plan, &read, &order, self.beside.len(), self.query)?;
-        }
+        let plan = builder.project(columns)?.build()?;
         Ok(Read { plan, order, ..read })
     }
 

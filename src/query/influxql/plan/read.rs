@@ -18,11 +18,12 @@ use crate::query::session::QuerySession;
 
 use super::ahead::{WantedEdge, is_complete};
 use super::condition::condition;
+use super::limits::{NUMBER, all_columns, numbered};
 use super::range::Range;
 use super::resolve::{Origin, Query, columns_by_name};
 use super::rows::{
-    Keys, Known, NAME, Rows, TIME, column, is_rank, no_tag, no_text, order_column, rank_column, tag_column, text_tag,
-    timestamp, value_column,
+    Keys, Known, NAME, Rows, TIME, column, is_rank, no_tag, no_text, order_column, rank_column, sorted_by, tag_column,
+    text_tag, timestamp, value_column,
 };
 use super::types::Type;
 use super::typing::type_of_ref;
@@ -50,6 +51,8 @@ pub(super) struct Wanted<'a> {
     /// Rows of an inner select too.
     pub drivers_decide_inner: bool,
     pub range: Range,
+    /// Of tables no more than the first rows of each series.
+    pub of_each_series: Option<usize>,
 }
 
 /// The rows of a table. References to what it lacks are null. `looks_ahead`: its rows are looked at for columns that have
@@ -144,7 +147,29 @@ impl Wanted<'_> {
         if let Some(filter) = conjunction(filters) {
             plan = plan.filter(filter).map_err(planning)?;
         }
+        if let (Some(most), true) = (self.of_each_series, is_table) {
+            return self.first_of_each(plan, &rows.tags, columns, most).map_err(planning);
+        }
         plan.project(columns).and_then(LogicalPlanBuilder::build).map_err(planning)
+    }
+
+    /// `columns` of no more than `most` rows of each series of a table, the first in order of time.
+    fn first_of_each(
+        &self,
+        plan: LogicalPlanBuilder,
+        tags: &[Known],
+        columns: Vec<Plan>,
+        most: usize,
+    ) -> Result<LogicalPlan> {
+        let series = |i: usize| format!("series_{i}");
+        let tags_of_series = tags.iter().enumerate().map(|(i, tag)| column(&tag.column).alias(series(i)));
+        let with_series = plan.project(columns.into_iter().chain(tags_of_series).collect::<Vec<_>>())?.build()?;
+        let kept = all_columns(&with_series).into_iter().take(with_series.schema().fields().len() - tags.len());
+        let kept: Vec<Plan> = kept.collect();
+        let by_time = sorted_by([TIME.to_string()], self.query.direction);
+        let number = numbered((0..tags.len()).map(|i| column(series(i))).collect(), by_time, NUMBER)?;
+        let wanted = column(NUMBER).lt_eq(lit(most as u64));
+        LogicalPlanBuilder::from(with_series).window(vec![number])?.filter(wanted)?.project(kept)?.build()
     }
 }
 

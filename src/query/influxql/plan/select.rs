@@ -12,15 +12,15 @@ use datafusion::functions::string::expr_fn::concat_ws;
 use datafusion::functions_window::expr_fn::dense_rank;
 use datafusion::logical_expr::{Expr as Plan, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, cast, lit, when};
 
-use crate::query::functions::series::Calculation;
 use crate::query::influxql::answer::StatementError;
 use crate::query::influxql::clauses::{Direction, Page};
 use crate::query::influxql::select::Fill;
-use crate::query::series::{Limit, SeriesOperation, SeriesOrder, Transform, series_plan};
+use crate::query::series::{Limit, SeriesOperation, SeriesOrder, series_plan};
 use crate::query::session::QuerySession;
 
 use super::aggregate::is_filled_to_the_end;
 use super::ahead::WantedEdge;
+use super::before::{is_carried_beside, with_values_before};
 use super::calls::{Function, Planned, check_types, planned};
 use super::fields::{Parts, filler};
 use super::limits::{rows_of_runs, rows_of_series};
@@ -30,6 +30,7 @@ use super::rows::{
     Keys, Known, NAME, Rows, TIME, call_column, column, field_column, is_rank, no_text, sorted_by, tag_column,
     value_column,
 };
+use super::sequence::over_windows;
 use super::together::{joined, limited, limits_each_call, renamed};
 use super::types::{Type, type_of_arrow};
 use super::typing::type_of_ref;
@@ -41,6 +42,8 @@ use super::values::null;
 pub(super) struct Selected {
     pub read: Read,
     pub kinds: Vec<Type>,
+    /// Whether these are the rows that LIMIT and OFFSET leave.
+    pub is_limited: bool,
 }
 
 /// Plans selects with the tables and functions of a session.
@@ -55,21 +58,23 @@ pub(super) struct Planner<'a> {
 impl Planner<'_> {
     /// The rows of a whole statement, in their order. `None` when there cannot be any.
     pub(super) fn statement(&self, query: &Query) -> Result<Option<Selected>, StatementError> {
-        let Some(selected) = self.select(query, true)? else { return Ok(None) };
-        self.in_order(query, selected, series_page(query)).map(Some)
+        let Some(selected) = self.select(query, Reader::Client)? else { return Ok(None) };
+        let rows = if selected.is_limited { EVERY_ROW } else { page(query) };
+        let read = in_order(query, selected.read, series_page(query), rows).map_err(planning)?;
+        Ok(Some(Selected { read, ..selected }))
     }
 
     /// The rows of a select, in no order. `None` when there cannot be any. Those that LIMIT leaves out may be missing
     /// of a statement.
-    fn select(&self, query: &Query, is_statement: bool) -> Result<Option<Selected>, StatementError> {
+    fn select(&self, query: &Query, reader: Reader<'_>) -> Result<Option<Selected>, StatementError> {
         let parts = Parts::of(&query.fields);
         match parts.calls.is_empty() {
-            true => self.raw(query, &parts, is_statement),
-            false => self.calls(query, &parts, is_statement),
+            true => self.raw(query, &parts, reader),
+            false => self.calls(query, &parts, reader),
         }
     }
 
-    fn raw(&self, query: &Query, parts: &Parts, is_statement: bool) -> Result<Option<Selected>, StatementError> {
+    fn raw(&self, query: &Query, parts: &Parts, reader: Reader<'_>) -> Result<Option<Selected>, StatementError> {
         if parts.refs.iter().all(|reference| type_of_ref(reference) == Type::Unknown) {
             return Ok(None);
         }
@@ -80,16 +85,21 @@ impl Planner<'_> {
             drivers: &drivers,
             drivers_decide_inner: false,
             range: query.read_range(),
+            of_each_series: of_each_series(query, reader),
         };
         let driving = drivers.iter().map(|&i| &parts.refs[i]).collect();
-        let edge = if is_statement { WantedEdge::of_rows(query, driving) } else { None };
+        let edge = if reader.is_client() { WantedEdge::of_rows(query, driving) } else { None };
         let Some(read) = wanted.read(self.sources_at(query, edge.as_ref())?)? else { return Ok(None) };
         let plan = with_filled_refs(read.plan.clone(), &read, query, parts)?;
-        let read = with_values_before(Read { plan, ..read }, query).map_err(planning)?;
-        fields_of(read, parts, is_statement).map(Some)
+        let read = Read { plan, ..read };
+        match query.fill {
+            Fill::Previous => limited_and_carried(query, read, parts, reader),
+            _ => fields_of(read, parts, reader),
+        }
+        .map(Some)
     }
 
-    fn calls(&self, query: &Query, parts: &Parts, is_statement: bool) -> Result<Option<Selected>, StatementError> {
+    fn calls(&self, query: &Query, parts: &Parts, reader: Reader<'_>) -> Result<Option<Selected>, StatementError> {
         let mut calls = Vec::with_capacity(parts.calls.len());
         for call in &parts.calls {
             let planned = planned(call)?;
@@ -103,9 +113,12 @@ impl Planner<'_> {
         let read = if limits_each_call(query) { limited(read, query, parts).map_err(planning)? } else { read };
         let plan = with_numbers(&read, query, parts, calls.len()).map_err(planning)?;
         let read = Read { plan, ..read };
+        if is_carried_beside(query, parts, &calls) {
+            return limited_and_carried(query, read, parts, reader).map(Some);
+        }
         let lacks_values = calls.len() > 1 && !is_filled_to_the_end(query, &calls);
         let read = if lacks_values { with_values_before(read, query).map_err(planning)? } else { read };
-        fields_of(read, parts, is_statement).map(Some)
+        fields_of(read, parts, reader).map(Some)
     }
 
     /// Keys, [`TIME`], a column for each call and each reference beside one.
@@ -130,10 +143,12 @@ impl Planner<'_> {
                 reads.extend(read.map(|read| (sequences.iter().map(|(i, _)| *i).collect(), read)));
             }
         }
-        for (i, call) in of(&|call| matches!(call.function, Function::Several(_))) {
-            let Function::Several(several) = call.function else { continue };
-            let read = self.several(query, parts, i, &call, several)?;
-            reads.extend(read.map(|read| (vec![i], read)));
+        for (i, call) in of(&|call| matches!(call.function.innermost(), Function::Several(_))) {
+            let Function::Several(several) = *call.function.innermost() else { continue };
+            let query = query.looking_back(call.look_back());
+            let Some(read) = self.several(&query, parts, i, &call, several)? else { continue };
+            let read = over_windows(&query, [(i, &call)].into_iter(), &[], read).map_err(planning)?;
+            reads.push((vec![i], read));
         }
         for &look_back in &look_backs {
             let aggregates = of(&|call| is_aggregate(call) && call.look_back() == look_back);
@@ -176,56 +191,111 @@ impl Planner<'_> {
 
     /// The rows of an inner select as its outer one, which groups by the tags `outer`, sees them.
     fn inner_rows(&self, inner: &Query, outer: &[Arc<str>]) -> Result<Option<Rows>, StatementError> {
-        let Some(mut selected) = self.select(inner, false)? else { return Ok(None) };
-        // Without windows a call gives one row of a series.
-        let has_rows =
-            (inner.is_raw() || inner.windows.is_some()) && !selected.read.order.iter().any(|name| is_rank(name));
-        let is_mixed = has_rows && inner.dimensions.len() > outer.len();
-        if inner.rows != Page::default() && is_mixed && !limits_each_call(inner) {
-            let Read { plan, keys, .. } = &selected.read;
-            let plan = rows_of_runs(plan.clone(), keys, inner, outer).map_err(planning)?;
-            selected.read.plan = plan;
-        } else if inner.rows != Page::default() {
-            selected = self.in_order(inner, selected, Page::default())?;
-        }
+        let reader = Reader::Select(outer);
+        let Some(Selected { read, kinds, is_limited }) = self.select(inner, reader)? else { return Ok(None) };
+        let read = if is_limited { read } else { limited_for(inner, read, reader).map_err(planning)? };
         let known = |name: &Arc<str>, column, kind| Known { name: name.clone(), column, kind, is_complete: false };
         let tags = inner.dimensions.iter().enumerate().map(|(i, key)| known(key, tag_column(i), Type::Tag));
-        let fields = inner.columns.iter().zip(&selected.kinds).enumerate();
+        let fields = inner.columns.iter().zip(&kinds).enumerate();
         let tags: Vec<Known> = tags.collect();
         let fields = fields.map(|(i, (name, kind))| known(name, field_column(i), *kind)).collect();
-        let order = selected.read.order;
-        Ok(Some(Rows { plan: selected.read.plan, measurement: selected.read.measurement, tags, fields, order }))
-    }
-
-    /// Sorts by series and within them, and takes the rows and series that LIMIT and SLIMIT want.
-    fn in_order(&self, query: &Query, selected: Selected, series: Page) -> Result<Selected, StatementError> {
-        let Selected { read, kinds } = selected;
-        let plan = wanted_series(read.plan.clone(), &read.keys, &query.dimensions, series).and_then(|plan| {
-            let names = read.keys.names().into_iter().chain(read.order.iter().cloned());
-            let sorts = sorted_by(names, query.direction);
-            let (offset, limit) = if limits_each_call(query) { (0, None) } else { wanted_rows(query) };
-            if offset == 0 && limit.is_none() {
-                LogicalPlanBuilder::from(plan).sort(sorts)?.build()
-            } else if !read.keys.has_name && read.keys.tags == 0 {
-                LogicalPlanBuilder::from(plan).sort(sorts)?.limit(offset, limit)?.build()
-            } else if read.order.iter().any(|name| is_rank(name)) {
-                let order = sorted_by(read.order.iter().cloned(), query.direction);
-                let plan = rows_of_series(plan, &read.keys, order, (offset, limit))?;
-                LogicalPlanBuilder::from(plan).sort(sorts)?.build()
-            } else {
-                let limit = Limit { offset, limit, ..Limit::default() };
-                series_plan(plan, series_order(&read.keys, query.direction), SeriesOperation::Limit(limit))
-            }
-        });
-        Ok(Selected { read: Read { plan: plan.map_err(planning)?, ..read }, kinds })
+        Ok(Some(Rows { plan: read.plan, measurement: read.measurement, tags, fields, order: read.order }))
     }
 }
 
-/// OFFSET and LIMIT. Of rows as they are, OFFSET alone gives one: the server's storage stops there.
+/// Who reads the rows of a select.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Reader<'a> {
+    Client,
+    /// An outer select, which groups by these tags.
+    Select(&'a [Arc<str>]),
+}
+
+impl Reader<'_> {
+    fn is_client(self) -> bool {
+        matches!(self, Reader::Client)
+    }
+}
+
+/// Whether the rows of a select come mixed to an outer one, which groups by `outer`. Without windows a call gives one row of
+/// a series.
+fn is_mixed(query: &Query, outer: &[Arc<str>]) -> bool {
+    (query.is_raw() || query.windows.is_some()) && query.dimensions.len() > outer.len()
+}
+
+/// How many rows of each series the server's storage gives for LIMIT and OFFSET where they are to be counted once mixed.
+fn of_each_series(query: &Query, reader: Reader<'_>) -> Option<usize> {
+    let Reader::Select(outer) = reader else { return None };
+    let Page { limit, offset } = query.rows;
+    let is_limited = query.rows != Page::default() && is_mixed(query, outer);
+    is_limited.then(|| (limit as usize).saturating_add(offset as usize).saturating_add(1))
+}
+
+/// The rows that LIMIT and OFFSET leave, as their reader counts them.
+fn limited_for(query: &Query, read: Read, reader: Reader<'_>) -> Result<Read, DataFusionError> {
+    let Reader::Select(outer) = reader else { return in_order(query, read, Page::default(), page(query)) };
+    if query.rows == Page::default() {
+        return Ok(read);
+    }
+    let has_ranks = read.order.iter().any(|name| is_rank(name));
+    if is_mixed(query, outer) && !has_ranks && !limits_each_call(query) {
+        let plan = rows_of_runs(read.plan.clone(), &read.keys, query, outer)?;
+        return Ok(Read { plan, ..read });
+    }
+    in_order(query, read, Page::default(), page(query))
+}
+
+/// Rows whose `fill(previous)` knows those alone that LIMIT and OFFSET leave.
+fn limited_and_carried(
+    query: &Query,
+    read: Read,
+    parts: &Parts,
+    reader: Reader<'_>,
+) -> Result<Selected, StatementError> {
+    let is_limited = query.rows != Page::default();
+    let read = if is_limited { limited_for(query, read, reader).map_err(planning)? } else { read };
+    let selected = fields_of(with_values_before(read, query).map_err(planning)?, parts, reader)?;
+    Ok(Selected { is_limited, ..selected })
+}
+
+/// Sorts by series and within them, and takes the `rows` (offset, limit) and the series that are wanted.
+fn in_order(
+    query: &Query,
+    read: Read,
+    series: Page,
+    (offset, limit): (usize, Option<usize>),
+) -> Result<Read, DataFusionError> {
+    let plan = wanted_series(read.plan.clone(), &read.keys, &query.dimensions, series)?;
+    let names = read.keys.names().into_iter().chain(read.order.iter().cloned());
+    let sorts = sorted_by(names, query.direction);
+    let plan = if offset == 0 && limit.is_none() {
+        LogicalPlanBuilder::from(plan).sort(sorts)?.build()?
+    } else if !read.keys.has_name && read.keys.tags == 0 {
+        LogicalPlanBuilder::from(plan).sort(sorts)?.limit(offset, limit)?.build()?
+    } else if read.order.iter().any(|name| is_rank(name)) {
+        let order = sorted_by(read.order.iter().cloned(), query.direction);
+        let plan = rows_of_series(plan, &read.keys, order, (offset, limit))?;
+        LogicalPlanBuilder::from(plan).sort(sorts)?.build()?
+    } else {
+        let limit = Limit { offset, limit, ..Limit::default() };
+        series_plan(plan, series_order(&read.keys, query.direction), SeriesOperation::Limit(limit))?
+    };
+    Ok(Read { plan, ..read })
+}
+
+/// No OFFSET and no LIMIT.
+const EVERY_ROW: (usize, Option<usize>) = (0, None);
+
+/// OFFSET and LIMIT of whole rows: where they count the points of each call, that has been done.
+fn page(query: &Query) -> (usize, Option<usize>) {
+    if limits_each_call(query) { EVERY_ROW } else { wanted_rows(query) }
+}
+
+/// OFFSET and LIMIT. Of rows as they are stored, OFFSET alone gives one: the server's storage stops there.
 pub(super) fn wanted_rows(query: &Query) -> (usize, Option<usize>) {
     let Page { limit, offset } = query.rows;
     let limit = match (limit, offset) {
-        (0, 1..) if query.is_raw() => Some(1),
+        (0, 1..) if query.is_of_stored_rows() => Some(1),
         (0, _) => None,
         (limit, _) => Some(limit as usize),
     };
@@ -340,20 +410,6 @@ fn with_numbers(read: &Read, query: &Query, parts: &Parts, calls: usize) -> Resu
     LogicalPlanBuilder::from(read.plan.clone()).project(columns)?.build()
 }
 
-/// `fill(previous)` stands for what rows lack with what the rows before them had.
-fn with_values_before(read: Read, query: &Query) -> Result<Read, DataFusionError> {
-    let is_by_time = read.order.iter().all(|name| name == TIME || read.keys.names().contains(name));
-    if query.fill != Fill::Previous || !is_by_time {
-        return Ok(read);
-    }
-    let is_key = |column: &Column| column.name == TIME || read.keys.names().contains(&column.name);
-    let columns = read.plan.schema().columns().into_iter().filter(|column| !is_key(column));
-    let columns = columns.map(|column| (column.clone(), Calculation::Carry, column.name)).collect();
-    let order = series_order(&read.keys, query.direction);
-    let plan = series_plan(read.plan.clone(), order, SeriesOperation::Transform(Transform { columns }))?;
-    Ok(Read { plan, ..read })
-}
-
 /// The columns of rows that are not values: keys, time, order.
 pub(super) fn passed_on(read: &Read) -> Vec<Plan> {
     let keys = read.keys.names();
@@ -362,13 +418,13 @@ pub(super) fn passed_on(read: &Read) -> Vec<Plan> {
 }
 
 /// Computes the columns of the answer. What is no number is null in a statement's, and still none in an inner select's.
-pub(super) fn fields_of(read: Read, parts: &Parts, is_statement: bool) -> Result<Selected, StatementError> {
-    let values = parts.values(is_statement);
+fn fields_of(read: Read, parts: &Parts, reader: Reader<'_>) -> Result<Selected, StatementError> {
+    let values = parts.values(reader.is_client());
     let kinds = values.iter().map(|value| value.kind).collect();
     let mut columns = passed_on(&read);
     columns.extend(values.into_iter().enumerate().map(|(i, value)| value.expr.alias(field_column(i))));
     let plan = LogicalPlanBuilder::from(read.plan.clone()).project(columns).and_then(LogicalPlanBuilder::build);
-    Ok(Selected { read: Read { plan: plan.map_err(planning)?, ..read }, kinds })
+    Ok(Selected { read: Read { plan: plan.map_err(planning)?, ..read }, kinds, is_limited: false })
 }
 
 /// How rows lie for what is done to series one after the other.
@@ -379,5 +435,6 @@ pub(super) fn series_order(keys: &Keys, direction: Direction) -> SeriesOrder {
         time: Column::new_unqualified(TIME),
         keys_descending: descending,
         time_descending: descending,
+        then: Vec::new(),
     }
 }

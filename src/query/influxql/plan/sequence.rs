@@ -7,13 +7,13 @@ use crate::query::influxql::answer::StatementError;
 use crate::query::influxql::clauses::Direction;
 use crate::query::influxql::expr::Literal;
 use crate::query::influxql::select::Fill;
-use crate::query::series::{SeriesOperation, Transform, series_plan};
+use crate::query::series::{SeriesOperation, SeriesOrder, Transform, series_plan};
 
 use super::aggregate::{drivers, fields_read};
 use super::calls::{Function, Planned, Sequence};
 use super::read::{Read, Wanted, planning};
 use super::resolve::Query;
-use super::rows::{TIME, call_column, value_column};
+use super::rows::{TIME, call_column, is_rank, value_column};
 use super::select::{Planner, series_order};
 use super::types::Type;
 
@@ -26,7 +26,8 @@ impl Planner<'_> {
         let refs = fields_read(&planned, &[]);
         let drivers = drivers(&planned, &refs);
         let range = query.stored_range();
-        let wanted = Wanted { query, refs: &refs, drivers: &drivers, drivers_decide_inner: true, range };
+        let wanted =
+            Wanted { query, refs: &refs, drivers: &drivers, drivers_decide_inner: true, range, of_each_series: None };
         let Some(read) = wanted.read(self.sources(query)?)? else { return Ok(None) };
         let columns = calls.iter().filter_map(|(i, call)| {
             let Function::Sequence(sequence) = call.function.innermost() else { return None };
@@ -42,8 +43,8 @@ impl Planner<'_> {
     }
 }
 
-/// Goes along the rows of windows where calls want that, as often as they want it; the columns of the other calls and
-/// `beside` stay as they are.
+/// Goes along the rows of windows, or points of them, where calls want that, as often as they want it; the columns of the
+/// other calls and `beside` stay as they are.
 pub(super) fn over_windows<'c>(
     query: &Query,
     calls: impl Iterator<Item = (usize, &'c Planned)>,
@@ -65,8 +66,12 @@ pub(super) fn over_windows<'c>(
             columns.push((Column::new_unqualified(name), calculation, name.clone()));
         }
         columns.extend(beside.iter().map(|name| (Column::new_unqualified(name), keep.clone(), name.clone())));
-        let order = series_order(&read.keys, query.direction);
+        let ranks = read.order.iter().filter(|name| is_rank(name)).map(Column::new_unqualified).collect();
+        let order = SeriesOrder { then: ranks, ..series_order(&read.keys, query.direction) };
         read.plan = series_plan(read.plan, order, SeriesOperation::Transform(Transform { columns }))?;
+        if read.order.iter().any(|name| is_rank(name)) {
+            read.order = vec![TIME.to_string()];
+        }
     }
     Ok(read)
 }

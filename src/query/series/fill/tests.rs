@@ -31,6 +31,7 @@ pub(in crate::query::series) fn order(descending: bool) -> SeriesOrder {
         time: Column::from_name("time"),
         keys_descending: descending,
         time_descending: descending,
+        then: Vec::new(),
     }
 }
 

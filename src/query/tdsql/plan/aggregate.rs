@@ -216,8 +216,8 @@ impl Planner<'_> {
         let plan = LogicalPlanBuilder::from(plan).project(exprs)?.build()?;
         let forced = matches!(fill.mode, FillMode::NullForced | FillMode::ValueForced) && groups.keys.is_empty();
         let keys = groups.keys.iter().map(|key| Column::from_name(&key.id)).collect();
-        let order =
-            SeriesOrder { keys, time: Column::from_name(start), keys_descending: false, time_descending: false };
+        let time = Column::from_name(start);
+        let order = SeriesOrder { keys, time, keys_descending: false, time_descending: false, then: Vec::new() };
         let operation =
             FillNode { windows: windows.clone(), from: Some(from), to: Some(to), rules: rules.clone(), rows_max: None };
         if forced {
