@@ -18,6 +18,8 @@ TRANSFORMS = {
 }
 # Version 1.6 leaves integers as they are in abs: all these are asked of floats.
 MATH = ["abs", "sin", "cos", "tan", "asin", "acos", "atan", "exp", "ln", "log2", "log10", "sqrt", "floor", "ceil", "round"]
+# These magnify the last digit of what is added up, in which the order of rows shows.
+STEEP, SUMS = {"sin", "cos", "tan", "exp", "floor", "ceil", "round"}, {"mean", "sum", "stddev", "integral"}
 # These do not hang on the order of rows of one time.
 ORDERLESS = ["count", "mean", "median", "spread", "stddev", "sum", "min", "max", "percentile"]
 NO_LIMIT = -1
@@ -159,7 +161,8 @@ class Columns:
             if numbers and self.odds(0.15):
                 item, kind = f"{item} {self.pick('+-*/')} {self.pick(['2', '0.5', '3'])}", "float"
             elif numbers and self.odds(0.1):
-                item, default, kind = f"{self.pick(MATH)}({item} * 1.0)", None, "float"
+                math = self.pick(MATH)
+                item, default, kind = f"{'abs' if math in STEEP and default in SUMS else math}({item} * 1.0)", None, "float"
             elif numbers and self.odds(0.1) and (other := self._call(source, shape)) and other[2] in NUMBER:
                 item, default, kind = f"{item} {self.pick('+-*/')} {other[0]}", None, "float"
             items.append((item, default, kind))
