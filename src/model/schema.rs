@@ -130,6 +130,13 @@ impl Column {
         }
     }
 
+    /// Whether it is a field of times, whose integers are nanoseconds since 1970.
+    pub fn holds_times(&self) -> bool {
+        self.kind == ColumnKind::Field
+            && self.field_type == Some(FieldType::Integer)
+            && self.declared == Some(DeclaredType::Timestamp)
+    }
+
     fn arrow_field(&self, name: &str) -> Field {
         let mut metadata = HashMap::from([
             (META_KIND.to_string(), self.kind.as_str().to_string()),
@@ -322,6 +329,15 @@ impl TableSchema {
         Arc::new(Schema::new(std::iter::once(time_field()).chain(rest).collect::<Vec<_>>()))
     }
 
+    /// The same, with columns that were declared as times as times, not as the integers that are stored.
+    pub fn declared_schema(&self) -> SchemaRef {
+        let field = |c: &Column| {
+            let field = c.arrow_field(&c.sql_name);
+            if c.holds_times() { field.with_data_type(time_type()) } else { field }
+        };
+        Arc::new(Schema::new(std::iter::once(time_field()).chain(self.columns.iter().map(field)).collect::<Vec<_>>()))
+    }
+
     /// Schema of a segment that holds every column: same order, stored names.
     pub fn stored_schema(&self) -> SchemaRef {
         let rest = self.columns.iter().map(|c| c.arrow_field(&c.stored_name));
@@ -341,6 +357,20 @@ mod tests {
         assert_eq!(schema.find("t", ColumnKind::Field).unwrap().sql_name, "t");
         assert_eq!(schema.find("t", ColumnKind::Tag).unwrap().sql_name, "t_1");
         assert_eq!(schema.sql_schema().field(2).metadata()[META_NAME], "t");
+    }
+
+    #[test]
+    fn fields_declared_as_times_are_times_where_declarations_count() {
+        let mut schema = TableSchema::new(RowIdentity::Series);
+        schema.declare_field("at", DeclaredType::Timestamp);
+        schema.declare_field("n", DeclaredType::BigInt);
+        schema.add("i", ColumnKind::Field, Some(FieldType::Integer));
+        let types = |schema: SchemaRef| -> Vec<DataType> {
+            schema.fields().iter().skip(1).map(|field| field.data_type().clone()).collect()
+        };
+        assert_eq!(types(schema.sql_schema()), vec![DataType::Int64; 3]);
+        assert_eq!(types(schema.declared_schema()), [time_type(), DataType::Int64, DataType::Int64]);
+        assert_eq!(types(schema.stored_schema()), vec![DataType::Int64; 3]);
     }
 
     #[test]

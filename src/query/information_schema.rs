@@ -186,7 +186,8 @@ fn columns(names: &Names) -> RecordBatch {
             rows.push(row("time", ColumnKind::Time, time_type_name(precision), None, 0));
             for (position, column) in known.schema.columns.iter().enumerate() {
                 let position = position as u64 + 1;
-                rows.push(row(&column.sql_name, column.kind, type_name(column), column.codec.as_ref(), position));
+                let data_type = type_name(column, precision);
+                rows.push(row(&column.sql_name, column.kind, data_type, column.codec.as_ref(), position));
             }
         }
     }
@@ -217,8 +218,11 @@ pub(super) fn time_type_name(precision: Precision) -> &'static str {
     }
 }
 
-/// CnosDB's name of a column's type.
-pub(super) fn type_name(column: &Column) -> &'static str {
+/// CnosDB's name of a column's type, in a database of this precision.
+pub(super) fn type_name(column: &Column, precision: Precision) -> &'static str {
+    if column.holds_times() {
+        return time_type_name(precision);
+    }
     match column.field_type {
         None | Some(FieldType::String) => "STRING",
         Some(FieldType::Float) => "DOUBLE",

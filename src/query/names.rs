@@ -195,7 +195,9 @@ impl SchemaProvider for Schema {
             return Ok(Some(Arc::new(FileRows::at(self.sources.exchange.clone(), &url, form, schema))));
         }
         let table = self.names.table(&self.name, name);
-        Ok(table.map(|table| Arc::new(TableRows::new(table.clone(), self.sources.clone())) as Arc<dyn TableProvider>))
+        Ok(table.map(|table| {
+            Arc::new(TableRows::as_declared(table.clone(), self.sources.clone())) as Arc<dyn TableProvider>
+        }))
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {

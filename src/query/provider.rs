@@ -51,6 +51,11 @@ impl TableRows {
         TableRows { schema: table.schema.sql_schema(), table, sources, snapshot: OnceLock::new(), edge: None }
     }
 
+    /// The rows as SQL knows them: columns that were declared as times are times.
+    pub(super) fn as_declared(table: Arc<Table>, sources: Sources) -> Self {
+        TableRows { schema: table.schema.declared_schema(), ..TableRows::new(table, sources) }
+    }
+
     /// Some of a table's rows: those of `part`.
     pub(super) fn of_part(table: Arc<Table>, sources: Sources, part: Snapshot) -> Self {
         TableRows { schema: table.schema.sql_schema(), table, sources, snapshot: OnceLock::from(part), edge: None }

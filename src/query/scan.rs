@@ -163,7 +163,7 @@ impl Scan<'_> {
         let predicate = PruningPredicateBuilder::new().with_file_schema(self.schema.clone()).try_build(filter);
         // Pruning only saves work: what cannot be decided is read.
         let Ok(predicate) = predicate else { return Ok(segments) };
-        let statistics = segments.iter().map(|s| Arc::new(segment_statistics(s, self.table))).collect();
+        let statistics = segments.iter().map(|s| Arc::new(segment_statistics(s, self.table, self.schema))).collect();
         match predicate.prune(&PrunableStatistics::new(statistics, self.schema.clone())) {
             Ok(keep) => Ok(segments.into_iter().zip(keep).filter(|(_, keep)| *keep).map(|(s, _)| s).collect()),
             Err(_) => Ok(segments),
@@ -326,7 +326,7 @@ impl Scan<'_> {
 
     /// Exact, unless not all of its rows are read.
     fn statistics(&self, segment: &Segment) -> Statistics {
-        let statistics = segment_statistics(segment, self.table);
+        let statistics = segment_statistics(segment, self.table, self.schema);
         if self.edges.selection(segment).is_some() || self.groups.access(segment).is_some() {
             statistics.to_inexact()
         } else {

@@ -1,5 +1,6 @@
 //! What the catalog knows of a segment, in the engine's words.
 
+use datafusion::arrow::datatypes::{DataType, Schema, TimeUnit};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
 
@@ -7,16 +8,17 @@ use crate::model::schema::tag_type;
 use crate::model::{Column, FieldType, TableSchema};
 use crate::storage::segment::{Bound, Segment};
 
-/// Statistics of a segment's rows, columns in the order of the table's SQL schema. They are exact: the engine answers
-/// `count(*)` or `max(time)` from them without reading.
-pub(super) fn segment_statistics(segment: &Segment, table: &TableSchema) -> Statistics {
+/// Statistics of a segment's rows, columns in the order of the table's SQL schema and of the types that `schema`, a form of it,
+/// reads them as. They are exact: the engine answers `count(*)` or `max(time)` from them without reading.
+pub(super) fn segment_statistics(segment: &Segment, table: &TableSchema, schema: &Schema) -> Statistics {
     let time = ColumnStatistics {
         null_count: Precision::Exact(0),
         min_value: Precision::Exact(ScalarValue::TimestampNanosecond(Some(segment.time_min_ns), None)),
         max_value: Precision::Exact(ScalarValue::TimestampNanosecond(Some(segment.time_max_ns), None)),
         ..ColumnStatistics::new_unknown()
     };
-    let columns = table.columns.iter().map(|column| column_statistics(segment, column));
+    let types = schema.fields().iter().skip(1).map(|field| field.data_type());
+    let columns = table.columns.iter().zip(types).map(|(column, read_as)| column_statistics(segment, column, read_as));
     Statistics {
         num_rows: Precision::Exact(segment.rows as usize),
         total_byte_size: Precision::Inexact(segment.size_bytes as usize),
@@ -24,14 +26,19 @@ pub(super) fn segment_statistics(segment: &Segment, table: &TableSchema) -> Stat
     }
 }
 
-fn column_statistics(segment: &Segment, column: &Column) -> ColumnStatistics {
+fn column_statistics(segment: &Segment, column: &Column, read_as: &DataType) -> ColumnStatistics {
     let Some(known) = segment.columns.iter().find(|c| c.id == column.id) else {
         return ColumnStatistics {
             null_count: Precision::Exact(segment.rows as usize),
             ..ColumnStatistics::new_unknown()
         };
     };
-    let bound = |bound: &Bound| scalar(bound, column.field_type).unwrap_or(Precision::Absent);
+    let bound = |bound: &Bound| match (scalar(bound, column.field_type), read_as) {
+        (Some(Precision::Exact(ScalarValue::Int64(time_ns))), DataType::Timestamp(TimeUnit::Nanosecond, None)) => {
+            Precision::Exact(ScalarValue::TimestampNanosecond(time_ns, None))
+        }
+        (bound, _) => bound.unwrap_or(Precision::Absent),
+    };
     let (min_value, max_value) = match &known.range {
         Some((least, greatest)) => (bound(least), bound(greatest)),
         None => (Precision::Absent, Precision::Absent),

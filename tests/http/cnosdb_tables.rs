@@ -53,6 +53,72 @@ fn columns_that_come_and_go_read_right_from_every_segment() {
 }
 
 #[test]
+fn fields_may_be_times() {
+    let mut gate = gate();
+    let time = |seconds: &str| format!("1970-01-01T00:00:{seconds}");
+    done(
+        &gate,
+        &["CREATE DATABASE ms WITH PRECISION 'ms'", "CREATE TABLE ms.t(at TIMESTAMP CODEC(DELTA), n BIGINT, TAGS(g))"],
+    );
+    refused(&gate, "CREATE TABLE ms.u(at TIMESTAMP CODEC(GZIP))", "010003");
+    check(
+        &gate,
+        "DESCRIBE TABLE ms.t",
+        "column_name,data_type,column_type,compression_codec\ntime,TIMESTAMP(MILLISECOND),TIME,DEFAULT\n\
+         g,STRING,TAG,DEFAULT\nat,TIMESTAMP(MILLISECOND),FIELD,DELTA\nn,BIGINT,FIELD,DEFAULT\n",
+    );
+    let insert = "INSERT INTO ms.t (time, g, at, n) VALUES \
+        (1, 'a', 1500, 1), (2, 'a', -1000, 2), (3, 'a', NULL, 3), (4, 'b', 59999, 4)";
+    check(&gate, insert, "rows\n4\n");
+    gate.wait_until_flushed();
+    // Cut as the row's own time is.
+    check(&gate, "INSERT INTO ms.t (time, g, at) VALUES (5, 'b', '1970-01-01T00:00:02.0015Z')", "rows\n1\n");
+    for round in 0..2 {
+        check(
+            &gate,
+            "SELECT at FROM ms.t WHERE n IS NOT NULL ORDER BY time",
+            &format!("at\n{}\n1969-12-31T23:59:59.000000000\n\"\"\n{}\n", time("01.500000000"), time("59.999000000")),
+        );
+        check(
+            &gate,
+            "SELECT min(at) AS a, max(at) AS b, count(at) AS c FROM ms.t",
+            &format!("a,b,c\n1969-12-31T23:59:59.000000000,{},4\n", time("59.999000000")),
+        );
+        check(&gate, "SELECT n FROM ms.t WHERE AT = 1500 AND time = 1", "n\n1\n");
+        check(&gate, "SELECT n FROM ms.t WHERE at > '1970-01-01 00:00:30'", "n\n4\n");
+        check(&gate, "SELECT n FROM ms.t WHERE at BETWEEN -1000 AND 0", "n\n2\n");
+        check(&gate, "SELECT at - time AS d FROM ms.t WHERE n = 1", "d\nPT1.499S\n");
+        let json = gate.ask_sql("d", "SELECT at FROM ms.t WHERE time = 5").header("accept", "application/json").send();
+        assert_eq!(json.expect(200).text(), format!(r#"[{{"at":"{}"}}]"#, time("02.001")));
+        if round == 0 {
+            gate.wait_until_flushed();
+            gate.kill_and_restart();
+        }
+    }
+    check(&gate, "UPDATE ms.t SET at = at + INTERVAL '1 second' WHERE n = 1", "rows\n1\n");
+    check(&gate, "UPDATE ms.t SET at = 7000 WHERE n = 2", "rows\n1\n");
+    check(&gate, "UPDATE ms.t SET g = 'c' WHERE g = 'a'", "rows\n3\n");
+    check(
+        &gate,
+        "SELECT at FROM ms.t WHERE g = 'c' ORDER BY time",
+        &format!("at\n{}\n{}\n\"\"\n", time("02.500000000"), time("07.000000000")),
+    );
+    // Beside a column of the same name that holds numbers, a number is one.
+    done(&gate, &["CREATE TABLE u(at BIGINT)", "ALTER TABLE u ADD FIELD later TIMESTAMP"]);
+    check(&gate, "INSERT u VALUES (1, 7000, 5)", "rows\n1\n");
+    check(&gate, "INSERT u VALUES (2, 8, '2000-01-01')", "rows\n1\n");
+    check(&gate, "SELECT later FROM u WHERE at = 8", "later\n2000-01-01T00:00:00.000000000\n");
+    check(&gate, "SELECT u.at AS n FROM u JOIN ms.t AS t ON u.time = t.time WHERE u.at = 7000", "n\n");
+    refused(&gate, "INSERT u VALUES (1, 2, 'soon')", "010001");
+    check(
+        &gate,
+        "SELECT data_type FROM information_schema.columns WHERE column_name = 'later'",
+        "data_type\nTIMESTAMP(NANOSECOND)\n",
+    );
+    check(&gate, "INSERT INTO u SELECT time, n, at FROM ms.t WHERE g = 'c'", "rows\n3\n");
+}
+
+#[test]
 fn updates_write_newer_values_and_move_series() {
     let gate = gate();
     done(&gate, &["CREATE TABLE t(f0 BIGINT, f1 DOUBLE, TAGS(t0, t1))"]);

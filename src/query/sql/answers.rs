@@ -70,11 +70,11 @@ pub(super) fn columns(names: &Names, name: &FullName) -> Result<RecordBatch, Que
     let Some(table) = names.table(&name.database, &name.table) else {
         return Err(QueryError::internal("a table is there and is not"));
     };
+    let precision = names.schema(&name.database).map_or_else(Default::default, |(owner, _)| owner.precision);
     let describe = |column: &Column| {
         let codec = column.codec.as_deref().unwrap_or("DEFAULT");
-        [&column.sql_name, type_name(column), kind_name(column.kind), codec].map(str::to_string).to_vec()
+        [&column.sql_name, type_name(column, precision), kind_name(column.kind), codec].map(str::to_string).to_vec()
     };
-    let precision = names.schema(&name.database).map_or_else(Default::default, |(owner, _)| owner.precision);
     let mut rows = vec![["time", time_type_name(precision), "TIME", "DEFAULT"].map(str::to_string).to_vec()];
     rows.extend(table.schema.tags().map(describe));
     rows.extend(table.schema.fields().map(describe));

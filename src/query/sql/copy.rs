@@ -279,7 +279,7 @@ fn type_in(form: Form, target: &Target, precision: Precision) -> DataType {
     match (form, target) {
         (Form::Json, Target::Field(_, field_type)) => field_type.arrow(),
         // Numbers are in this unit then, and texts are times either way.
-        (Form::Json, Target::Time) => DataType::Timestamp(
+        (Form::Json, Target::Time | Target::TimeField(_)) => DataType::Timestamp(
             match precision {
                 Precision::Us => TimeUnit::Microsecond,
                 Precision::Ms => TimeUnit::Millisecond,

@@ -10,7 +10,6 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::model::Precision;
-use crate::model::schema::TIME_COLUMN;
 use crate::query::error::QueryError;
 
 /// Gives names in `statement` the case in which they are known. `known`: names of columns of the tables it speaks of.
@@ -47,8 +46,9 @@ fn fold_name(name: &mut Ident, known: &HashSet<String>) {
     }
 }
 
-/// Makes times of integers that the column of time is compared with; they are in `precision`.
-pub(super) fn compare_times<S: VisitMut>(statement: &mut S, precision: Precision) {
+/// Makes times of integers that columns of times, `times`, are compared with; they are in `precision`.
+pub(super) fn compare_times<S: VisitMut>(statement: &mut S, times: &HashSet<String>, precision: Precision) {
+    let is_time = |expr: &Expr| is_one_of(expr, times);
     let _ = visit_expressions_mut(statement, |expr: &mut Expr| {
         match expr {
             Expr::BinaryOp { left, op, right } if is_comparison(op) => {
@@ -76,10 +76,10 @@ fn is_comparison(op: &BinaryOperator) -> bool {
     matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq)
 }
 
-fn is_time(expr: &Expr) -> bool {
+fn is_one_of(expr: &Expr, columns: &HashSet<String>) -> bool {
     match expr {
-        Expr::Identifier(name) => name.value == TIME_COLUMN,
-        Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|name| name.value == TIME_COLUMN),
+        Expr::Identifier(name) => columns.contains(&name.value),
+        Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|name| columns.contains(&name.value)),
         _ => false,
     }
 }
@@ -147,7 +147,7 @@ mod tests {
         let mut known = HashSet::from(["time", "a", "B"].map(str::to_string));
         known.extend(aliases(statement.as_mut()));
         let folded = fold(statement.as_mut(), &known).map(|()| {
-            compare_times(statement.as_mut(), Precision::Ms);
+            compare_times(statement.as_mut(), &HashSet::from(["time", "B"].map(str::to_string)), Precision::Ms);
             statement.to_string()
         });
         assert_eq!(folded.unwrap_or_else(|error| error.to_string()), expected);
@@ -162,6 +162,10 @@ mod tests {
     #[test]
     fn integers_beside_times_are_times() {
         check("SELECT a FROM t WHERE Time >= 1000", "SELECT a FROM t WHERE time >= TIMESTAMP '1970-01-01 00:00:01'");
+        check(
+            "SELECT a FROM t WHERE B = 1000 OR a = 1",
+            "SELECT a FROM t WHERE B = TIMESTAMP '1970-01-01 00:00:01' OR a = 1",
+        );
         check(
             "SELECT a FROM t WHERE -1 < t.time",
             "SELECT a FROM t WHERE TIMESTAMP '1969-12-31 23:59:59.999' < t.time",

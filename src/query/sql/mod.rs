@@ -387,6 +387,8 @@ fn find_column(schema: &TableSchema, name: &str) -> Option<(String, ColumnKind)>
 /// What a statement's tables say about its names.
 struct Known {
     columns: HashSet<String>,
+    /// Those of times: in every table that has a column of the name.
+    times: HashSet<String>,
     /// The unit of its times that are integers: that of the database of the first of its tables.
     precision: Precision,
     /// What samples are drawn by.
@@ -400,7 +402,7 @@ fn fold_names(question: &mut EngineStatement, known: &Known) -> Result<(), Query
             let mut columns = known.columns.clone();
             columns.extend(fold::aliases(statement.as_mut()));
             fold::fold(statement.as_mut(), &columns)?;
-            fold::compare_times(statement.as_mut(), known.precision);
+            fold::compare_times(statement.as_mut(), &known.times, known.precision);
             series_calls::rewrite(statement.as_mut(), known.seed)
         }
         EngineStatement::Explain(explain) => fold_names(&mut explain.statement, known),
@@ -424,22 +426,29 @@ fn resolve(scope: &QueryScope, name: TableReference) -> FullName {
 /// columns.
 fn check_tables(session: &QuerySession, scope: &QueryScope, question: &EngineStatement) -> Result<Known, QueryError> {
     refuse_table_functions(question)?;
-    let mut columns = HashSet::from([TIME_COLUMN.to_string()]);
+    let mut times = HashSet::new();
+    let mut others = HashSet::new();
     let mut precision = None;
     for name in session.state().resolve_table_references(question)? {
         let name = resolve(scope, name);
         exists(session.names(), &name)?;
         if let Some(table) = session.names().table(&name.database, &name.table) {
-            columns.extend(table.schema.columns.iter().map(|column| column.sql_name.clone()));
+            for column in &table.schema.columns {
+                let is_time = if column.holds_times() { &mut times } else { &mut others };
+                is_time.insert(column.sql_name.clone());
+            }
             precision = precision.or(session.names().schema(&name.database).map(|(owner, _)| owner.precision));
         } else if let Some(external) = session.names().external(&name.database, &name.table) {
-            columns.extend(external.columns().map(|(name, _)| name.to_string()));
+            others.extend(external.columns().map(|(name, _)| name.to_string()));
         }
     }
+    let columns = times.iter().chain(&others).cloned().chain([TIME_COLUMN.to_string()]).collect();
+    times.retain(|name| !others.contains(name));
+    times.insert(TIME_COLUMN.to_string());
     let precision = precision.unwrap_or_default();
     // Another one in each query.
     let seed = clock(session, precision).now_ns.unwrap_or(0).unsigned_abs();
-    Ok(Known { columns, precision, seed })
+    Ok(Known { columns, times, precision, seed })
 }
 
 fn is_readable(names: &Names, tenant: &str, database: &str) -> Result<(), QueryError> {

@@ -3,6 +3,7 @@
 use datafusion::common::TableReference;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use crate::model::declared::DeclaredType;
 use crate::model::schema::TIME_COLUMN;
 use crate::model::{ColumnKind, FieldType, RowIdentity, TableSchema};
 use crate::query::error::QueryError;
@@ -31,7 +32,22 @@ pub struct NewColumns {
 pub struct NewField {
     pub name: String,
     pub field_type: FieldType,
+    /// More than its type says: that its integers are times.
+    pub declared: Option<DeclaredType>,
     pub codec: Option<String>,
+}
+
+impl NewField {
+    /// Adds the field to a table that has no column of its name.
+    fn add_to(&self, schema: &mut TableSchema) -> Result<(), Refusal> {
+        let codec = checked_codec(self.codec.as_deref(), self.field_type)?;
+        match self.declared {
+            Some(declared) => _ = schema.declare_field(&self.name, declared),
+            None => schema.add_missing_field(&self.name, self.field_type),
+        }
+        schema.set_codec(&self.name, codec);
+        Ok(())
+    }
 }
 
 /// What an ALTER TABLE does.
@@ -59,8 +75,7 @@ impl NewColumns {
             if field.name == TIME_COLUMN || taken(ColumnKind::Tag) || taken(ColumnKind::Field) {
                 return Err(Refusal::SameName { column: field.name.clone() });
             }
-            schema.add_missing_field(&field.name, field.field_type);
-            schema.set_codec(&field.name, checked_codec(field.codec.as_deref(), field.field_type)?);
+            field.add_to(&mut schema)?;
         }
         Ok(schema)
     }
@@ -81,9 +96,7 @@ impl TableChange {
                 if kind_of(schema, &field.name).is_some() {
                     return Err(exists(&field.name));
                 }
-                let codec = checked_codec(field.codec.as_deref(), field.field_type)?;
-                schema.add_missing_field(&field.name, field.field_type);
-                schema.set_codec(&field.name, codec);
+                field.add_to(schema)?;
             }
             TableChange::Drop(name) => match known(schema, table, name)? {
                 (_, ColumnKind::Time) => return Err(Refusal::DropTime),
@@ -252,12 +265,13 @@ fn new_field(words: &mut Words<'_>) -> Result<NewField, QueryError> {
         Some("DOUBLE") => FieldType::Float,
         Some("BOOLEAN") => FieldType::Boolean,
         Some("STRING") => FieldType::String,
-        Some(other @ ("TIMESTAMP" | "GEOMETRY")) => {
-            return Err(QueryError::NotSupported(format!("a field of type {other}")));
-        }
-        _ => return at.expected("BIGINT, BIGINT UNSIGNED, DOUBLE, BOOLEAN or STRING"),
+        Some("TIMESTAMP") => FieldType::Integer,
+        Some("GEOMETRY") => return Err(QueryError::NotSupported("a field of type GEOMETRY".to_string())),
+        _ => return at.expected("BIGINT, BIGINT UNSIGNED, DOUBLE, BOOLEAN, STRING or TIMESTAMP"),
     };
-    Ok(NewField { name, field_type, codec: codec(words)? })
+    let mut word = at;
+    let declared = word.take_keyword(&["TIMESTAMP"]).map(|_| DeclaredType::Timestamp);
+    Ok(NewField { name, field_type, declared, codec: codec(words)? })
 }
 
 /// `CODEC(name)`
@@ -339,7 +353,10 @@ mod tests {
             ("create table t", "Expected: (, found: EOF"),
             ("create table t(a bigint,)", "Expected: a name, found: )"),
             ("create table t(tags(a))", "a table has at least one field"),
-            ("create table t(a boole)", "Expected: BIGINT, BIGINT UNSIGNED, DOUBLE, BOOLEAN or STRING, found: boole"),
+            (
+                "create table t(a boole)",
+                "Expected: BIGINT, BIGINT UNSIGNED, DOUBLE, BOOLEAN, STRING or TIMESTAMP, found: boole",
+            ),
             ("create table t(a bigint codec(del))", "Expected: a codec, found: del"),
             ("create table \"a/b\"(a bigint)", "not supported keyword contains '/': a/b"),
             ("alter table t add a", "Expected: TAG or FIELD, found: a"),

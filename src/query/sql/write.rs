@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::model::schema::{TIME_COLUMN, time_type};
-use crate::model::{ColumnKind, FieldType, Points, Precision, RowIdentity, TableSchema};
+use crate::model::{Column, ColumnKind, FieldType, Points, Precision, RowIdentity, TableSchema};
 use crate::query::answer::RowStream;
 use crate::query::error::QueryError;
 
@@ -45,6 +45,17 @@ pub enum Target {
     /// By its written name.
     Tag(String),
     Field(String, FieldType),
+    /// A field of times, by its written name.
+    TimeField(String),
+}
+
+impl Target {
+    fn field(column: &Column) -> Target {
+        match column.holds_times() {
+            true => Target::TimeField(column.name.clone()),
+            false => Target::Field(column.name.clone(), column.field_type.unwrap_or(FieldType::String)),
+        }
+    }
 }
 
 /// A question and where its columns go.
@@ -211,10 +222,10 @@ pub(super) fn target(schema: &TableSchema, name: &str) -> Result<Target, QueryEr
     let missing = || QueryError::Plan(format!("No field named {name}"));
     let (name, kind) = super::find_column(schema, name).ok_or_else(missing)?;
     let column = schema.columns.iter().find(|column| column.sql_name == name);
-    match (kind, column.and_then(|c| c.field_type), column) {
-        (ColumnKind::Time, ..) => Ok(Target::Time),
-        (ColumnKind::Field, Some(field_type), Some(column)) => Ok(Target::Field(column.name.clone(), field_type)),
-        (_, _, Some(column)) => Ok(Target::Tag(column.name.clone())),
+    match (kind, column) {
+        (ColumnKind::Time, _) => Ok(Target::Time),
+        (ColumnKind::Field, Some(column)) => Ok(Target::field(column)),
+        (ColumnKind::Tag, Some(column)) => Ok(Target::Tag(column.name.clone())),
         _ => Err(missing()),
     }
 }
@@ -271,7 +282,7 @@ pub(super) fn updated(update: Update, from: &str, schema: &TableSchema) -> Resul
         match target(schema, &last_part(name))? {
             Target::Time => return Err(refuse("Update the time column is not supported")),
             Target::Tag(tag) => tags.push((tag, constant(value)?)),
-            Target::Field(field, field_type) => fields.push((field, field_type, value.to_string())),
+            field => fields.push((field, value.to_string())),
         }
     }
     if !tags.is_empty() && !fields.is_empty() {
@@ -291,13 +302,13 @@ pub(super) fn updated(update: Update, from: &str, schema: &TableSchema) -> Resul
         shown.push(quoted(&tag.sql_name));
     }
     if tags.is_empty() {
-        for (field, field_type, value) in fields {
+        for (field, value) in fields {
             shown.push(format!("{value} AS value_{}", columns.len()));
-            columns.push(Target::Field(field, field_type));
+            columns.push(field);
         }
     } else {
         for field in schema.fields() {
-            columns.push(Target::Field(field.name.clone(), field.field_type.unwrap_or(FieldType::String)));
+            columns.push(Target::field(field));
             shown.push(quoted(&field.sql_name));
         }
     }
@@ -371,6 +382,9 @@ impl RowsToWrite {
         for (target, column) in self.columns.iter().zip(batch.columns()) {
             match target {
                 Target::Time => times = Some(self.times(column)?),
+                Target::TimeField(name) => {
+                    fields.push((table.field_index(name, FieldType::Integer), self.time_values(column)?));
+                }
                 Target::Tag(name) => tags.push((table.tag_key_index(name), cast(column, &DataType::Utf8)?)),
                 Target::Field(name, field_type) => {
                     fields.push((table.field_index(name, *field_type), cast(column, &field_type.arrow())?));
@@ -403,6 +417,13 @@ impl RowsToWrite {
             }
         }
         Ok(points)
+    }
+
+    /// Times of a field as the integers that are stored, cut as the row's own is.
+    fn time_values(&self, column: &ArrayRef) -> Result<ArrayRef, QueryError> {
+        let times = self.times(column)?;
+        let times = times.as_primitive::<TimestampNanosecondType>();
+        Ok(std::sync::Arc::new(times.unary::<_, Int64Type>(|time_ns| self.precision.floor(time_ns))))
     }
 
     /// Times in nanoseconds: numbers are in the database's unit, text is read as a time.
