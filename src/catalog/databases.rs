@@ -88,23 +88,26 @@ impl Catalog {
         .await
     }
 
-    /// Drops a database with all that is in it. `Ok(false)`: there was none.
+    /// Drops a database with all that is in it, be it one that waits to be dropped. `Ok(false)`: there was none.
     pub async fn drop_database(&self, tenant: &str, name: &str) -> Result<bool, CatalogError> {
-        let existed = self.state().database(tenant, name).is_some();
+        let existed = self.state().any_database(tenant, name).is_some();
         let (tenant, database) = (tenant.to_string(), name.to_string());
-        self.update(move |state| {
-            if state.database(&tenant, &database).is_none() {
-                return Ok(Vec::new());
-            }
-            let mut changes = users::forget_database(state, &tenant, &database);
-            changes.extend(roles::forget_database(state, &tenant, &database));
-            changes.extend(continuous::forget(state, &tenant, &database, None));
-            changes.push(Change::DropDatabase { tenant: tenant.clone(), database: database.clone() });
-            Ok(changes)
+        self.update(move |state| match state.any_database(&tenant, &database) {
+            Some(_) => Ok(forget(state, &tenant, &database)),
+            None => Ok(Vec::new()),
         })
         .await?;
         Ok(existed)
     }
+}
+
+/// What drops a database, and all that is said of it elsewhere.
+pub(super) fn forget(state: &CatalogState, tenant: &str, database: &str) -> Vec<Change> {
+    let mut changes = users::forget_database(state, tenant, database);
+    changes.extend(roles::forget_database(state, tenant, database));
+    changes.extend(continuous::forget(state, tenant, database, None));
+    changes.push(Change::DropDatabase { tenant: tenant.to_string(), database: database.to_string() });
+    changes
 }
 
 /// Names that every protocol and a folder can bear: InfluxDB's rule.

@@ -9,6 +9,9 @@ pub enum CatalogError {
     DatabaseNotFound { database: String },
     #[error("database {database:?} already exists")]
     DatabaseExists { database: String },
+    /// It can still be recovered, so nothing is made in its place.
+    #[error("database {database:?} already exists: it waits to be dropped, and can be recovered or dropped at once")]
+    DatabaseDropping { database: String },
     /// The database exists with other options.
     #[error("retention policy conflicts with an existing policy")]
     PolicyConflict,
@@ -94,6 +97,7 @@ impl Classify for CatalogError {
             | CatalogError::SubscriptionNotFound
             | CatalogError::TableNotFound { .. } => Kind::NotFound,
             CatalogError::DatabaseExists { .. }
+            | CatalogError::DatabaseDropping { .. }
             | CatalogError::PolicyExists
             | CatalogError::UserExists
             | CatalogError::RoleExists { .. }

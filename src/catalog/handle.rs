@@ -181,6 +181,7 @@ impl Catalog {
         let checked = move |state: &CatalogState| {
             let changes = plan(state)?;
             state.check_external(&changes)?;
+            state.check_dropping(&changes)?;
             Ok(changes)
         };
         let request = Request::Commit(Planned { plan: Box::new(checked), done });

@@ -17,6 +17,7 @@ pub mod continuous_runs;
 pub mod databases;
 pub mod deletes;
 mod documents;
+mod dropping;
 pub mod error;
 mod external;
 mod handle;

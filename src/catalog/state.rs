@@ -14,6 +14,7 @@ use crate::storage::upload::uploaded_ms;
 use super::change::Change;
 use super::databases::{OPTIONS, options_key};
 use super::documents::{Documents, Held};
+use super::dropping::DROPPING;
 use super::external::{self, EXTERNAL};
 
 /// How long a policy's rows live.
@@ -122,12 +123,23 @@ impl CatalogState {
         state
     }
 
+    /// A database; none that waits to be dropped.
     pub fn database(&self, tenant: &str, database: &str) -> Option<&Arc<Database>> {
+        self.any_database(tenant, database).filter(|database| self.dropped_at_ns(database).is_none())
+    }
+
+    pub(super) fn any_database(&self, tenant: &str, database: &str) -> Option<&Arc<Database>> {
         self.databases.get(&(Arc::from(tenant), Arc::from(database)))
     }
 
-    /// Databases of a tenant in order of creation.
+    /// Databases of a tenant in order of creation, without those that wait to be dropped.
     pub fn databases(&self, tenant: &str) -> Vec<&Arc<Database>> {
+        let mut found = self.all_databases(tenant);
+        found.retain(|database| self.dropped_at_ns(database).is_none());
+        found
+    }
+
+    pub(super) fn all_databases(&self, tenant: &str) -> Vec<&Arc<Database>> {
         let mut found: Vec<_> = self.databases.values().filter(|d| &*d.tenant == tenant).collect();
         found.sort_by_key(|d| d.ordinal);
         found
@@ -235,7 +247,7 @@ impl CatalogState {
             Change::CreateDatabase { tenant, database, ordinal, precision, policies, default_policy } => {
                 self.next_database = self.next_database.max(ordinal + 1);
                 let (tenant, name): (Arc<str>, Arc<str>) = (tenant.as_str().into(), database.as_str().into());
-                let tables = self.database(&tenant, &name).map(|d| d.tables.clone()).unwrap_or_default();
+                let tables = self.any_database(&tenant, &name).map(|d| d.tables.clone()).unwrap_or_default();
                 let database = Database {
                     tenant: tenant.clone(),
                     name: name.clone(),
@@ -253,6 +265,7 @@ impl CatalogState {
                         self.tables.remove(id);
                     }
                     self.documents.remove(OPTIONS, &options_key(tenant, database));
+                    self.documents.remove(DROPPING, &options_key(tenant, database));
                     self.documents.remove_below(EXTERNAL, &external::prefix(tenant, database));
                 }
             }

@@ -108,7 +108,7 @@ impl Catalog {
             }
             let mut changes = users::forget_tenant(state, &name);
             changes.extend(roles::forget_tenant(state, &name));
-            for database in state.databases(&name) {
+            for database in state.all_databases(&name) {
                 let (tenant, database) = (name.clone(), database.name.to_string());
                 changes.extend(continuous::forget(state, &tenant, &database, None));
                 changes.push(Change::DropDatabase { tenant, database });

@@ -1,5 +1,6 @@
 //! The catalog over an in-memory store that can lose answers.
 
+mod dropping;
 mod following;
 mod pruned;
 mod tenants;

@@ -24,6 +24,7 @@ use crate::catalog::{Catalog, CatalogError, CatalogMetrics, CatalogState, Uids};
 use crate::config::{Role, Settings};
 use crate::ingest::buffer::BufferSink;
 use crate::ingest::compaction::Compactor;
+use crate::ingest::dropping::drop_when_due;
 use crate::ingest::flush::{FlushError, FlushSignal, Flusher};
 use crate::ingest::orphans::OrphanCollector;
 use crate::ingest::retention::RetentionEnforcer;
@@ -175,6 +176,7 @@ impl Gateway {
         let orphans =
             OrphanCollector::new(catalog.clone(), store.clone(), grace, ingest.metrics.clone(), with.clock.clone());
         background.push(with.runtime.spawn(orphans.run()));
+        background.push(with.runtime.spawn(drop_when_due(catalog.clone(), with.clock.clone())));
         if settings.retention.enabled {
             let enforcer = RetentionEnforcer {
                 catalog,

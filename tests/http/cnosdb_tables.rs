@@ -2,7 +2,7 @@
 
 use tidegate::config::Listener;
 
-use crate::http_gate::Gate;
+use crate::http_gate::{Gate, eventually};
 
 /// Statements that answer with nothing.
 #[track_caller]
@@ -116,6 +116,39 @@ fn fields_may_be_times() {
         "data_type\nTIMESTAMP(NANOSECOND)\n",
     );
     check(&gate, "INSERT INTO u SELECT time, n, at FROM ms.t WHERE g = 'c'", "rows\n3\n");
+}
+
+#[test]
+fn a_database_dropped_for_later_is_hidden_until_it_goes_or_is_recovered() {
+    let mut gate = gate();
+    let databases = |gate: &Gate| gate.sql("public", "SHOW DATABASES").contains("\nd\n");
+    done(&gate, &["CREATE TABLE t(f BIGINT)"]);
+    check(&gate, "INSERT INTO t (time, f) VALUES (1, 1)", "rows\n1\n");
+    done(&gate, &["DROP DATABASE d AFTER '1h'", "DROP DATABASE IF EXISTS none AFTER '1h'"]);
+    refused(&gate, "DROP DATABASE none AFTER '1h'", "030017");
+    refused(&gate, "DROP DATABASE public AFTER '1h'", "010065");
+    for _ in 0..2 {
+        assert!(!databases(&gate));
+        refused(&gate, "SELECT * FROM t", "030017");
+        refused(&gate, "CREATE TABLE u(f BIGINT)", "030017");
+        refused(&gate, "CREATE DATABASE d", "030018");
+        refused(&gate, "CREATE DATABASE IF NOT EXISTS d", "030018");
+        let written = gate.post("/api/v1/write?db=d", "t f=2i 2").at(Listener::Cnosdb).send().expect(422);
+        assert_eq!(written.cnosdb_error().0, "030017");
+        gate.post("/write?db=d", "t f=2i 2").at(Listener::Influxdb).send().expect(404);
+        let shown = gate.get("/query?q=SHOW+DATABASES").at(Listener::Influxdb).send().expect(200);
+        assert!(!shown.text().contains("\"d\""), "{}", shown.text());
+        gate.kill_and_restart();
+    }
+    done(&gate, &["RECOVER DATABASE d", "RECOVER DATABASE d", "RECOVER DATABASE IF EXISTS none"]);
+    refused(&gate, "RECOVER DATABASE none", "030017");
+    assert!(databases(&gate));
+    check(&gate, "SELECT f FROM t", "f\n1\n");
+    // Another time in place of the first, and none at all.
+    done(&gate, &["DROP DATABASE d AFTER '10'", "DROP DATABASE d AFTER '1ms'"]);
+    eventually("the database is dropped", || gate.ask_sql("public", "CREATE DATABASE d").send().status == 200);
+    refused(&gate, "SELECT f FROM t", "030019");
+    done(&gate, &["DROP DATABASE d AFTER '3m'", "DROP DATABASE d", "CREATE DATABASE d"]);
 }
 
 #[test]

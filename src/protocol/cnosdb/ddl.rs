@@ -29,7 +29,10 @@ pub(super) async fn execute(
         Ddl::Access(_) => authorization::administers(principal)?,
         // The gateway's own rights reach farther than those of who asks.
         Ddl::Table(TableDdl::CreateExternal(_)) => authorization::administers(principal)?,
-        Ddl::CreateDatabase { .. } | Ddl::DropDatabase { .. } | Ddl::AlterDatabase { .. } => {
+        Ddl::CreateDatabase { .. }
+        | Ddl::DropDatabase { .. }
+        | Ddl::RecoverDatabase { .. }
+        | Ddl::AlterDatabase { .. } => {
             authorization::owns(principal, tenant)?;
         }
         Ddl::Table(TableDdl::Create { table, .. } | TableDdl::Alter { table, .. } | TableDdl::Drop { table, .. }) => {
@@ -66,12 +69,27 @@ pub(super) async fn execute(
             }
             Ok(())
         }
-        Ddl::DropDatabase { name, if_exists } => {
+        Ddl::DropDatabase { name, if_exists, after } => {
             if name == "public" || SYSTEM_SCHEMAS.contains(&name.as_str()) {
                 return Err(WireError::coded(Code::Sql("010065"), format_args!("Database {name:?} forbid drop")));
             }
-            let existed = core.catalog.drop_database(tenant, &name).await.map_err(refusal)?;
+            let existed = match after.as_deref().map(lasting).transpose()? {
+                None => core.catalog.drop_database(tenant, &name).await,
+                Some(wait) => {
+                    let wait_ns = match wait {
+                        Lasting::For(wait_ns) => wait_ns,
+                        Lasting::ForEver => i64::MAX,
+                    };
+                    let at_ns = (core.ingest.clock)().saturating_add(wait_ns);
+                    core.catalog.drop_database_at(tenant, &name, at_ns).await
+                }
+            };
+            let existed = existed.map_err(refusal)?;
             if existed || if_exists { Ok(()) } else { Err(WireError::database_not_found(&name)) }
+        }
+        Ddl::RecoverDatabase { name, if_exists } => {
+            let exists = core.catalog.recover_database(tenant, &name).await.map_err(refusal)?;
+            if exists || if_exists { Ok(()) } else { Err(WireError::database_not_found(&name)) }
         }
         Ddl::AlterDatabase { name, option, value } => alter_database(core, tenant, &name, &option, &value).await,
         Ddl::Table(TableDdl::Create { table, if_not_exists, columns }) => {

@@ -225,6 +225,7 @@ impl WireError {
     pub fn of_catalog(error: CatalogError) -> Self {
         match error {
             CatalogError::DatabaseExists { database } => WireError::database_exists(&database),
+            CatalogError::DatabaseDropping { .. } => WireError::coded(Code::DatabaseExists, error),
             CatalogError::DatabaseNotFound { database } => WireError::database_not_found(&database),
             CatalogError::TenantExists { tenant } => {
                 WireError::coded(Code::Sql("030009"), format_args!("Tenant {tenant} already exists"))

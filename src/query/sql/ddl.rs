@@ -17,6 +17,13 @@ pub enum Ddl {
     DropDatabase {
         name: String,
         if_exists: bool,
+        /// How long from now, as written.
+        after: Option<String>,
+    },
+    /// Lets a database stay that was dropped for later.
+    RecoverDatabase {
+        name: String,
+        if_exists: bool,
     },
     /// One of the options TTL, SHARD, VNODE_DURATION and REPLICA, by name in upper case, and its value without quotes.
     AlterDatabase {
@@ -61,15 +68,21 @@ pub(super) fn create_database(mut words: Words<'_>) -> Result<Ddl, QueryError> {
     Ok(Ddl::CreateDatabase { name, if_not_exists, options })
 }
 
-/// `[IF EXISTS] name`
+/// `[IF EXISTS] name [AFTER duration]`
 pub(super) fn drop_database(mut words: Words<'_>) -> Result<Ddl, QueryError> {
     let if_exists = words.take_if_exists()?;
     let name = database_name(&mut words)?;
-    if words.take_keyword(&["AFTER"]).is_some() {
-        return Err(QueryError::NotSupported("DROP DATABASE … AFTER".to_string()));
-    }
+    let after = words.take_keyword(&["AFTER"]).map(|_| words.value()).transpose()?;
     words.end()?;
-    Ok(Ddl::DropDatabase { name, if_exists })
+    Ok(Ddl::DropDatabase { name, if_exists, after })
+}
+
+/// `[IF EXISTS] name`
+pub(super) fn recover_database(mut words: Words<'_>) -> Result<Ddl, QueryError> {
+    let if_exists = words.take_if_exists()?;
+    let name = database_name(&mut words)?;
+    words.end()?;
+    Ok(Ddl::RecoverDatabase { name, if_exists })
 }
 
 /// `name SET option value`
@@ -153,11 +166,19 @@ mod tests {
 
     #[test]
     fn databases_are_dropped() {
-        check("drop database d", Ok(Ddl::DropDatabase { name: "d".to_string(), if_exists: false }));
-        check("drop database if exists `d`", Ok(Ddl::DropDatabase { name: "d".to_string(), if_exists: true }));
+        let drop = |if_exists, after: Option<&str>| {
+            Ok(Ddl::DropDatabase { name: "d".to_string(), if_exists, after: after.map(str::to_string) })
+        };
+        check("drop database d", drop(false, None));
+        check("drop database if exists `d`", drop(true, None));
+        check("drop database d after '7d'", drop(false, Some("7d")));
+        check("drop database if exists d AFTER 2", drop(true, Some("2")));
+        check("drop database d after", Err("Expected: a value, found: EOF"));
+        check("recover database d", Ok(Ddl::RecoverDatabase { name: "d".to_string(), if_exists: false }));
+        check("RECOVER database IF EXISTS d", Ok(Ddl::RecoverDatabase { name: "d".to_string(), if_exists: true }));
+        check("recover tenant d", Err("RECOVER is not supported"));
         let (name, option, value) = ("d".to_string(), "TTL".to_string(), "1d".to_string());
         check("alter database d Set ttl '1d'", Ok(Ddl::AlterDatabase { name, option, value }));
-        check("drop database d after '7d'", Err("DROP DATABASE … AFTER is not supported"));
     }
 
     #[test]

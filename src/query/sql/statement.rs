@@ -127,6 +127,7 @@ fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
     match (first.as_str(), second.as_str()) {
         ("CREATE", "DATABASE") => ddl::create_database(words.after(2)).map(Statement::Ddl),
         ("DROP", "DATABASE") => ddl::drop_database(words.after(2)).map(Statement::Ddl),
+        ("RECOVER", "DATABASE") => ddl::recover_database(words.after(2)).map(Statement::Ddl),
         ("CREATE", "USER") => access::create_user(words.after(2)).map(Ddl::Access).map(Statement::Ddl),
         ("ALTER", "USER") => access::alter_user(words.after(2)).map(Ddl::Access).map(Statement::Ddl),
         ("DROP", "USER") => access::drop_user(words.after(2)).map(Ddl::Access).map(Statement::Ddl),

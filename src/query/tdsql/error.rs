@@ -236,7 +236,7 @@ impl From<CatalogError> for TdError {
     fn from(error: CatalogError) -> Self {
         match error {
             CatalogError::DatabaseNotFound { .. } => TdError::Database,
-            CatalogError::DatabaseExists { .. } => TdError::DatabaseExists,
+            CatalogError::DatabaseExists { .. } | CatalogError::DatabaseDropping { .. } => TdError::DatabaseExists,
             CatalogError::UserExists => TdError::UserExists,
             CatalogError::UserNotFound => TdError::User,
             CatalogError::TableNotFound { table } => TdError::Table(table.table.to_string()),
