@@ -79,3 +79,47 @@ fn a_state_lasts_until_the_next_row() {
         }
     }
 }
+
+#[test]
+fn a_series_is_put_right() {
+    let gate = gate("");
+    let values = "t f=1,n=7i 0\nt f=2 10000000000\nt f=3,n=9i 19000000000\nt n=4i 30000000000\nt f=5 40000000000";
+    gate.write("d", values);
+    let rows = |of: [&str; 5]| -> String {
+        of.iter()
+            .enumerate()
+            .map(|(at, value)| format!("1970-01-01T00:00:{:02}.000000000,{value}\n", at * 10))
+            .collect()
+    };
+    let retimed = "SELECT timestamp_repair(time, f, 'interval=10000') FROM t";
+    let named = "time,\"timestamp_repair(time, f, 'interval=10000')\"\n";
+    check(&gate, retimed, &format!("{named}{}", rows(["1.0", "2.0", "3.0", "NaN", "5.0"])));
+    let both = "SELECT value_fill(time, v) AS v FROM (SELECT timestamp_repair(time, f, 'interval=10000') AS v FROM t)";
+    check(&gate, both, &format!("time,v\n{}", rows(["1.0", "2.0", "3.0", "4.0", "5.0"])));
+    // Values are of the type that they were; what is no number of it is null.
+    let integers = "SELECT timestamp_repair(time, n, 'interval=10000') AS v FROM t";
+    check(&gate, integers, &format!("time,v\n{}", rows(["7", "", "9", "4", ""])));
+    let shown = "SELECT max(v) AS v FROM (SELECT value_repair(time, f, 'min_speed=0&max_speed=0') AS v FROM t WHERE time < 25000000000)";
+    check(&gate, shown, "v\n2.0\n");
+    let some =
+        "SELECT value_fill(time, avg(f), 'method=previous') AS v FROM t GROUP BY time ORDER BY time DESC LIMIT 2";
+    check(&gate, some, "time,v\n1970-01-01T00:00:40.000000000,5.0\n1970-01-01T00:00:30.000000000,3.0\n");
+    for (statement, expected) in [
+        ("SELECT f, value_fill(time, f) FROM t", "must have only one expression"),
+        ("SELECT f FROM t WHERE value_fill(time, f) > 1", "must be used in projection"),
+        ("SELECT value_fill(time, f, 'method=nan') FROM t", "Invalid fill method: nan"),
+        ("SELECT value_repair(time, f) FROM t WHERE f = 1", "At least two non-NaN values are needed"),
+    ] {
+        let (status, code, message) = gate.sql_error("d", statement);
+        assert_eq!(
+            (status, code.as_str(), message.contains(expected)),
+            (422, "010001", true),
+            "{statement}: {message}"
+        );
+    }
+    check(
+        &gate,
+        "SELECT num_changes(gauge_agg(time, n)) AS c, num_elements(gauge_agg(time, n)) AS e FROM t",
+        "c,e\n2,3\n",
+    );
+}

@@ -13,6 +13,7 @@ mod fold;
 mod gapfill;
 pub mod options;
 mod refusal;
+mod repairs;
 mod series_calls;
 mod session_functions;
 mod show;

@@ -10,6 +10,8 @@
 //! | `completeness(time, x)`, `consistency`, `timeliness`, `validity` | `completeness_value(x, time)` and so on, null as NaN |
 //! | `sample(x, n)` | the values of `sample_points(n, …, x, …)` |
 //! | `time_window(time, width, …)` | a struct of `date_bin`, or an unnested list of them |
+//!
+//! Those that make rows of their own are in [`repairs`].
 
 use std::fmt::{self, Write};
 use std::ops::ControlFlow;
@@ -25,7 +27,7 @@ use crate::query::error::QueryError;
 
 use super::duration::Lasting;
 use super::refusal::Refusal;
-use super::top_rows;
+use super::{repairs, top_rows};
 
 /// Windows that a row may be in.
 const WINDOWS_A_ROW_MAX: i64 = 1_000;
@@ -90,6 +92,7 @@ pub(super) fn rewrite<S: VisitMut>(statement: &mut S, seed: u64) -> Result<(), Q
             ControlFlow::Continue(())
         }
     }
+    repairs::rewrite(statement)?;
     let _ = statement.visit(&mut Named);
     let mut room = Room { bytes: TEXT_BYTES_MAX };
     let failed = visit_expressions_mut(statement, |expr: &mut Expr| match rewritten(expr, seed, &mut room) {
@@ -122,7 +125,7 @@ fn calls_ours(expr: &Expr) -> bool {
         "timeliness",
         "validity",
     ];
-    OURS.contains(&name.as_str()) || gauge_part(&name).is_some()
+    OURS.contains(&name.as_str()) || gauge_part(&name).is_some() || repairs::function(&name).is_some()
 }
 
 /// Name, in lower case, and plain arguments of a call.
@@ -177,6 +180,9 @@ fn rewritten(expr: &Expr, seed: u64, room: &mut Room) -> Result<Option<Expr>, Qu
             // What is null is a fault of the series.
             format!("{name}_value(coalesce(CAST({x} AS DOUBLE), CAST('NaN' AS DOUBLE)), {time}){filter}")
         }
+        (name, _) if repairs::function(name).is_some() => {
+            return Err(QueryError::Plan(repairs::MISPLACED.to_string()));
+        }
         ("sample", [x, n]) => {
             let n = n.to_string().parse().ok().filter(|n| (1..=SAMPLE_MAX).contains(n));
             let refuse =
@@ -225,6 +231,7 @@ enum GaugePart {
     IdeltaLeft,
     IdeltaRight,
     NumElements,
+    NumChanges,
 }
 
 fn gauge_part(name: &str) -> Option<GaugePart> {
@@ -239,6 +246,7 @@ fn gauge_part(name: &str) -> Option<GaugePart> {
         "idelta_left" => GaugePart::IdeltaLeft,
         "idelta_right" => GaugePart::IdeltaRight,
         "num_elements" => GaugePart::NumElements,
+        "num_changes" => GaugePart::NumChanges,
         _ => return None,
     })
 }
@@ -262,6 +270,7 @@ fn gauge_text(part: GaugePart, time: &Expr, x: &Expr) -> String {
         GaugePart::IdeltaLeft => format!("({} - {})", nth(2), nth(1)),
         GaugePart::IdeltaRight => format!("({} - {})", nth(-1), nth(-2)),
         GaugePart::NumElements => format!("count({x})"),
+        GaugePart::NumChanges => format!("changes_value({x}, {time})"),
     }
 }
 

@@ -14,8 +14,9 @@ use datafusion::physical_expr::expressions::Literal;
 
 use super::points::{Grouped, Points, list_item, point_fields, single_lists, wide, wide_point};
 use super::quality::Quality;
+use super::repair::{Repair, Repairing};
 use super::single::{Lasting, Single};
-use super::{choices, quality, statistics};
+use super::{choices, quality, repair, statistics};
 
 /// What becomes of a group's points. Parameters come before the value and are constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,11 +30,16 @@ pub enum Kind {
     /// `increase_value(value, time)` → Int64 of integers, else Float64: the steps upwards of a counter, see
     /// `statistics::increase`.
     Increase,
+    /// `changes_value(value, time)` → Int64: how often the value is another one than before, in order of time.
+    Changes,
     /// `state_duration(state, from, until, value, time)` → Interval: how long the value was `state` between two times (null: without
     /// a bound), see `statistics::state_duration`.
     StateDuration,
     /// `completeness_value(value, time)`, `consistency_value`, `timeliness_value`, `validity_value` → Float64.
     Quality(Quality),
+    /// `repaired_times(options, value, time, like)`, `filled_values`, `repaired_values` → list of points by time, their values of the type of
+    /// `like`, which is not looked at otherwise.
+    Repair(Repair),
     /// `percentile_point(p, descending, value, time, …)` → a point: nearest rank, equal values in order of time, backwards when
     /// descending; none when the rank lies outside the points.
     Percentile,
@@ -49,16 +55,20 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 14] = [
+    pub(super) const ALL: [Kind; 18] = [
         Kind::Median,
         Kind::Stddev,
         Kind::Mode,
         Kind::Increase,
+        Kind::Changes,
         Kind::StateDuration,
         Kind::Quality(Quality::Completeness),
         Kind::Quality(Quality::Consistency),
         Kind::Quality(Quality::Timeliness),
         Kind::Quality(Quality::Validity),
+        Kind::Repair(Repair::Times),
+        Kind::Repair(Repair::Fill),
+        Kind::Repair(Repair::Values),
         Kind::Percentile,
         Kind::Distinct,
         Kind::Top,
@@ -72,11 +82,15 @@ impl Kind {
             Kind::Stddev => "stddev_value",
             Kind::Mode => "mode_value",
             Kind::Increase => "increase_value",
+            Kind::Changes => "changes_value",
             Kind::StateDuration => "state_duration",
             Kind::Quality(Quality::Completeness) => "completeness_value",
             Kind::Quality(Quality::Consistency) => "consistency_value",
             Kind::Quality(Quality::Timeliness) => "timeliness_value",
             Kind::Quality(Quality::Validity) => "validity_value",
+            Kind::Repair(Repair::Times) => "repaired_times",
+            Kind::Repair(Repair::Fill) => "filled_values",
+            Kind::Repair(Repair::Values) => "repaired_values",
             Kind::Percentile => "percentile_point",
             Kind::Distinct => "distinct_points",
             Kind::Top => "top_points",
@@ -89,8 +103,9 @@ impl Kind {
     fn parameters(self) -> &'static [DataType] {
         const TIME: DataType = DataType::Timestamp(TimeUnit::Nanosecond, None);
         match self {
-            Kind::Median | Kind::Stddev | Kind::Increase | Kind::Quality(_) => &[],
+            Kind::Median | Kind::Stddev | Kind::Increase | Kind::Changes | Kind::Quality(_) => &[],
             Kind::StateDuration => &[DataType::Utf8, TIME, TIME],
+            Kind::Repair(_) => &[DataType::Utf8],
             Kind::Percentile => &[DataType::Float64, DataType::Boolean],
             Kind::Mode | Kind::Distinct => &[DataType::Boolean],
             Kind::Top | Kind::Bottom => &[DataType::UInt64],
@@ -116,10 +131,13 @@ impl Kind {
             }
             (_, point) => wide_point(self.name(), point)?,
         };
-        if matches!(self, Kind::Increase | Kind::StateDuration | Kind::Quality(_)) && point.len() != 2 {
+        if matches!(self, Kind::Increase | Kind::Changes | Kind::StateDuration | Kind::Quality(_)) && point.len() != 2 {
             return plan_err!("{} takes value and time", self.name());
         }
-        if matches!(self, Kind::Median | Kind::Stddev | Kind::Increase | Kind::Quality(_))
+        if matches!(self, Kind::Repair(_)) && !matches!(&point[..], [_, _, like] if like.is_numeric()) {
+            return plan_err!("{} takes value, time and a number like the result", self.name());
+        }
+        if matches!(self, Kind::Median | Kind::Stddev | Kind::Increase | Kind::Quality(_) | Kind::Repair(_))
             && !(point[0].is_numeric() || point[0].is_null())
         {
             return plan_err!("{} takes numbers, not {}", self.name(), point[0]);
@@ -133,9 +151,11 @@ impl Kind {
         Ok(match self {
             Kind::Median | Kind::Stddev | Kind::Quality(_) => DataType::Float64,
             Kind::Mode => point[0].clone(),
+            Kind::Changes => DataType::Int64,
             Kind::Increase if point[0] == DataType::Int64 => DataType::Int64,
             Kind::Increase => DataType::Float64,
             Kind::StateDuration => DataType::Interval(IntervalUnit::MonthDayNano),
+            Kind::Repair(_) => repair::repaired_type(&point[2]),
             Kind::Percentile => DataType::Struct(point_fields(point)),
             Kind::Distinct | Kind::Top | Kind::Bottom | Kind::Sample => DataType::List(list_item(&point_fields(point))),
         })
@@ -143,6 +163,7 @@ impl Kind {
 
     /// The fields of the points collected. A sample's carry the number that was drawn for them.
     fn collected(self, point: &[DataType]) -> Fields {
+        let point = if matches!(self, Kind::Repair(_)) { &point[..point.len().min(2)] } else { point };
         let mut fields = point_fields(point).to_vec();
         if self == Kind::Sample {
             fields.push(Arc::new(Field::new("drawn", DataType::UInt64, false)));
@@ -220,8 +241,10 @@ enum Reduction {
     Stddev,
     Mode { descending: bool },
     Increase,
+    Changes,
     StateDuration { state: String, from_ns: i64, until_ns: i64 },
     Quality(Quality),
+    Repair(Repairing, DataType),
     Percentile { p: f64, descending: bool },
     Distinct { descending: bool },
     Best { n: usize, greatest: bool },
@@ -252,6 +275,11 @@ impl Collector {
             (Kind::Stddev, []) => Reduction::Stddev,
             (Kind::Mode, [ScalarValue::Boolean(Some(descending))]) => Reduction::Mode { descending: *descending },
             (Kind::Increase, []) => Reduction::Increase,
+            (Kind::Changes, []) => Reduction::Changes,
+            (Kind::Repair(repair), [ScalarValue::Utf8(Some(options))]) => match point {
+                [_, _, like] => Reduction::Repair(Repairing::new(repair, options)?, like.clone()),
+                _ => return plan_err!("{} takes value, time and a number like the result", kind.name()),
+            },
             (Kind::Quality(quality), []) => Reduction::Quality(quality),
             (
                 Kind::StateDuration,
@@ -285,6 +313,9 @@ impl Collector {
     /// The arguments that are points.
     fn columns(&self, values: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
         let mut columns: Vec<ArrayRef> = values.iter().skip(self.kind.parameters().len()).cloned().collect();
+        if matches!(self.reduction, Reduction::Repair(..)) {
+            columns.truncate(2);
+        }
         if let Reduction::Sample { draws, .. } = &self.reduction {
             columns.push(draws.draw(&columns)?);
         }
@@ -298,8 +329,10 @@ impl Collector {
             | Reduction::Stddev
             | Reduction::Mode { .. }
             | Reduction::Increase
+            | Reduction::Changes
             | Reduction::StateDuration { .. }
-            | Reduction::Quality(_) => return Ok(None),
+            | Reduction::Quality(_)
+            | Reduction::Repair(..) => return Ok(None),
             Reduction::Percentile { p, descending } => choices::percentile(grouped, *p, *descending)?,
             Reduction::Distinct { descending } => choices::distinct(grouped, *descending)?,
             Reduction::Best { n, greatest } => choices::best(grouped, *n, *greatest)?,
@@ -334,7 +367,9 @@ impl Collector {
         match &self.reduction {
             Reduction::Mode { descending } => return statistics::mode(grouped, *descending),
             Reduction::Increase => return statistics::increase(grouped),
+            Reduction::Changes => return statistics::changes(grouped),
             Reduction::Quality(measured) => return quality::measure(grouped, *measured),
+            Reduction::Repair(how, like) => return repair::repaired(grouped, *how, like),
             Reduction::StateDuration { state, from_ns, until_ns } => {
                 return statistics::state_duration(grouped, state, *from_ns, *until_ns);
             }

@@ -8,6 +8,7 @@
 //! | first, last, and min, max with the time and more of their row | [`selector`] |
 //! | median, standard deviation, mode, percentile, distinct, top, bottom, sample | [`collected`] |
 //! | how complete, consistent, timely and valid a series is | [`collected`] |
+//! | series put right: times, gaps, jumps | [`collected`] |
 //! | how long a state lasted | [`collected`] |
 //! | values of points that were collected | `point_values(points)` |
 //! | windows of time, also in a time zone | [`window_start`] |
@@ -25,6 +26,7 @@ mod math;
 mod point_values;
 mod points;
 mod quality;
+mod repair;
 mod selector;
 mod single;
 mod sorting;

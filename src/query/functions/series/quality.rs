@@ -62,7 +62,7 @@ pub(super) fn measure(grouped: &Grouped, quality: Quality) -> Result<ArrayRef> {
 }
 
 /// Values with a number in place of each that is none: on the line through its neighbours, or the nearest two at the ends.
-fn drawn(times: &[f64], values: &[f64]) -> Result<Vec<f64>> {
+pub(super) fn drawn(times: &[f64], values: &[f64]) -> Result<Vec<f64>> {
     let known: Vec<usize> = (0..values.len()).filter(|at| values[*at].is_finite()).collect();
     if known.len() < 2 {
         return exec_err!("At least two non-NaN values are needed");
@@ -139,20 +139,25 @@ fn misfits(times: &[f64], values: &[f64]) -> f64 {
     all.into_iter().sum::<usize>() as f64
 }
 
-fn steps(of: &[f64]) -> Vec<f64> {
+pub(super) fn steps(of: &[f64]) -> Vec<f64> {
     of.windows(2).map(|pair| pair[1] - pair[0]).collect()
 }
 
 fn outliers(values: &[f64]) -> usize {
     let middle = median(values);
+    let deviation = deviation(values);
+    values.iter().filter(|value| (**value - middle).abs() > DEVIATIONS * deviation).count()
+}
+
+/// The median distance from the median, stretched so that it is the standard deviation of values that are normally distributed.
+pub(super) fn deviation(values: &[f64]) -> f64 {
+    let middle = median(values);
     let distances: Vec<f64> = values.iter().map(|value| (value - middle).abs()).collect();
-    // As the standard deviation is, where values are spread evenly around.
-    let deviation = 1.4826 * median(&distances);
-    distances.iter().filter(|distance| **distance > DEVIATIONS * deviation).count()
+    1.4826 * median(&distances)
 }
 
 /// NaN of nothing.
-fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     match (values.len(), values.len() / 2) {

@@ -120,6 +120,25 @@ pub(super) fn increase(grouped: &Grouped) -> Result<ArrayRef> {
     })
 }
 
+/// How often each group's value is another one than before, in order of time; null for a group without points. Values at one time are gone
+/// through in their order.
+pub(super) fn changes(grouped: &Grouped) -> Result<ArrayRef> {
+    let values = grouped.column(0);
+    if values.data_type() == &DataType::Null {
+        return Ok(Arc::new(Int64Array::new_null(grouped.groups())));
+    }
+    let times = grouped.column(1).as_primitive::<TimestampNanosecondType>();
+    let time = |row: u32| times.value(row as usize);
+    let compare = comparator(values)?;
+    let changes = |run: &[u32]| {
+        let mut run = run.to_vec();
+        run.sort_by(|a, b| time(*a).cmp(&time(*b)).then_with(|| compare(*a, *b)));
+        let changed = run.windows(2).filter(|pair| compare(pair[0], pair[1]).is_ne()).count();
+        (!run.is_empty()).then_some(changed as i64)
+    };
+    Ok(Arc::new(grouped.runs().map(changes).collect::<Int64Array>()))
+}
+
 /// How long each group's values were `state` (as text) between two times: each lasts until the next one, the last one no time at all.
 /// Null for a group without points. Of values at one time the greatest is the one that lasts.
 pub(super) fn state_duration(grouped: &Grouped, state: &str, from_ns: i64, until_ns: i64) -> Result<ArrayRef> {

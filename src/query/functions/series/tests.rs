@@ -115,6 +115,22 @@ async fn groups_are_kept_apart() {
 }
 
 #[tokio::test]
+async fn a_repaired_series_is_in_order_of_time_and_of_the_type_asked_for() {
+    let select = |function: &str, like: &str| {
+        format!(
+            "select cast(p['time'] as bigint), p['value'] from (select unnest({function}('', \
+             case when v = 1.0 then cast('NaN' as double) else v end, time, {like})) as p from m where h = 'b') order by 1"
+        )
+    };
+    check(&select("filled_values", "v"), &["10|5.0", "20|6.0", "30|7.0"]).await;
+    check(&select("filled_values", "i"), &["10|5", "20|6", "30|7"]).await;
+    check(&select("repaired_times", "i"), &["10|5", "20|null", "30|7"]).await;
+    check(&select("repaired_values", "u"), &["10|5", "20|6", "30|7"]).await;
+    check("select h, changes_value(i, time) from m group by h order by 1", &["a|2", "b|2", "c|0"]).await;
+    check("select changes_value(i, time) from m where v > 99", &["null"]).await;
+}
+
+#[tokio::test]
 async fn statistics_are_those_of_influxql() {
     check("select median_value(v), median_value(i), median_value(u) from m", &["4.0|4.0|4.0"]).await;
     check("select median_value(v), median_value(i) from m where cast(time as bigint) < 20 or h = 'b' and cast(time as bigint) = 20", &["3.5|4.5"])
