@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `first(time, x)`, `last(time, x)` | the value of `first_point(x, time)`, `last_point(x, time)` |
 //! | `mode(x)`, `increase(time, x)` | `mode_value(false, x)`, `increase_value(x, time)` |
+//! | `gauge_agg(time, x)` | `gauge_value(x, time)` |
 //! | `delta(gauge_agg(time, x))` and its like | differences of the values and times of those points |
+//! | `exact_count(x)` | `count(x)` |
 //! | `state_at(state_agg(time, s), t)` | the last point not later than `t`, before the last of all |
 //! | `duration_in(state_agg(time, s), 'state', from, interval)` | `state_duration('state', from, from + interval, s, time)` |
 //! | `completeness(time, x)`, `consistency`, `timeliness`, `validity` | `completeness_value(x, time)` and so on, null as NaN |
@@ -17,8 +19,8 @@ use std::fmt::{self, Write};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Select, SelectItem, Value, VisitMut,
-    VisitorMut, visit_expressions_mut,
+    DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Select,
+    SelectItem, Value, VisitMut, VisitorMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -110,8 +112,12 @@ pub(super) fn rewrite<S: VisitMut>(statement: &mut S, seed: u64) -> Result<(), Q
 }
 
 fn calls_ours(expr: &Expr) -> bool {
+    if is_exact_count(expr) {
+        return true;
+    }
     let Some((name, _)) = call(expr) else { return false };
-    const OURS: [&str; 12] = [
+    const OURS: [&str; 13] = [
+        "gauge_agg",
         "first",
         "last",
         "mode",
@@ -145,7 +151,18 @@ pub(super) fn call(expr: &Expr) -> Option<(String, Vec<&Expr>)> {
     Some((part.as_ident()?.value.to_lowercase(), args.collect()))
 }
 
+/// `count` is exact here, whatever it counts.
+fn is_exact_count(expr: &Expr) -> bool {
+    matches!(expr, Expr::Function(Function { name, .. }) if name.to_string().eq_ignore_ascii_case("exact_count"))
+}
+
 fn rewritten(expr: &Expr, seed: u64, room: &mut Room) -> Result<Option<Expr>, QueryError> {
+    if let Expr::Function(function) = expr
+        && is_exact_count(expr)
+    {
+        let name = ObjectName::from(vec![Ident::new("count")]);
+        return Ok(Some(Expr::Function(Function { name, ..function.clone() })));
+    }
     let Some((name, args)) = call(expr) else { return Ok(None) };
     if !calls_ours(expr) {
         return Ok(None);
@@ -162,15 +179,26 @@ fn rewritten(expr: &Expr, seed: u64, room: &mut Room) -> Result<Option<Expr>, Qu
         // Of equally frequent values the least: all are as old as each other.
         ("mode", [x]) => format!("mode_value(false, {x}, TIMESTAMP '1970-01-01T00:00:00'){filter}"),
         ("increase", [time, x]) => format!("increase_value({x}, {time}){filter}"),
+        ("gauge_agg", [time, x]) => format!("gauge_value({x}, {time}){filter}"),
+        ("gauge_agg", args) => {
+            let what = format!("The function \"gauge_agg\" does not accept {} function arguments.", args.len());
+            return Err(QueryError::Plan(what));
+        }
         ("state_at", [states, at]) => {
-            let (time, state) = states_of(states)?;
+            let (time, state, Kept::All) = states_of(states)? else {
+                return Err(Refusal::Update("state_at(state_agg, time) doesn't support compact_agg".to_string()).into());
+            };
             // The last state has no length.
             format!(
                 "CASE WHEN ({at}) < max({time}) THEN get_field(last_point({state}, {time}) FILTER (WHERE {time} <= ({at})), 'value') END"
             )
         }
         ("duration_in", [states, wanted, bounds @ ..]) if bounds.len() <= 2 => {
-            let (time, state) = states_of(states)?;
+            let (time, state, kept) = states_of(states)?;
+            if kept == Kept::Lengths && !bounds.is_empty() {
+                let what = "duration_in(state_agg, state, start_time, interval) doesn't support compact_agg";
+                return Err(Refusal::Update(what.to_string()).into());
+            }
             let from = bounds.first().map_or("NULL".to_string(), |from| format!("CAST({from} AS TIMESTAMP)"));
             let until =
                 bounds.get(1).map_or("NULL".to_string(), |length| format!("{from} + CAST({length} AS INTERVAL)"));
@@ -195,7 +223,10 @@ fn rewritten(expr: &Expr, seed: u64, room: &mut Room) -> Result<Option<Expr>, Qu
         }
         (name, [gauge]) => match gauge_part(name) {
             Some(part) => match call(gauge) {
-                Some((name, parts)) if name == "gauge_agg" && parts.len() == 2 => gauge_text(part, parts[0], parts[1]),
+                // What is inside is rewritten first.
+                Some((name, parts)) if name == "gauge_value" && parts.len() == 2 => {
+                    gauge_text(part, parts[1], parts[0], gauge)
+                }
                 _ => return Err(Refusal::Update(format!("Expected GaugeData, got {gauge}")).into()),
             },
             None => return Ok(None),
@@ -205,11 +236,21 @@ fn rewritten(expr: &Expr, seed: u64, room: &mut Room) -> Result<Option<Expr>, Qu
     parse(&text).map(Some)
 }
 
+/// What CnosDB keeps of states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// When each began.
+    All,
+    /// How long each lasted, altogether.
+    Lengths,
+}
+
 /// Time and state of the states that a function takes.
-fn states_of(states: &Expr) -> Result<(&Expr, &Expr), QueryError> {
+fn states_of(states: &Expr) -> Result<(&Expr, &Expr, Kept), QueryError> {
     match call(states) {
         Some((name, parts)) if matches!(name.as_str(), "state_agg" | "compact_state_agg") && parts.len() == 2 => {
-            Ok((parts[0], parts[1]))
+            let kept = if name == "state_agg" { Kept::All } else { Kept::Lengths };
+            Ok((parts[0], parts[1], kept))
         }
         _ => Err(Refusal::Update(format!("Expected StateAggData, got {states}")).into()),
     }
@@ -251,24 +292,25 @@ fn gauge_part(name: &str) -> Option<GaugePart> {
     })
 }
 
-fn gauge_text(part: GaugePart, time: &Expr, x: &Expr) -> String {
+/// `gauge`: the call that makes it of `time` and `x`.
+fn gauge_text(part: GaugePart, time: &Expr, x: &Expr, gauge: &Expr) -> String {
     let point = |last: bool, field: &str| {
         let name = if last { "last_point" } else { "first_point" };
         format!("get_field({name}(CAST({x} AS DOUBLE), {time}), '{field}')")
     };
     let delta = || format!("({} - {})", point(true, "value"), point(false, "value"));
-    let nth = |n: i32| format!("nth_value(CAST({x} AS DOUBLE), {n} ORDER BY {time})");
+    let value_of = |point: &str| format!("get_field(get_field({gauge}, '{point}'), 'val')");
     match part {
         GaugePart::Delta => delta(),
         GaugePart::TimeDelta => format!("({} - {})", point(true, "time"), point(false, "time")),
         GaugePart::Rate => {
             let nanos = |last| format!("CAST({} AS BIGINT)", point(last, "time"));
-            format!("({} / CAST({} - {} AS DOUBLE))", delta(), nanos(true), nanos(false))
+            format!("({} / nullif(CAST({} - {} AS DOUBLE), 0.0))", delta(), nanos(true), nanos(false))
         }
         GaugePart::Value { last } => point(last, "value"),
         GaugePart::Time { last } => point(last, "time"),
-        GaugePart::IdeltaLeft => format!("({} - {})", nth(2), nth(1)),
-        GaugePart::IdeltaRight => format!("({} - {})", nth(-1), nth(-2)),
+        GaugePart::IdeltaLeft => format!("({} - {})", value_of("second"), value_of("first")),
+        GaugePart::IdeltaRight => format!("({} - {})", value_of("last"), value_of("penultimate")),
         GaugePart::NumElements => format!("count({x})"),
         GaugePart::NumChanges => format!("changes_value({x}, {time})"),
     }
@@ -333,6 +375,7 @@ pub(super) fn length_ns(expr: &Expr) -> Option<i64> {
     };
     let (text, unit) = match expr {
         Expr::Nested(inner) => return length_ns(inner),
+        Expr::Cast { expr, data_type: SqlType::Interval { .. }, .. } => return length_ns(expr),
         Expr::Interval(interval) => {
             (text(&interval.value)?, interval.leading_field.as_ref().map(|f| f.to_string().to_lowercase()))
         }
@@ -377,6 +420,14 @@ mod tests {
         check("SELECT delta(gauge_agg(time, f)) AS d FROM t", Ok(expected));
         let expected = "SELECT state_duration('on', NULL, NULL, s, time) AS d FROM t";
         check("SELECT duration_in(compact_state_agg(time, s), 'on') AS d FROM t", Ok(expected));
+        let refused = "duration_in(state_agg, state, start_time, interval) doesn't support compact_agg";
+        check("SELECT duration_in(compact_state_agg(time, s), 'on', time) AS d FROM t", Err(refused));
+        let refused = "state_at(state_agg, time) doesn't support compact_agg";
+        check("SELECT state_at(compact_state_agg(time, s), time) AS d FROM t", Err(refused));
+        check("SELECT gauge_agg(time, f ORDER BY time) AS g FROM t", Ok("SELECT gauge_value(f, time) AS g FROM t"));
+        check("SELECT exact_count(*) FROM t", Ok(r#"SELECT count(*) AS "exact_count(*)" FROM t"#));
+        let expected = "SELECT (get_field(get_field(gauge_value(f, time), 'second'), 'val') - get_field(get_field(gauge_value(f, time), 'first'), 'val')) AS d FROM t";
+        check("SELECT idelta_left(gauge_agg(time, f)) AS d FROM t", Ok(expected));
         let expected = "SELECT state_duration('on', CAST('2024-01-01' AS TIMESTAMP), CAST('2024-01-01' AS TIMESTAMP) + CAST(INTERVAL '1 day' AS INTERVAL), s, time) AS d FROM t";
         let text = "SELECT duration_in(state_agg(time, s), 'on', '2024-01-01', INTERVAL '1 day') AS d FROM t";
         check(text, Ok(expected));
@@ -405,6 +456,7 @@ mod tests {
             "SELECT named_struct('start', {ten}, 'end', {ten} + INTERVAL '10000000000 nanoseconds') AS w FROM t"
         );
         check("SELECT time_window(time, interval '10 seconds') AS w FROM t", Ok(&one));
+        check("SELECT time_window(time, cast('10 seconds' as interval)) AS w FROM t", Ok(&one));
         check("SELECT time_window(time, '10s') AS w FROM t", Ok(&one));
         let text = rewritten("SELECT time_window(time, '10s', interval '5' second) AS w FROM t").unwrap();
         let back = format!("({five} - INTERVAL '5000000000 nanoseconds')");

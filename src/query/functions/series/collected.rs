@@ -27,11 +27,13 @@ pub enum Kind {
     Stddev,
     /// `mode_value(descending, value, time)` → the value's type: see `statistics::mode`.
     Mode,
-    /// `increase_value(value, time)` → Int64 of integers, else Float64: the steps upwards of a counter, see
+    /// `increase_value(value, time)` → the type of integers, else Float64: the steps upwards of a counter, see
     /// `statistics::increase`.
     Increase,
     /// `changes_value(value, time)` → Int64: how often the value is another one than before, in order of time.
     Changes,
+    /// `gauge_value(value, time)` → what is kept of a gauge, see `statistics::gauge`.
+    Gauge,
     /// `state_duration(state, from, until, value, time)` → Interval: how long the value was `state` between two times (null: without
     /// a bound), see `statistics::state_duration`.
     StateDuration,
@@ -55,12 +57,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 18] = [
+    pub(super) const ALL: [Kind; 19] = [
         Kind::Median,
         Kind::Stddev,
         Kind::Mode,
         Kind::Increase,
         Kind::Changes,
+        Kind::Gauge,
         Kind::StateDuration,
         Kind::Quality(Quality::Completeness),
         Kind::Quality(Quality::Consistency),
@@ -83,6 +86,7 @@ impl Kind {
             Kind::Mode => "mode_value",
             Kind::Increase => "increase_value",
             Kind::Changes => "changes_value",
+            Kind::Gauge => "gauge_value",
             Kind::StateDuration => "state_duration",
             Kind::Quality(Quality::Completeness) => "completeness_value",
             Kind::Quality(Quality::Consistency) => "consistency_value",
@@ -103,7 +107,7 @@ impl Kind {
     fn parameters(self) -> &'static [DataType] {
         const TIME: DataType = DataType::Timestamp(TimeUnit::Nanosecond, None);
         match self {
-            Kind::Median | Kind::Stddev | Kind::Increase | Kind::Changes | Kind::Quality(_) => &[],
+            Kind::Median | Kind::Stddev | Kind::Increase | Kind::Changes | Kind::Gauge | Kind::Quality(_) => &[],
             Kind::StateDuration => &[DataType::Utf8, TIME, TIME],
             Kind::Repair(_) => &[DataType::Utf8],
             Kind::Percentile => &[DataType::Float64, DataType::Boolean],
@@ -131,14 +135,18 @@ impl Kind {
             }
             (_, point) => wide_point(self.name(), point)?,
         };
-        if matches!(self, Kind::Increase | Kind::Changes | Kind::StateDuration | Kind::Quality(_)) && point.len() != 2 {
+        if matches!(self, Kind::Increase | Kind::Changes | Kind::Gauge | Kind::StateDuration | Kind::Quality(_))
+            && point.len() != 2
+        {
             return plan_err!("{} takes value and time", self.name());
         }
         if matches!(self, Kind::Repair(_)) && !matches!(&point[..], [_, _, like] if like.is_numeric()) {
             return plan_err!("{} takes value, time and a number like the result", self.name());
         }
-        if matches!(self, Kind::Median | Kind::Stddev | Kind::Increase | Kind::Quality(_) | Kind::Repair(_))
-            && !(point[0].is_numeric() || point[0].is_null())
+        if matches!(
+            self,
+            Kind::Median | Kind::Stddev | Kind::Increase | Kind::Gauge | Kind::Quality(_) | Kind::Repair(_)
+        ) && !(point[0].is_numeric() || point[0].is_null())
         {
             return plan_err!("{} takes numbers, not {}", self.name(), point[0]);
         }
@@ -152,7 +160,8 @@ impl Kind {
             Kind::Median | Kind::Stddev | Kind::Quality(_) => DataType::Float64,
             Kind::Mode => point[0].clone(),
             Kind::Changes => DataType::Int64,
-            Kind::Increase if point[0] == DataType::Int64 => DataType::Int64,
+            Kind::Gauge => DataType::Struct(statistics::gauge_fields()),
+            Kind::Increase if matches!(point[0], DataType::Int64 | DataType::UInt64) => point[0].clone(),
             Kind::Increase => DataType::Float64,
             Kind::StateDuration => DataType::Interval(IntervalUnit::MonthDayNano),
             Kind::Repair(_) => repair::repaired_type(&point[2]),
@@ -242,6 +251,7 @@ enum Reduction {
     Mode { descending: bool },
     Increase,
     Changes,
+    Gauge,
     StateDuration { state: String, from_ns: i64, until_ns: i64 },
     Quality(Quality),
     Repair(Repairing, DataType),
@@ -276,6 +286,7 @@ impl Collector {
             (Kind::Mode, [ScalarValue::Boolean(Some(descending))]) => Reduction::Mode { descending: *descending },
             (Kind::Increase, []) => Reduction::Increase,
             (Kind::Changes, []) => Reduction::Changes,
+            (Kind::Gauge, []) => Reduction::Gauge,
             (Kind::Repair(repair), [ScalarValue::Utf8(Some(options))]) => match point {
                 [_, _, like] => Reduction::Repair(Repairing::new(repair, options)?, like.clone()),
                 _ => return plan_err!("{} takes value, time and a number like the result", kind.name()),
@@ -330,6 +341,7 @@ impl Collector {
             | Reduction::Mode { .. }
             | Reduction::Increase
             | Reduction::Changes
+            | Reduction::Gauge
             | Reduction::StateDuration { .. }
             | Reduction::Quality(_)
             | Reduction::Repair(..) => return Ok(None),
@@ -368,6 +380,7 @@ impl Collector {
             Reduction::Mode { descending } => return statistics::mode(grouped, *descending),
             Reduction::Increase => return statistics::increase(grouped),
             Reduction::Changes => return statistics::changes(grouped),
+            Reduction::Gauge => return statistics::gauge(grouped),
             Reduction::Quality(measured) => return quality::measure(grouped, *measured),
             Reduction::Repair(how, like) => return repair::repaired(grouped, *how, like),
             Reduction::StateDuration { state, from_ns, until_ns } => {

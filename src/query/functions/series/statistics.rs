@@ -3,13 +3,18 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, IntervalMonthDayNanoArray, UInt32Array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, IntervalMonthDayNanoArray, StructArray, UInt32Array,
+    UInt64Array,
+};
 use datafusion::arrow::compute::kernels::cmp::eq;
 use datafusion::arrow::compute::{cast, take};
-use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, IntervalMonthDayNano, TimestampNanosecondType};
+use datafusion::arrow::datatypes::{
+    DataType, Field, Fields, Float64Type, Int64Type, IntervalMonthDayNano, TimestampNanosecondType, UInt64Type,
+};
 use datafusion::common::{Result, ScalarValue};
 
-use super::points::Grouped;
+use super::points::{Grouped, time_type};
 use super::sorting::comparator;
 
 /// The middle value of the rows `run` (not empty); of an even number the mean of the middle two.
@@ -104,6 +109,18 @@ pub(super) fn increase(grouped: &Grouped) -> Result<ArrayRef> {
             };
             Arc::new(grouped.runs().map(steps).collect::<Int64Array>())
         }
+        DataType::UInt64 => {
+            let values = values.as_primitive::<UInt64Type>();
+            let steps = |run: &[u32]| {
+                let run = in_time(run);
+                let step = |pair: &[u32]| {
+                    let (before, now) = (values.value(pair[0] as usize), values.value(pair[1] as usize));
+                    if now >= before { now - before } else { now }
+                };
+                (!run.is_empty()).then(|| run.windows(2).map(step).fold(0_u64, u64::wrapping_add))
+            };
+            Arc::new(grouped.runs().map(steps).collect::<UInt64Array>())
+        }
         _ => {
             let values = cast(values, &DataType::Float64)?;
             let values = values.as_primitive::<Float64Type>();
@@ -118,6 +135,49 @@ pub(super) fn increase(grouped: &Grouped) -> Result<ArrayRef> {
             Arc::new(grouped.runs().map(steps).collect::<Float64Array>())
         }
     })
+}
+
+/// What is kept of a gauge: points {`ts`, `val`} called `first`, `second`, `penultimate`, `last`, and `num_elements`.
+pub(super) fn gauge_fields() -> Fields {
+    let point = || DataType::Struct(gauge_point_fields());
+    let points = GAUGE_POINTS.map(|name| Field::new(name, point(), true));
+    points.into_iter().chain([Field::new("num_elements", DataType::UInt64, true)]).collect()
+}
+
+const GAUGE_POINTS: [&str; 4] = ["first", "second", "penultimate", "last"];
+
+fn gauge_point_fields() -> Fields {
+    Fields::from(vec![Field::new("ts", time_type(), true), Field::new("val", DataType::Float64, true)])
+}
+
+/// The first two and the last two points of each group in order of time, and how many there are; null for a group without points.
+/// Of a single point all four are that one.
+pub(super) fn gauge(grouped: &Grouped) -> Result<ArrayRef> {
+    let values = cast(grouped.column(0), &DataType::Float64)?;
+    let times = grouped.column(1);
+    let all_times = times.as_primitive::<TimestampNanosecondType>();
+    let mut chosen: [Vec<Option<u32>>; GAUGE_POINTS.len()] = Default::default();
+    let mut counts = Vec::with_capacity(grouped.groups());
+    for run in grouped.runs() {
+        let mut run = run.to_vec();
+        run.sort_by_key(|row| all_times.value(*row as usize));
+        let last = run.len().wrapping_sub(1);
+        let places = [0, 1.min(last), last.saturating_sub(1), last];
+        for (rows, at) in chosen.iter_mut().zip(places) {
+            rows.push(run.get(at).copied());
+        }
+        counts.push((!run.is_empty()).then_some(run.len() as u64));
+    }
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(chosen.len() + 1);
+    for rows in chosen {
+        let rows = UInt32Array::from(rows);
+        let columns_of_points = vec![take(times, &rows, None)?, take(&values, &rows, None)?];
+        columns.push(Arc::new(StructArray::try_new(gauge_point_fields(), columns_of_points, rows.nulls().cloned())?));
+    }
+    let counts = UInt64Array::from(counts);
+    let seen = counts.nulls().cloned();
+    columns.push(Arc::new(counts));
+    Ok(Arc::new(StructArray::try_new(gauge_fields(), columns, seen)?))
 }
 
 /// How often each group's value is another one than before, in order of time; null for a group without points. Values at one time are gone

@@ -128,6 +128,15 @@ async fn a_repaired_series_is_in_order_of_time_and_of_the_type_asked_for() {
     check(&select("repaired_values", "u"), &["10|5", "20|6", "30|7"]).await;
     check("select h, changes_value(i, time) from m group by h order by 1", &["a|2", "b|2", "c|0"]).await;
     check("select changes_value(i, time) from m where v > 99", &["null"]).await;
+    check("select increase_value(u, time) from m where h = 'a'", &["7"]).await;
+}
+
+#[tokio::test]
+async fn a_gauge_keeps_its_first_and_last_two_points() {
+    let select = "select h, g['first']['val'], g['second']['val'], cast(g['penultimate']['ts'] as bigint), g['last']['val'], g['num_elements'] \
+                  from (select h, gauge_value(i, time) as g from m group by h) order by h";
+    check(select, &["a|3.0|9.0|20|1.0|3", "b|5.0|9.0|20|1.0|3", "c|4.0|4.0|10|4.0|1"]).await;
+    check("select gauge_value(v, time) is null from m where v > 99", &["true"]).await;
 }
 
 #[tokio::test]
