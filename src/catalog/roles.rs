@@ -50,7 +50,9 @@ impl Base {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
     pub name: String,
-    pub base: Base,
+    /// `None`: it has its own rights alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
     /// Beyond those of `base`, by database.
     #[serde(default)]
     pub privileges: BTreeMap<String, Privilege>,
@@ -72,7 +74,7 @@ impl Account {
 
     /// Whether he may do everything in a tenant.
     pub fn owns(&self, tenant: &str) -> bool {
-        self.user.is_admin || self.roles.get(tenant).is_some_and(|role| role.base == Base::Owner)
+        self.user.is_admin || self.roles.get(tenant).is_some_and(|role| role.base == Some(Base::Owner))
     }
 
     /// Whether he has any right at all in a tenant.
@@ -83,7 +85,8 @@ impl Account {
 
     pub fn may_read(&self, tenant: &str, database: &str) -> bool {
         // Whatever a role starts from, all of its tenant can be read.
-        self.user.is_admin || self.roles.contains_key(tenant) || self.has(tenant, database, Privilege::allows_reading)
+        let starts_from_any = || self.roles.get(tenant).is_some_and(|role| role.base.is_some());
+        self.user.is_admin || starts_from_any() || self.has(tenant, database, Privilege::allows_reading)
     }
 
     pub fn may_write(&self, tenant: &str, database: &str) -> bool {
@@ -118,13 +121,16 @@ impl CatalogState {
 
     /// The role of this name, made or always there.
     fn any_role(&self, tenant: &str, name: &str) -> Option<Role> {
-        let fixed = |base| Role { name: name.to_string(), base, privileges: BTreeMap::new() };
+        let fixed = |base| Role { name: name.to_string(), base: Some(base), privileges: BTreeMap::new() };
         Base::named(name).map(fixed).or_else(|| self.role(tenant, name))
     }
 
-    /// A user with his rights. A role that is gone gives none.
+    /// A user with his rights; none, before a password is changed that must be. A role that is gone gives none.
     pub fn account(&self, name: &str) -> Option<Account> {
         let user = self.user(name)?;
+        if user.must_change_password {
+            return Some(Account::of(user.without_rights()));
+        }
         let default = user.role.iter().map(|role| (DEFAULT_TENANT, role));
         let elsewhere = user.memberships.iter().map(|(tenant, role)| (tenant.as_str(), role));
         let known = |(tenant, role): (&str, &String)| Some((tenant.to_string(), self.any_role(tenant, role)?));
@@ -146,11 +152,16 @@ fn delete(tenant: &str, name: &str) -> Change {
 
 impl Catalog {
     /// Makes a role in a tenant; durable on `Ok`.
-    pub async fn create_role(&self, tenant: &str, name: &str, base: Base) -> Result<Arc<CatalogState>, CatalogError> {
+    pub async fn create_role(
+        &self,
+        tenant: &str,
+        name: &str,
+        base: impl Into<Option<Base>>,
+    ) -> Result<Arc<CatalogState>, CatalogError> {
         if self.state().any_role(tenant, name).is_some() {
             return Err(CatalogError::RoleExists { role: name.to_string() });
         }
-        let role = Role { name: name.to_string(), base, privileges: BTreeMap::new() };
+        let role = Role { name: name.to_string(), base: base.into(), privileges: BTreeMap::new() };
         let tenant = tenant.to_string();
         self.update(move |state| match state.role(&tenant, &role.name) {
             _ if state.tenant(&tenant).is_none() => Err(CatalogError::TenantNotFound { tenant: tenant.clone() }),
@@ -231,7 +242,7 @@ mod tests {
         check(&state, Some("owner"), [true, true, true, true]);
         check(&state, Some("gone"), [true, false, false, false]);
         let privileges = [("x".to_string(), Privilege::Write)].into();
-        state.apply(&put(DEFAULT_TENANT, &Role { name: "writers".to_string(), base: Base::Member, privileges }));
+        state.apply(&put(DEFAULT_TENANT, &Role { name: "writers".to_string(), base: Some(Base::Member), privileges }));
         // What goes in another tenant is not this one's.
         assert!(forget_database(&state, "other", "x").is_empty());
         check(&state, Some("writers"), [true, false, true, true]);
@@ -252,7 +263,7 @@ mod tests {
     fn a_role_in_one_tenant_gives_nothing_in_another() {
         let mut state = CatalogState::initial();
         let privileges = [("x".to_string(), Privilege::Write)].into();
-        state.apply(&put("t", &Role { name: "writers".to_string(), base: Base::Member, privileges }));
+        state.apply(&put("t", &Role { name: "writers".to_string(), base: Some(Base::Member), privileges }));
         let value = serde_json::json!({
             "name": "ann", "password_hash": "", "privileges": {"r": "all"}, "memberships": {"t": "writers", "u": "owner", "v": "writers"},
         });

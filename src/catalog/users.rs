@@ -37,9 +37,17 @@ pub struct User {
     /// Order of creation, which listings follow.
     #[serde(default)]
     pub ordinal: u64,
+    /// Until he has changed his password he may do nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub must_change_password: bool,
 }
 
 impl User {
+    /// The same, without any right.
+    pub(super) fn without_rights(self) -> User {
+        User { is_admin: false, privileges: BTreeMap::new(), role: None, memberships: BTreeMap::new(), ..self }
+    }
+
     /// The role that he has in a tenant.
     pub fn role_in(&self, tenant: &str) -> Option<&str> {
         match tenant {
@@ -134,6 +142,7 @@ impl Catalog {
                 role: None,
                 memberships: BTreeMap::new(),
                 comment: None,
+                must_change_password: false,
                 ordinal,
             })])
         })

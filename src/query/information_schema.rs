@@ -6,16 +6,19 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
+use datafusion::arrow::array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt64Array};
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::catalog::{MemTable, SchemaProvider, TableProvider};
 use datafusion::common::Result;
+use serde::Serialize;
 
 use crate::catalog::Database;
-use crate::catalog::users::User;
+use crate::catalog::roles::Base;
+use crate::catalog::users::{Privilege, User};
 use crate::model::{Column, ColumnKind, FieldType, Precision};
 
 use super::names::{Names, Readable};
+use super::running::RunningQuery;
 use super::sql::options::DatabaseView;
 
 /// Schemas that are there beside the databases. Nothing can be written to them, nor can they be dropped.
@@ -36,8 +39,18 @@ pub(super) struct SystemSchema {
 impl SystemSchema {
     fn tables(&self) -> &'static [&'static str] {
         match self.name {
-            "information_schema" => &["columns", "databases", "members", "queries", "schemata", "tables"],
-            "cluster_schema" => &["tenants"],
+            "information_schema" => &[
+                "columns",
+                "database_privileges",
+                "databases",
+                "enabled_roles",
+                "members",
+                "queries",
+                "roles",
+                "schemata",
+                "tables",
+            ],
+            "cluster_schema" => &["tenants", "users"],
             _ => &[],
         }
     }
@@ -48,11 +61,13 @@ impl SystemSchema {
             ("information_schema", "schemata") => Some(schemata(&self.names)),
             ("information_schema", "tables") => Some(tables(&self.names)),
             ("information_schema", "columns") => Some(columns(&self.names)),
-            ("information_schema", "queries") => {
-                Some(text_columns(&["query_id", "query_text", "user_name", "tenant_name", "state", "duration"], vec![]))
-            }
+            ("information_schema", "queries") => Some(queries(&self.names)),
             ("information_schema", "members") => Some(members(&self.names)),
+            ("information_schema", "roles") => Some(roles(&self.names)),
+            ("information_schema", "enabled_roles") => Some(enabled_roles(&self.names)),
+            ("information_schema", "database_privileges") => Some(database_privileges(&self.names)),
             ("cluster_schema", "tenants") => Some(tenants(&self.names)),
+            ("cluster_schema", "users") => Some(users(&self.names)),
             _ => None,
         }
     }
@@ -85,7 +100,8 @@ fn text<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
 }
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
-    let field = |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), false);
+    let field =
+        |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), *name == "inherit_role");
     let schema = Schema::new(columns.iter().map(field).collect::<Vec<_>>());
     let arrays = columns.into_iter().map(|(_, array)| array).collect();
     RecordBatch::try_new(Arc::new(schema), arrays).expect("all columns come from one list of rows")
@@ -123,6 +139,101 @@ fn members(names: &Names) -> RecordBatch {
     };
     let row = |user: &User| Some(vec![user.name.clone(), user.role_in(&names.tenant)?.to_string()]);
     text_columns(&["user_name", "role_name"], users.iter().filter_map(row).collect())
+}
+
+/// The roles of the tenant, for who may see everything in it.
+fn roles(names: &Names) -> RecordBatch {
+    let base = |base: Base| if base == Base::Owner { "owner" } else { "member" };
+    let mut rows = Vec::new();
+    if !matches!(names.readable, Readable::Only(_)) {
+        rows.extend([Base::Owner, Base::Member].map(|role| (base(role).to_string(), "system", None)));
+        let made = names.state.roles(&names.tenant).into_iter();
+        rows.extend(made.map(|role| (role.name, "custom", role.base.map(base))));
+    }
+    let name = text(rows.iter().map(|(name, ..)| name.as_str()));
+    let kind = text(rows.iter().map(|(_, kind, _)| *kind));
+    let inherits: StringArray = rows.iter().map(|(.., base)| *base).collect();
+    batch(vec![("role_name", name), ("role_type", kind), ("inherit_role", Arc::new(inherits))])
+}
+
+/// The role of whoever asks.
+fn enabled_roles(names: &Names) -> RecordBatch {
+    text_columns(&["role_name"], names.role.iter().map(|role| vec![role.to_string()]).collect())
+}
+
+/// What rights to databases the tenant's roles were given: all of them for who may see everything in it, else one's own.
+fn database_privileges(names: &Names) -> RecordBatch {
+    let sees_all = !matches!(names.readable, Readable::Only(_));
+    let mut rows = Vec::new();
+    for role in names.state.roles(&names.tenant) {
+        if !sees_all && names.role.as_deref() != Some(role.name.as_str()) {
+            continue;
+        }
+        for (database, right) in &role.privileges {
+            let right = match right {
+                Privilege::None => continue,
+                Privilege::Read => "Read",
+                Privilege::Write => "Write",
+                Privilege::All => "All",
+            };
+            rows.push([&*names.tenant, database, right, &role.name].map(str::to_string).to_vec());
+        }
+    }
+    text_columns(&["tenant_name", "database_name", "privilege_type", "role_name"], rows)
+}
+
+/// Users of all tenants, for an administrator. No part of a password is shown.
+fn users(names: &Names) -> RecordBatch {
+    let users = match names.readable {
+        Readable::AllTenants => names.state.users(),
+        Readable::All | Readable::Only(_) => Vec::new(),
+    };
+    #[derive(Serialize)]
+    struct Options<'a> {
+        hash_password: &'static str,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        must_change_password: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        comment: Option<&'a str>,
+    }
+    let options = |user: &User| {
+        let (must_change_password, comment) = (user.must_change_password, user.comment.as_deref());
+        let options = Options { hash_password: "*****", must_change_password, comment };
+        serde_json::to_string(&options).expect("texts and a truth value are JSON")
+    };
+    let name = text(users.iter().map(|user| user.name.as_str()));
+    let is_admin = Arc::new(BooleanArray::from_iter(users.iter().map(|user| Some(user.is_admin))));
+    let shown: Vec<String> = users.iter().map(options).collect();
+    batch(vec![("user_name", name), ("is_admin", is_admin), ("user_options", text(shown.iter().map(String::as_str)))])
+}
+
+/// What runs now.
+fn queries(names: &Names) -> RecordBatch {
+    let running = names.running_queries();
+    let ids: Vec<String> = running.iter().map(|query| query.id.to_string()).collect();
+    let all = |cell: fn(&RunningQuery) -> &str| text(running.iter().map(cell));
+    let numbers =
+        |number: fn(&RunningQuery) -> u64| Arc::new(UInt64Array::from_iter_values(running.iter().map(number)));
+    let durations = Float64Array::from_iter_values(running.iter().map(|query| query.elapsed.as_secs_f64()));
+    batch(vec![
+        ("query_id", text(ids.iter().map(String::as_str))),
+        ("query_type", all(|_| "batch")),
+        ("query_text", all(|query| &query.text)),
+        ("user_id", all(|_| "")),
+        ("user_name", all(|_| "root")),
+        ("tenant_id", all(|_| "")),
+        ("tenant_name", text(running.iter().map(|_| &*names.tenant))),
+        ("database_name", all(|query| &query.database)),
+        ("state", all(state_name)),
+        ("duration", Arc::new(durations)),
+        ("processed_count", numbers(|_| 0)),
+        ("error_count", numbers(|_| 0)),
+    ])
+}
+
+/// CnosDB's name of what a query is at.
+pub(super) fn state_name(query: &RunningQuery) -> &'static str {
+    if query.is_killed { "CANCELED" } else { "SCHEDULING" }
 }
 
 fn schemata(names: &Names) -> RecordBatch {

@@ -9,10 +9,12 @@ use datafusion::common::Result;
 use datafusion::datasource::TableType;
 
 use crate::catalog::{CatalogState, Database, Table};
+use crate::model::names::DEFAULT_TENANT;
 
 use super::exchange::{External, FileRows};
 use super::information_schema::{SystemSchema, system_schema};
 use super::provider::{Sources, TableRows};
+use super::running::{RunningQueries, RunningQuery};
 
 /// The names one session sees: those of its own tenant, in one version of the catalog.
 #[derive(Debug, Clone)]
@@ -20,6 +22,9 @@ pub(super) struct Names {
     pub tenant: Arc<str>,
     pub state: Arc<CatalogState>,
     pub readable: Readable,
+    /// The role in the tenant of whoever asks.
+    pub role: Option<Arc<str>>,
+    pub running: RunningQueries,
 }
 
 /// Which databases of its tenant a query may read. What it may not read is not there for it.
@@ -56,6 +61,13 @@ impl Names {
     pub(super) fn databases(&self) -> Vec<&Arc<Database>> {
         let databases = self.state.databases(&self.tenant).into_iter();
         databases.filter(|database| self.readable.allows(&database.name)).collect()
+    }
+
+    /// Queries that run now on databases that may be read. Those of the protocols without tenants alone are known.
+    pub(super) fn running_queries(&self) -> Vec<RunningQuery> {
+        let mut running = if *self.tenant == *DEFAULT_TENANT { self.running.list() } else { Vec::new() };
+        running.retain(|query| self.readable.allows(&query.database));
+        running
     }
 
     fn any_schema(&self, name: &str) -> Option<(&Arc<Database>, &str)> {
@@ -206,5 +218,29 @@ impl SchemaProvider for Schema {
 
     fn table_exist(&self, name: &str) -> bool {
         self.names.table(&self.name, name).is_some() || self.names.external(&self.name, name).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_shown_to_those_who_may_read_their_databases() {
+        let running = RunningQueries::default();
+        let _tickets = [("SELECT a", "mine"), ("SELECT b", "theirs"), ("SELECT c", "")]
+            .map(|(text, database)| running.register(text, database));
+        let only =
+            |names: &[&str]| Readable::Only(names.iter().map(|name| (*name).to_string()).collect::<BTreeSet<_>>());
+        for (tenant, readable, shown) in [
+            (DEFAULT_TENANT, Readable::All, 3),
+            (DEFAULT_TENANT, only(&["mine"]), 1),
+            (DEFAULT_TENANT, only(&[]), 0),
+            ("other", Readable::All, 0),
+        ] {
+            let running = running.clone();
+            let names = Names { tenant: tenant.into(), state: Arc::default(), readable, role: None, running };
+            assert_eq!(names.running_queries().len(), shown, "{names:?}");
+        }
     }
 }

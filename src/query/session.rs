@@ -229,13 +229,19 @@ impl QueryEngine {
     }
 
     pub(super) fn names(&self, tenant: &str) -> Names {
-        Names { tenant: tenant.into(), state: self.sources.tables.state(), readable: Readable::All }
+        Names {
+            tenant: tenant.into(),
+            state: self.sources.tables.state(),
+            readable: Readable::All,
+            role: None,
+            running: self.running_queries.clone(),
+        }
     }
 
     /// Waits for a turn and gives a session for one query, whose names were checked by whoever asks for it. The time limit
     /// runs from here.
     pub async fn session(&self, language: &'static str, scope: &QueryScope) -> Result<QuerySession, QueryError> {
-        self.session_for(language, scope, Readable::All).await
+        self.session_for(language, scope, Readable::All, None).await
     }
 
     /// The same for a query that sees no other database than those that may be read.
@@ -244,6 +250,7 @@ impl QueryEngine {
         language: &'static str,
         scope: &QueryScope,
         readable: Readable,
+        role: Option<Arc<str>>,
     ) -> Result<QuerySession, QueryError> {
         let turn = self.admission.turn().await?;
         self.sources.tables.settle().await;
@@ -254,7 +261,7 @@ impl QueryEngine {
             .with_object_store_registry(Arc::new(stores))
             .build_arc()?;
         let running = Running::new(language, memory, self.options.time_limit, turn, self.seconds.clone());
-        let names = Names { readable, ..self.names(&scope.tenant) };
+        let names = Names { readable, role, ..self.names(&scope.tenant) };
         let tenants = Tenants { names: names.clone(), sources: self.sources.clone() };
         let mut state = SessionStateBuilder::new_from_existing(self.base.clone())
             .with_session_id(uuid::Uuid::new_v4().to_string())

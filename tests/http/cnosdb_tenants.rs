@@ -92,10 +92,11 @@ fn a_tenants_members_have_what_is_in_it_and_nothing_else() {
         all.refused(user, "t", "CREATE TABLE cnosdb.d.n(v BIGINT)", "010004");
         all.refused(user, "t", "CREATE TENANT u", "010004");
         all.refused(user, "t", "DROP TENANT t", "010004");
-        all.refused(user, "t", "ALTER TENANT t ADD USER bob AS owner", "010004");
+        all.refused(user, "t", "ALTER TENANT t SET comment = 'mine'", "010004");
         all.write(user, "cnosdb", "m v=9 9", Some("010004"));
     }
     // Members read, and write what their role lets them.
+    all.refused(BOB, "t", "ALTER TENANT t ADD USER bob AS owner", "010004");
     all.write(BOB, "t", "m,a=x v=2 2", Some("010004"));
     all.refused(BOB, "t", "CREATE DATABASE e", "010004");
     all.done(ROOT, "t", "CREATE ROLE writers INHERIT member");
@@ -149,4 +150,93 @@ fn tenants_are_listed_to_administrators_changed_and_dropped() {
     all.done(ROOT, "cnosdb", "CREATE TENANT t");
     all.refused(ANN, "t", "SELECT 1", "010004");
     all.check(ROOT, "t", "SHOW DATABASES", "database_name\ncluster_schema\nusage_schema\n");
+}
+
+#[test]
+fn owners_make_the_roles_of_their_tenant_and_everyone_sees_his_own() {
+    let all = Tenants::start();
+    all.done(ROOT, "cnosdb", "CREATE TENANT t");
+    all.done(ROOT, "cnosdb", "ALTER TENANT t ADD USER ann AS owner");
+    all.done(ANN, "t", "CREATE DATABASE d");
+    all.write(ANN, "t", "m,a=x v=1 1", None);
+    all.done(ANN, "t", "CREATE ROLE reader INHERIT member");
+    all.done(ANN, "t", "CREATE ROLE nothing");
+    all.done(ANN, "t", "GRANT WRITE ON DATABASE d TO ROLE reader");
+    all.done(ANN, "t", "ALTER TENANT t ADD USER bob AS nothing");
+    // Another tenant's roles, tenants and users are not theirs.
+    all.refused(ANN, "cnosdb", "CREATE ROLE r", "010004");
+    all.refused(ANN, "t", "ALTER TENANT cnosdb ADD USER ann AS owner", "010004");
+    all.refused(ANN, "t", "CREATE USER eve", "010004");
+    all.refused(BOB, "t", "CREATE ROLE r", "010004");
+    let roles =
+        "role_name,role_type,inherit_role\nmember,system,\nnothing,custom,\nowner,system,\nreader,custom,member\n";
+    all.check(ANN, "t", "SELECT * FROM information_schema.ROLES ORDER BY role_name", roles);
+    all.check(BOB, "t", "SELECT * FROM information_schema.roles", "role_name,role_type,inherit_role\n");
+    let mine = "SELECT * FROM information_schema.enabled_roles";
+    all.check(ANN, "t", mine, "role_name\nowner\n");
+    all.check(BOB, "t", mine, "role_name\nnothing\n");
+    all.check(ROOT, "t", mine, "role_name\n");
+    let rights = "SELECT * FROM information_schema.database_privileges";
+    let head = "tenant_name,database_name,privilege_type,role_name\n";
+    all.check(ANN, "t", rights, &format!("{head}t,d,All,reader\n"));
+    all.check(BOB, "t", rights, head);
+    // A role that inherits nothing has what it was given.
+    all.refused(BOB, "t", "SELECT v FROM m", "010004");
+    all.done(ANN, "t", "GRANT READ ON DATABASE d TO nothing");
+    all.check(BOB, "t", "SELECT v FROM m", "v\n1.0\n");
+    all.check(BOB, "t", rights, &format!("{head}t,d,Read,nothing\n"));
+    all.write(BOB, "t", "m,a=x v=1 1", Some("010004"));
+    let users = "SELECT user_name, is_admin FROM cluster_schema.users ORDER BY user_name";
+    all.check(ROOT, "t", users, "user_name,is_admin\nann,false\nbob,false\nroot,true\n");
+    all.check(ANN, "t", users, "user_name,is_admin\n");
+    all.done(ROOT, "cnosdb", "CREATE DATABASE d");
+    let running = "SELECT query_type, database_name, query_text FROM information_schema.queries";
+    all.check(ROOT, "cnosdb", running, &format!("query_type,database_name,query_text\nbatch,d,\"{running}\"\n"));
+    all.check(ANN, "t", running, "query_type,database_name,query_text\n");
+    let options = "SELECT user_options FROM cluster_schema.users WHERE user_name = 'ann'";
+    all.done(ROOT, "t", "ALTER USER ann SET comment = 'a note', must_change_password = true");
+    let json = "{\"\"hash_password\"\":\"\"*****\"\",\"\"must_change_password\"\":true,\"\"comment\"\":\"\"a note\"\"}";
+    all.check(ROOT, "t", options, &format!("user_options\n\"{json}\"\n"));
+}
+
+#[test]
+fn a_password_that_must_be_changed_is_changed_first() {
+    let mut all = Tenants::start();
+    all.done(ROOT, "cnosdb", "CREATE DATABASE d");
+    all.done(ROOT, "cnosdb", "CREATE USER eve WITH PASSWORD = 'e', must_change_password = true, granted_admin = true");
+    all.done(ROOT, "cnosdb", "ALTER TENANT cnosdb ADD USER ann AS owner");
+    all.done(ROOT, "cnosdb", "ALTER USER ann SET must_change_password = true");
+    const EVE: &str = "Basic ZXZlOmU=";
+    for user in [EVE, ANN] {
+        for statement in [
+            "SELECT 1",
+            "SHOW DATABASES",
+            "CREATE DATABASE e",
+            "DROP DATABASE d",
+            "ALTER USER bob SET PASSWORD = 'x'",
+            "selec",
+        ] {
+            let answer = all.post("/api/v1/sql", user, "cnosdb", statement).expect(422);
+            let (code, message) = answer.cnosdb_error();
+            assert_eq!(
+                (code.as_str(), message.contains("change password")),
+                ("010004", true),
+                "{statement}: {message}"
+            );
+        }
+        all.write(user, "cnosdb", "m v=1 1", Some("010004"));
+        let shown = all.gate.get("/query?q=CREATE+DATABASE+x").header("Authorization", user).send();
+        assert!((400..500).contains(&shown.status), "{shown}");
+    }
+    all.refused(ANN, "cnosdb", "ALTER USER ann SET PASSWORD = 'n', granted_admin = true", "010004");
+    all.gate.kill_and_restart();
+    all.done(ANN, "cnosdb", "ALTER USER ann SET PASSWORD = 'a2'");
+    const ANN_2: &str = "Basic YW5uOmEy";
+    all.done(ANN_2, "cnosdb", "CREATE DATABASE e");
+    all.done(EVE, "cnosdb", "ALTER USER eve SET PASSWORD = 'e2'");
+    all.done("Basic ZXZlOmUy", "cnosdb", "CREATE USER fay");
+    // Everybody may, and only his own.
+    all.done(ROOT, "cnosdb", "ALTER TENANT cnosdb ADD USER bob AS member");
+    all.done(BOB, "cnosdb", "ALTER USER bob SET PASSWORD = 'b2'");
+    all.refused("Basic Ym9iOmIy", "cnosdb", "ALTER USER ann SET PASSWORD = 'x'", "010004");
 }

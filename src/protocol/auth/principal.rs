@@ -29,6 +29,11 @@ impl Principal {
         }
     }
 
+    /// Whether nothing is allowed but to change the password.
+    pub fn must_change_password(&self) -> bool {
+        self.account().is_some_and(|account| account.user.must_change_password)
+    }
+
     /// Whether everything is allowed.
     pub fn is_admin(&self) -> bool {
         match self {
@@ -107,6 +112,7 @@ mod tests {
                 role: None,
                 memberships: Default::default(),
                 comment: None,
+                must_change_password: false,
                 ordinal: 0,
             })))
         };

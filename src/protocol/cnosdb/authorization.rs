@@ -59,7 +59,8 @@ pub(super) fn administers(principal: &Principal) -> Result<(), WireError> {
     if principal.is_admin() { Ok(()) } else { Err(privileges("Maintainer for system")) }
 }
 
-fn privileges(what: &str) -> WireError {
+/// A right is missing.
+pub(super) fn privileges(what: &str) -> WireError {
     WireError::coded(Code::Privileges, format_args!("[{what}]"))
 }
 

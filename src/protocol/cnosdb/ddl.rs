@@ -26,7 +26,7 @@ pub(super) async fn execute(
     statement: Ddl,
 ) -> Result<(), WireError> {
     match &statement {
-        Ddl::Access(_) => authorization::administers(principal)?,
+        Ddl::Access(change) => users::check(principal, tenant, change)?,
         // The gateway's own rights reach farther than those of who asks.
         Ddl::Table(TableDdl::CreateExternal(_)) => authorization::administers(principal)?,
         Ddl::CreateDatabase { .. }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use datafusion::arrow::array::RecordBatch;
 use futures::StreamExt;
 
+use crate::model::names::DEFAULT_TENANT;
 use crate::model::{Classify, Kind};
 use crate::protocol::auth::Principal;
 use crate::protocol::body;
@@ -14,7 +15,8 @@ use crate::protocol::encoding::{Compressor, Encoding, Preference, choose};
 use crate::protocol::format::rows::{EncodeError, Format, RowEncoder};
 use crate::protocol::streaming::{self, Gone, Pieces};
 use crate::protocol::{Core, Gate, RequestLimits};
-use crate::query::sql::{SqlAnswer, SqlRequest, without_connection};
+use crate::query::running::Ticket;
+use crate::query::sql::{Ddl, SqlAnswer, SqlRequest, without_connection};
 use crate::query::{ExchangeError, QueryError};
 
 use super::error::{Code, WireError};
@@ -42,7 +44,10 @@ pub(super) async fn sql(
 ) -> Result<HttpResponse, WireError> {
     let core = gate.core().ok_or_else(|| WireError::new(Kind::Unavailable, "starting"))?;
     let principal = authorization::principal(core, request.headers()).await?;
-    authorization::belongs(&principal, params.tenant())?;
+    // Who must change his password may do that alone, and has no other right.
+    if !principal.must_change_password() {
+        authorization::belongs(&principal, params.tenant())?;
+    }
     authorization::exists(core, params.tenant())?;
     let text_header = |name| request.headers().get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
     let format = accept::negotiate(text_header(header::ACCEPT))?;
@@ -96,6 +101,39 @@ impl Writer {
     }
 }
 
+/// A statement among those that run, for others to see, and to end as long as it only reads. Those of the default tenant alone are listed.
+struct Listed(Option<Ticket>);
+
+/// What is shown of a statement, bytes.
+const SHOWN_BYTES_MAX: usize = 4 * 1024;
+
+impl Listed {
+    fn of(core: &Core, question: &SqlRequest) -> Listed {
+        let list = || core.queries.running_queries.register(shown(&question.text), &question.database);
+        Listed((question.tenant == DEFAULT_TENANT).then(list))
+    }
+
+    /// Waits until somebody wants it to end.
+    async fn killed(&self) {
+        match &self.0 {
+            Some(ticket) => ticket.killed().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A statement without what it says of passwords and keys, and behind that.
+fn shown(text: &str) -> &str {
+    let text = &text[..text.floor_char_boundary(SHOWN_BYTES_MAX)];
+    let upper = text.to_ascii_uppercase();
+    let secrets = ["PASSWORD", "CONNECTION", "RSA_PUBLIC_KEY"].iter().filter_map(|word| upper.find(word));
+    secrets.min().map_or(text, |at| &text[..at])
+}
+
+fn interrupted() -> WireError {
+    WireError::new(Kind::Timeout, "query interrupted")
+}
+
 /// Runs the statement and sends its answer piece by piece; returns the last piece.
 async fn run(
     core: Core,
@@ -106,7 +144,15 @@ async fn run(
 ) -> Result<Bytes, WireError> {
     let text = question.text.clone();
     let (tenant, database) = (question.tenant.clone(), question.database.clone());
-    let answer = core.queries.run(question.clone()).await.map_err(|error| refusal(error, &text))?;
+    let listed = Listed::of(&core, &question);
+    let answer = tokio::select! {
+        answer = core.queries.run(question.clone()) => answer.map_err(|error| refusal(error, &text)),
+        () = listed.killed() => Err(interrupted()),
+    };
+    if principal.must_change_password() && !matches!(answer, Ok(SqlAnswer::Ddl(Ddl::Access(_)))) {
+        return Err(authorization::privileges("change password"));
+    }
+    let answer = answer?;
     let mut out = Vec::new();
     let mut rows = match answer {
         SqlAnswer::Rows(rows) => rows,
@@ -135,7 +181,12 @@ async fn run(
         }
     };
     writer.encoder.begin(rows.schema(), &mut out);
-    while let Some(batch) = rows.next().await {
+    loop {
+        let batch = tokio::select! {
+            batch = rows.next() => batch,
+            () = listed.killed() => return Err(interrupted()),
+        };
+        let Some(batch) = batch else { break };
         let batch = batch.map_err(|error| refusal(error, &text))?;
         for start in (0..batch.num_rows()).step_by(PIECE_ROWS) {
             let part = batch.slice(start, PIECE_ROWS.min(batch.num_rows() - start));
@@ -167,5 +218,21 @@ pub(super) fn refusal(error: QueryError, text: &str) -> WireError {
         QueryError::Exchange(refused) => WireError::coded(Code::Planner, refused),
         QueryError::Plan(what) | QueryError::Execution(what) => WireError::coded(Code::Planner, what),
         _ => WireError::new(error.kind(), error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_of_a_statement_are_not_shown() {
+        let check = |text: &str, expected: &str| assert_eq!(shown(text), expected, "{text}");
+        check("SELECT 1", "SELECT 1");
+        check("create user u with Password='x', comment='y'", "create user u with ");
+        check("copy into 'x' from t connection = (a = 'b')", "copy into 'x' from t ");
+        let long = "ä".repeat(SHOWN_BYTES_MAX);
+        assert_eq!(shown(&long).len(), SHOWN_BYTES_MAX);
+        assert_eq!(shown(&format!("x{long}")).len(), SHOWN_BYTES_MAX - 1);
     }
 }

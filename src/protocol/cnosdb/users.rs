@@ -6,11 +6,37 @@ use crate::catalog::tenants::Tenant;
 use crate::catalog::users::{Privilege, User};
 use crate::model::names::DEFAULT_TENANT;
 use crate::protocol::Core;
+use crate::protocol::auth::Principal;
 use crate::query::sql::access::{AccessChange, Right, UserOptions};
 
+use super::authorization;
 use super::error::{Code, WireError};
 
 type Done = Result<(), CatalogError>;
+
+/// Refuses who may not make a change. A tenant's roles, and who is in it, are its owners' affair; all else is an administrator's.
+pub(super) fn check(principal: &Principal, tenant: &str, change: &AccessChange) -> Result<(), WireError> {
+    match change {
+        // Everybody changes his own password, and may have to.
+        AccessChange::AlterUser { name, options }
+            if Some(name.as_str()) == principal.name() && is_password(options) =>
+        {
+            Ok(())
+        }
+        _ if principal.must_change_password() => Err(authorization::privileges("change password")),
+        AccessChange::CreateRole { .. }
+        | AccessChange::DropRole { .. }
+        | AccessChange::Grant { .. }
+        | AccessChange::Revoke { .. } => authorization::owns(principal, tenant),
+        AccessChange::SetRole { tenant, .. } => authorization::owns(principal, tenant),
+        AccessChange::CreateTenant { .. }
+        | AccessChange::AlterTenant { .. }
+        | AccessChange::DropTenant { .. }
+        | AccessChange::CreateUser { .. }
+        | AccessChange::AlterUser { .. }
+        | AccessChange::DropUser { .. } => authorization::administers(principal),
+    }
+}
 
 /// Carries out a statement of a session in `tenant`, whose roles it means; durable on `Ok`.
 pub(super) async fn execute(core: &Core, tenant: &str, change: AccessChange) -> Result<(), WireError> {
@@ -45,7 +71,7 @@ pub(super) async fn execute(core: &Core, tenant: &str, change: AccessChange) -> 
             done => done.map(|_| ()),
         },
         AccessChange::CreateRole { name, if_not_exists, inherits } => {
-            let base = Base::named(&inherits).unwrap_or(Base::Member);
+            let base = inherits.as_deref().and_then(Base::named);
             match catalog.create_role(tenant, &name, base).await {
                 Err(CatalogError::RoleExists { .. }) if if_not_exists => Ok(()),
                 done => done.map(|_| ()),
@@ -66,7 +92,21 @@ pub(super) async fn execute(core: &Core, tenant: &str, change: AccessChange) -> 
     done.map_err(WireError::of_catalog)
 }
 
+/// Whether nothing but the password is changed.
+fn is_password(options: &UserOptions) -> bool {
+    let others = UserOptions { password: None, ..options.clone() };
+    options.password.is_some() && others == UserOptions::default()
+}
+
 async fn create_user(core: &Core, name: &str, options: UserOptions) -> Result<Done, WireError> {
+    if options.must_change_password == Some(true) {
+        // Nobody gets in before all is said.
+        return match core.catalog.create_user(name, String::new(), false).await {
+            Err(CatalogError::UserExists) => Err(WireError::user_exists(name)),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => alter_user(core, name, options).await,
+        };
+    }
     let hash = hash(core, options.password.as_deref()).await?;
     let created = core.catalog.create_user(name, hash, options.is_admin.unwrap_or(false)).await;
     match (created, options.comment) {
@@ -92,7 +132,9 @@ async fn alter_user(core: &Core, name: &str, options: UserOptions) -> Result<Don
     let change = move |_: &_, user: &mut User| {
         if let Some(hash) = &hash {
             user.password_hash.clone_from(hash);
+            user.must_change_password = false;
         }
+        user.must_change_password = options.must_change_password.unwrap_or(user.must_change_password);
         user.is_admin = options.is_admin.unwrap_or(user.is_admin);
         user.comment = options.comment.clone().or(user.comment.take());
         Ok(())

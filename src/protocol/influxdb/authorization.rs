@@ -153,6 +153,7 @@ mod tests {
             role: None,
             memberships: Default::default(),
             comment: None,
+            must_change_password: false,
             ordinal: 0,
         })))
     }

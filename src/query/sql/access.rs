@@ -1,7 +1,7 @@
 //! Statements about tenants, users and roles, parsed for whoever carries them out.
 //!
-//! Spec: CnosDB SQL, tenant, user and role management. Left out: keys in place of passwords, passwords that must be changed at the first
-//! login, limits of tenants, and dropping them later; they say so.
+//! Spec: CnosDB SQL, tenant, user and role management. Left out: keys in place of passwords, limits of tenants, and dropping them later;
+//! they say so.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -40,11 +40,11 @@ pub enum AccessChange {
         name: String,
         if_exists: bool,
     },
-    /// `inherits` is the name of a role that is always there.
+    /// `inherits` is the name of a role that is always there; without one the role has the rights alone that it is given.
     CreateRole {
         name: String,
         if_not_exists: bool,
-        inherits: String,
+        inherits: Option<String>,
     },
     DropRole {
         name: String,
@@ -82,6 +82,7 @@ pub struct UserOptions {
     pub password: Option<String>,
     pub is_admin: Option<bool>,
     pub comment: Option<String>,
+    pub must_change_password: Option<bool>,
 }
 
 /// Shows no password.
@@ -109,7 +110,7 @@ impl std::fmt::Debug for AccessChange {
             AccessChange::AlterUser { name, options } => write!(f, "AlterUser {name} {options:?}"),
             AccessChange::DropUser { name, if_exists } => write!(f, "DropUser {name} {if_exists}"),
             AccessChange::CreateRole { name, if_not_exists, inherits } => {
-                write!(f, "CreateRole {name} {if_not_exists} {inherits}")
+                write!(f, "CreateRole {name} {if_not_exists} {}", inherits.as_deref().unwrap_or("-"))
             }
             AccessChange::DropRole { name, if_exists } => write!(f, "DropRole {name} {if_exists}"),
             AccessChange::Grant { right, database, role } => write!(f, "Grant {right:?} {database} {role}"),
@@ -128,7 +129,7 @@ pub(super) fn create_tenant(mut words: Words<'_>) -> Result<AccessChange, QueryE
     if words.take_keyword(&["WITH"]).is_some() {
         loop {
             tenant_option(&mut words)?;
-            words.expect_token(&Token::Eq)?;
+            words.take(&Token::Eq);
             if comment.replace(words.value()?).is_some() {
                 return Err(QueryError::Syntax("the option COMMENT is given twice".to_string()));
             }
@@ -166,6 +167,7 @@ pub(super) fn drop_tenant(mut words: Words<'_>) -> Result<AccessChange, QueryErr
 pub(super) fn create_user(mut words: Words<'_>) -> Result<AccessChange, QueryError> {
     let if_not_exists = words.take_if_not_exists()?;
     let name = words.name()?;
+    check_name(&name)?;
     let mut options = UserOptions::default();
     if words.take_keyword(&["WITH"]).is_some() {
         user_options(&mut words, &mut options)?;
@@ -192,14 +194,17 @@ pub(super) fn drop_user(mut words: Words<'_>) -> Result<AccessChange, QueryError
     Ok(AccessChange::DropUser { name, if_exists })
 }
 
-/// `[IF NOT EXISTS] name INHERIT owner | member`
+/// `[IF NOT EXISTS] name [INHERIT owner | member]`
 pub(super) fn create_role(mut words: Words<'_>) -> Result<AccessChange, QueryError> {
     let if_not_exists = words.take_if_not_exists()?;
     let name = words.name()?;
-    words.expect_keyword("INHERIT")?;
-    let inherits = match words.take_keyword(&["OWNER", "MEMBER"]) {
-        Some(base) => base.to_lowercase(),
-        None => return words.expected("owner or member"),
+    check_name(&name)?;
+    let inherits = match words.take_keyword(&["INHERIT"]) {
+        Some(_) => match words.take_keyword(&["OWNER", "MEMBER"]) {
+            Some(base) => Some(base.to_lowercase()),
+            None => return words.expected("owner or member"),
+        },
+        None => None,
     };
     words.end()?;
     Ok(AccessChange::CreateRole { name, if_not_exists, inherits })
@@ -253,7 +258,7 @@ pub(super) fn alter_tenant(mut words: Words<'_>) -> Result<AccessChange, QueryEr
         let comment = match verb {
             Some("SET") => {
                 tenant_option(&mut words)?;
-                words.expect_token(&Token::Eq)?;
+                words.take(&Token::Eq);
                 Some(words.value()?)
             }
             Some("UNSET") => {
@@ -293,8 +298,8 @@ fn user_options(words: &mut Words<'_>, options: &mut UserOptions) -> Result<(), 
             "PASSWORD" => options.password = Some(value),
             "COMMENT" => options.comment = Some(value),
             "GRANTED_ADMIN" => options.is_admin = Some(truth(&value)?),
-            "MUST_CHANGE_PASSWORD" if !truth(&value)? => {}
-            "MUST_CHANGE_PASSWORD" | "RSA_PUBLIC_KEY" => return Err(QueryError::NotSupported(key)),
+            "MUST_CHANGE_PASSWORD" => options.must_change_password = Some(truth(&value)?),
+            "RSA_PUBLIC_KEY" => return Err(QueryError::NotSupported(key)),
             _ => return at.expected("an option of a user"),
         }
         if !words.take(&Token::Comma) {
@@ -342,7 +347,7 @@ mod tests {
         check("drop user u", Ok("DropUser u false"));
         check("drop user if exists u", Ok("DropUser u true"));
         check("create user u with rsa_public_key='k'", Err("RSA_PUBLIC_KEY is not supported"));
-        check("create user u with must_change_password=true", Err("MUST_CHANGE_PASSWORD is not supported"));
+        check("create user u with must_change_password=maybe", Err("Expected: true or false, found: maybe"));
         check("create user u with colour='red'", Err("Expected: an option of a user, found: colour"));
         check("create user u password='p'", Err("Expected: end of statement, found: password"));
         check("alter user u set password 'p'", Err("Expected: = after PASSWORD"));
@@ -352,7 +357,11 @@ mod tests {
     fn roles_are_made_given_and_taken() {
         check("create role r inherit member", Ok("CreateRole r false member"));
         check("create role if not exists r INHERIT Owner", Ok("CreateRole r true owner"));
-        check("create role r", Err("Expected: INHERIT, found: EOF"));
+        check("create role r", Ok("CreateRole r false -"));
+        check("create role r member", Err("Expected: end of statement, found: member"));
+        check("create role \"r/1\" inherit owner", Err("not supported keyword contains '/': r/1"));
+        check("create role ' ' inherit owner", Err("Name cannot be empty or contain only spaces"));
+        check("create user \"u/1\"", Err("not supported keyword contains '/': u/1"));
         check("create role r inherit admin", Err("Expected: owner or member, found: admin"));
         check("drop role r", Ok("DropRole r false"));
         check("grant write on database public to role r", Ok("Grant Write public r"));
@@ -372,6 +381,7 @@ mod tests {
             Ok("CreateTenant T 2 true Some(\"a test\")"),
         );
         check("alter tenant t set comment = 'x'", Ok("AlterTenant t Some(\"x\")"));
+        check("alter tenant t set comment 'x'", Ok("AlterTenant t Some(\"x\")"));
         check("alter tenant t unset comment", Ok("AlterTenant t None"));
         check("drop tenant t", Ok("DropTenant t false"));
         check("drop tenant if exists t", Ok("DropTenant t true"));

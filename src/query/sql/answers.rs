@@ -9,9 +9,8 @@ use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 
 use crate::model::Column;
-use crate::model::names::DEFAULT_TENANT;
 use crate::query::error::QueryError;
-use crate::query::information_schema::{kind_name, time_type_name, type_name};
+use crate::query::information_schema::{kind_name, state_name, time_type_name, type_name};
 use crate::query::names::Names;
 use crate::query::running::RunningQuery;
 
@@ -39,18 +38,13 @@ pub(super) fn database(names: &Names, name: &str) -> Result<RecordBatch, QueryEr
 }
 
 /// `SHOW QUERIES`: what runs now on databases that may be read.
-pub(super) fn queries(names: &Names, running: &[RunningQuery]) -> RecordBatch {
-    // Those of the protocols without tenants alone are listed.
-    let is_shown = |query: &&RunningQuery| *names.tenant == *DEFAULT_TENANT && names.readable.allows(&query.database);
-    let row = |query: &RunningQuery| {
-        let state = if query.is_killed { "CANCELED" } else { "SCHEDULING" };
+pub(super) fn queries(names: &Names) -> RecordBatch {
+    let row = |query: RunningQuery| {
         let duration = format!("{:.3}", query.elapsed.as_secs_f64());
-        vec![query.id.to_string(), "root".to_string(), query.text.to_string(), state.to_string(), duration]
+        vec![query.id.to_string(), "root".to_string(), query.text.to_string(), state_name(&query).to_string(), duration]
     };
-    text_rows(
-        &["query_id", "user_name", "query_text", "state", "duration"],
-        running.iter().filter(is_shown).map(row).collect(),
-    )
+    let head = ["query_id", "user_name", "query_text", "state", "duration"];
+    text_rows(&head, names.running_queries().into_iter().map(row).collect())
 }
 
 /// `SHOW TABLES`: `table_name`.
@@ -98,31 +92,4 @@ fn text_columns<const N: usize>(columns: [(&str, Vec<String>); N]) -> RecordBatc
 pub(super) fn plan(rows: RecordBatch) -> Result<LogicalPlan, QueryError> {
     let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
     Ok(LogicalPlanBuilder::scan("answer", provider_as_source(Arc::new(table)), None)?.build()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::query::names::Readable;
-    use crate::query::running::RunningQueries;
-
-    #[test]
-    fn queries_are_shown_to_those_who_may_read_their_databases() {
-        let running = RunningQueries::default();
-        let _tickets = [("SELECT a", "mine"), ("SELECT b", "theirs"), ("SELECT c", "")]
-            .map(|(text, database)| running.register(text, database));
-        let only =
-            |names: &[&str]| Readable::Only(names.iter().map(|name| (*name).to_string()).collect::<BTreeSet<_>>());
-        for (tenant, readable, shown) in [
-            (DEFAULT_TENANT, Readable::All, 3),
-            (DEFAULT_TENANT, only(&["mine"]), 1),
-            (DEFAULT_TENANT, only(&[]), 0),
-            ("other", Readable::All, 0),
-        ] {
-            let names = Names { tenant: tenant.into(), state: Arc::default(), readable };
-            assert_eq!(queries(&names, &running.list()).num_rows(), shown, "{names:?}");
-        }
-    }
 }

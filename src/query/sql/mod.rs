@@ -165,7 +165,7 @@ impl QueryEngine {
             }
             Statement::Describe { table } => answers::columns(session.names(), &resolve(&scope, table)),
             Statement::DescribeDatabase { name } => answers::database(session.names(), &name),
-            Statement::ShowQueries => Ok(answers::queries(session.names(), &self.running_queries.list())),
+            Statement::ShowQueries => Ok(answers::queries(session.names())),
             Statement::ShowTags(show) => {
                 let question = shown(session.names(), &scope, &show);
                 return match question {
@@ -192,7 +192,7 @@ impl QueryEngine {
             target_partitions: request.target_partitions,
         };
         let Asker { user, role, readable } = &request.asker;
-        let mut session = self.session_for(LANGUAGE, &scope, readable.clone()).await?;
+        let mut session = self.session_for(LANGUAGE, &scope, readable.clone(), role.as_deref().map(Arc::from)).await?;
         for function in session_functions::all(user, role.as_deref(), &scope) {
             session.register(function)?;
         }
