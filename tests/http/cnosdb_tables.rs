@@ -119,6 +119,43 @@ fn fields_may_be_times() {
 }
 
 #[test]
+fn what_is_null_or_no_time_is_told_apart() {
+    let gate = gate();
+    done(&gate, &["CREATE TABLE t(f BIGINT, n BIGINT, TAGS(a, b))"]);
+    check(&gate, "INSERT INTO t (time, a, b, f) VALUES (1, 'x', 'y', 1), (2, 'x', 'z', 2)", "rows\n2\n");
+    // Setting a field to null changes nothing.
+    check(&gate, "UPDATE t SET f = NULL WHERE a = 'x'", "rows\n2\n");
+    check(&gate, "UPDATE t SET n = CASE WHEN f = 1 THEN 7 END WHERE a = 'x'", "rows\n2\n");
+    check(&gate, "UPDATE t SET a = -1 WHERE b = 'z'", "rows\n1\n");
+    let (status, _, message) = gate.sql_error("d", "UPDATE t SET a = NULL, b = NULL WHERE a = 'x'");
+    assert_eq!((status, message.contains("would have no tag any more")), (422, true), "{message}");
+    check(
+        &gate,
+        "SELECT * FROM t ORDER BY time",
+        "time,a,b,f,n\n1970-01-01T00:00:00.000000001,x,y,1,7\n1970-01-01T00:00:00.000000002,-1,z,2,\n",
+    );
+    refused(&gate, "INSERT INTO t (time, a, f) VALUES (0.1, 'x', 1)", "010005");
+    refused(&gate, "INSERT INTO t (time, a, f) VALUES (3, 'x', NULL)", "050034");
+    done(&gate, &["ALTER TABLE t ADD TAG c", "ALTER TABLE t ADD FIELD o DOUBLE"]);
+    let names = "column_name,data_type,column_type,compression_codec\ntime,TIMESTAMP(NANOSECOND),TIME,DEFAULT\n";
+    let columns = "a,STRING,TAG,DEFAULT\nb,STRING,TAG,DEFAULT\nf,BIGINT,FIELD,DEFAULT\nn,BIGINT,FIELD,DEFAULT\nc,STRING,TAG,DEFAULT\no,DOUBLE,FIELD,DEFAULT\n";
+    check(&gate, "DESCRIBE TABLE t", &format!("{names}{columns}"));
+    check(&gate, "SELECT T.f FROM t AS T WHERE t.A = 'x'", "f\n1\n");
+}
+
+#[test]
+fn options_are_shown_as_they_are_understood() {
+    let gate = gate();
+    done(&gate, &["CREATE DATABASE e WITH TTL='1000000d' max_memcache_size '300M' WAL_MAX_FILE_SIZE = '2MiB'"]);
+    let head = "ttl,shard,vnode_duration,replica,precision,max_memcache_size,memcache_partitions,wal_max_file_size,wal_sync,strict_write,max_cache_readers\n";
+    check(
+        &gate,
+        "DESCRIBE DATABASE e",
+        &format!("{head}INF,1,1year,1,NS,286.102294921875 MiB,16,2 MiB,false,false,32\n"),
+    );
+}
+
+#[test]
 fn a_database_dropped_for_later_is_hidden_until_it_goes_or_is_recovered() {
     let mut gate = gate();
     let databases = |gate: &Gate| gate.sql("public", "SHOW DATABASES").contains("\nd\n");

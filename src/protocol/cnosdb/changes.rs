@@ -28,8 +28,10 @@ pub(super) async fn store(core: &Core, mut rows: RowsToWrite, text: &str) -> Res
     while let Some(batch) = rows.rows.next().await {
         let batch = batch.map_err(|error| query_refusal(error, text))?;
         let points = rows.points(&batch).map_err(|error| query_refusal(error, text))?;
-        written += points.rows() as u64;
-        accept(core, &target, points).await?;
+        written += batch.num_rows() as u64;
+        if points.rows() > 0 {
+            accept(core, &target, points).await?;
+        }
     }
     Ok(written)
 }

@@ -94,7 +94,8 @@ pub(super) async fn execute(
         Ddl::AlterDatabase { name, option, value } => alter_database(core, tenant, &name, &option, &value).await,
         Ddl::Table(TableDdl::Create { table, if_not_exists, columns }) => {
             let name = resolved(&table, tenant, database);
-            let schema = columns.schema().map_err(|refused| of_refusal(&refused))?;
+            let full = format!("{}.{}.{}", name.tenant, name.database, name.table);
+            let schema = columns.schema(&full).map_err(|refused| of_refusal(&refused))?;
             let made =
                 core.catalog.create_table(&name.tenant, &name.database, &name.table, schema).await.map_err(refusal)?;
             if made || if_not_exists { Ok(()) } else { Err(WireError::table_exists(&name.table)) }

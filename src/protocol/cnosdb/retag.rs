@@ -74,6 +74,9 @@ pub(super) async fn retag(
     if let Some(unchanged) = moved.series.keys().find(|key| old.contains(*key)) {
         return Err(WireError::new(Kind::Invalid, format!("the series {unchanged:?} exists already")));
     }
+    if moved.series.keys().any(Vec::is_empty) {
+        return Err(WireError::new(Kind::Invalid, "a series would have no tag any more: all would become null"));
+    }
     if moved.series.len() < old.len()
         && let Some(time_ns) = moved.meeting()
     {

@@ -81,6 +81,7 @@ fn type_name(data_type: &DataType) -> String {
         DataType::Timestamp(TimeUnit::Millisecond, _) => "TIMESTAMP(MILLISECOND)",
         DataType::Timestamp(TimeUnit::Microsecond, _) => "TIMESTAMP(MICROSECOND)",
         DataType::Timestamp(TimeUnit::Nanosecond, _) => "TIMESTAMP(NANOSECOND)",
+        decimal @ DataType::Decimal128(..) => return decimal.to_string(),
         other => return other.to_string().to_uppercase(),
     };
     name.to_string()

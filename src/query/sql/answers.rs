@@ -53,7 +53,7 @@ pub(super) fn tables(names: &Names, database: &str) -> Result<RecordBatch, Query
     Ok(text_columns([("table_name", names.tables_of(database))]))
 }
 
-/// `DESCRIBE TABLE`: `column_name`, `data_type`, `column_type`, `compression_codec`; time, then tags, then fields.
+/// `DESCRIBE TABLE`: `column_name`, `data_type`, `column_type`, `compression_codec`; in the order of `SELECT *`.
 pub(super) fn columns(names: &Names, name: &FullName) -> Result<RecordBatch, QueryError> {
     super::exists(names, name)?;
     const HEAD: [&str; 4] = ["column_name", "data_type", "column_type", "compression_codec"];
@@ -70,8 +70,7 @@ pub(super) fn columns(names: &Names, name: &FullName) -> Result<RecordBatch, Que
         [&column.sql_name, type_name(column, precision), kind_name(column.kind), codec].map(str::to_string).to_vec()
     };
     let mut rows = vec![["time", time_type_name(precision), "TIME", "DEFAULT"].map(str::to_string).to_vec()];
-    rows.extend(table.schema.tags().map(describe));
-    rows.extend(table.schema.fields().map(describe));
+    rows.extend(table.schema.columns.iter().map(describe));
     Ok(text_rows(&HEAD, rows))
 }
 

@@ -96,7 +96,8 @@ fn options(mut words: Words<'_>, url: &str) -> Result<(Form, Connection), QueryE
     let mut form = None;
     let (mut delimiter, mut header) = (None, None);
     while let Some(option) = words.take_keyword(&["CONNECTION", "FILE_FORMAT", "COPY_OPTIONS"]) {
-        let pairs = pairs(&mut words).map_err(|error| match option {
+        // Where a sign is left out, a secret may be taken for a name.
+        let pairs = pairs(&mut words, option == "CONNECTION").map_err(|error| match option {
             "CONNECTION" => QueryError::Syntax("Expected: CONNECTION = (name = 'value', …)".to_string()),
             _ => error,
         })?;
@@ -135,14 +136,18 @@ pub(super) fn csv_options(form: Form, delimiter: Option<u8>, header: Option<bool
     }
 }
 
-/// `= (name = value [,] …)`
-fn pairs(words: &mut Words<'_>) -> Result<Vec<(String, String)>, QueryError> {
-    words.expect_token(&Token::Eq)?;
+/// `= (name = value [,] …)`; the signs may be left out unless they are asked for.
+fn pairs(words: &mut Words<'_>, with_signs: bool) -> Result<Vec<(String, String)>, QueryError> {
+    let sign = |words: &mut Words<'_>| match words.take(&Token::Eq) || !with_signs {
+        true => Ok(()),
+        false => words.expected("="),
+    };
+    sign(words)?;
     words.expect_token(&Token::LParen)?;
     let mut pairs = Vec::new();
     while !words.take(&Token::RParen) {
         let name = words.name()?;
-        words.expect_token(&Token::Eq)?;
+        sign(words)?;
         pairs.push((name, words.value()?));
         words.take(&Token::Comma);
     }
@@ -218,7 +223,16 @@ impl QueryEngine {
             session.within(async |_| LogicalPlanBuilder::scan("files", files, Some(projection))?.build()).await?;
         let rows = self.execute(session, plan).await?;
         let FullName { tenant, database, table } = name;
-        Ok(RowsToWrite { tenant, database, table, rows, columns, precision, times_may_be_numbers: true })
+        Ok(RowsToWrite {
+            tenant,
+            database,
+            table,
+            rows,
+            columns,
+            precision,
+            times_may_be_numbers: true,
+            may_be_empty: false,
+        })
     }
 }
 

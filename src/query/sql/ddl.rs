@@ -1,5 +1,7 @@
 //! Statements that make and remove databases, parsed for whoever carries them out.
 
+use datafusion::sql::sqlparser::tokenizer::Token;
+
 use crate::query::error::QueryError;
 
 use super::access::AccessChange;
@@ -95,6 +97,7 @@ pub(super) fn alter_database(mut words: Words<'_>) -> Result<Ddl, QueryError> {
             "database config is unmodifiable, only can modify database option: TTL, SHARD, VNODE_DURATION, REPLICA";
         return Err(QueryError::Syntax(text.to_string()));
     }
+    words.take(&Token::Eq);
     let value = words.value()?;
     words.end()?;
     Ok(Ddl::AlterDatabase { name, option, value })
@@ -109,6 +112,7 @@ fn database_name(words: &mut Words<'_>) -> Result<String, QueryError> {
 fn option(words: &mut Words<'_>, options: &mut DatabaseOptions) -> Result<(), QueryError> {
     let at = *words;
     let Some(key) = words.any_keyword() else { return at.expected("a database option") };
+    words.take(&Token::Eq);
     let slot = match key.as_str() {
         "TTL" => &mut options.ttl,
         "SHARD" => &mut options.shard,
@@ -160,7 +164,7 @@ mod tests {
             precision: Some("ms".to_string()),
             others: vec![("WAL_SYNC".to_string(), "true".to_string())],
         };
-        let text = "create database d with vnode_duration '1y' Ttl '7d' /* c */ SHARD 3 replica 2 wal_sync true\nprecision 'ms'";
+        let text = "create database d with vnode_duration '1y' Ttl='7d' /* c */ SHARD 3 replica 2 wal_sync true\nprecision 'ms'";
         check(text, create("d", false, options));
     }
 
@@ -190,6 +194,7 @@ mod tests {
         check("create database d with", Err("Expected: a database option, found: EOF"));
         check("create database d with colour 'red'", Err("Expected: a database option, found: colour"));
         check("create database d with ttl", Err("Expected: a value, found: EOF"));
+        check("create database d with ttl = ", Err("Expected: a value, found: EOF"));
         check("create database d with ttl '1d' ttl '2d'", Err("the option TTL is given twice"));
         check("create database d ttl '1d'", Err("Expected: end of statement, found: ttl"));
         let unmodifiable =

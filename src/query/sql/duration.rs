@@ -24,17 +24,18 @@ pub enum Lasting {
 }
 
 impl Lasting {
-    /// `inf`, a number of days, or numbers with units one after the other. `None`: it is none of these, or too long.
+    /// `inf`, a number of days, or numbers with units one after the other. `None`: it is none of these. What is longer than there is
+    /// time (292 years) is for ever.
     pub fn parse(text: &str) -> Option<Lasting> {
         let text = text.trim();
         if text.eq_ignore_ascii_case("inf") {
             return Some(Lasting::ForEver);
         }
         if let Ok(days) = text.parse::<i64>() {
-            return days.checked_mul(UNITS[3].1).filter(|ns| *ns > 0).map(Lasting::For);
+            return (days > 0).then(|| days.checked_mul(UNITS[3].1).map_or(Lasting::ForEver, Lasting::For));
         }
         let mut rest = text;
-        let mut total: i64 = 0;
+        let mut total: i128 = 0;
         while !rest.is_empty() {
             let digits = rest.find(|c: char| !c.is_ascii_digit())?;
             let (number, behind) = rest.split_at(digits);
@@ -44,10 +45,10 @@ impl Lasting {
             // Only `M` and `m` are told apart by case.
             let named = |names: &[&str]| names.contains(&unit) || (unit != "M" && names.contains(&lower.as_str()));
             let (_, unit_ns, _) = UNITS.iter().find(|(_, _, names)| named(names))?;
-            total = total.checked_add(number.parse::<i64>().ok()?.checked_mul(*unit_ns)?)?;
+            total = total.checked_add(i128::from(number.parse::<i64>().ok()?) * i128::from(*unit_ns))?;
             rest = behind.trim_start();
         }
-        Some(total).filter(|ns| *ns > 0).map(Lasting::For)
+        (total > 0).then(|| i64::try_from(total).map_or(Lasting::ForEver, Lasting::For))
     }
 
     /// As CnosDB shows it: `INF`, `10days`, `3months 8days 16h 19m 12s`.
@@ -89,11 +90,14 @@ mod tests {
         check("90ms", Some("90ms"));
         check("1Week", Some("7days"));
         check("1h 30min", Some("1h 30m"));
+        check("106751d", Some("292years 3months 6days 16h 19m 12s"));
+        check("1000000d", Some("INF"));
+        check("1000000", Some("INF"));
     }
 
     #[test]
     fn what_is_no_duration_is_none() {
-        for wrong in ["", "d", "0", "0d", "-1d", "1x", "1.5d", "99999999999y", "1d2"] {
+        for wrong in ["", "d", "0", "0d", "-1d", "1x", "1.5d", "99999999999999999999y", "1d2"] {
             check(wrong, None);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Schema};
 use datafusion::common::TableReference;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use serde_json::Value as Json;
@@ -46,7 +46,7 @@ pub(super) fn parse(mut words: Words<'_>) -> Result<NewExternal, QueryError> {
                 return Err(QueryError::Syntax(format!("two columns are called {name:?}")));
             }
             columns.push((name, column_type(&mut words)?));
-            if !words.take(&Token::Comma) {
+            if !words.take(&Token::Comma) || words.peek() == Some(&Token::RParen) {
                 break;
             }
         }
@@ -87,17 +87,49 @@ pub(super) fn parse(mut words: Words<'_>) -> Result<NewExternal, QueryError> {
     Ok(NewExternal { table, if_not_exists, columns, form, url })
 }
 
+/// `TYPE [[NOT] NULL]`. Files are not looked at for nulls, so that a column of an external table may always have them.
 fn column_type(words: &mut Words<'_>) -> Result<DataType, QueryError> {
     let at = *words;
-    match words.any_keyword().as_deref() {
+    let of = match words.any_keyword().as_deref() {
         Some("BIGINT") if words.take_keyword(&["UNSIGNED"]).is_some() => Ok(FieldType::Unsigned.arrow()),
         Some("BIGINT") => Ok(FieldType::Integer.arrow()),
         Some("DOUBLE") => Ok(FieldType::Float.arrow()),
         Some("BOOLEAN") => Ok(FieldType::Boolean.arrow()),
         Some("STRING") => Ok(FieldType::String.arrow()),
         Some("TIMESTAMP") => Ok(time_type()),
+        Some("TINYINT") => Ok(DataType::Int8),
+        Some("SMALLINT") => Ok(DataType::Int16),
+        Some("INT" | "INTEGER") => Ok(DataType::Int32),
+        Some("FLOAT" | "REAL") => Ok(DataType::Float32),
+        Some("VARCHAR" | "CHAR" | "TEXT") => Ok(DataType::Utf8),
+        Some("DATE") => Ok(DataType::Date32),
+        Some("DECIMAL" | "NUMERIC") => decimal(words),
         _ => at.expected("BIGINT, BIGINT UNSIGNED, DOUBLE, BOOLEAN, STRING or TIMESTAMP"),
+    };
+    let of = of?;
+    if words.take_keyword(&["NOT"]).is_some() {
+        words.expect_keyword("NULL")?;
+    } else {
+        words.take_keyword(&["NULL"]);
     }
+    Ok(of)
+}
+
+/// `[(precision [, scale])]`
+fn decimal(words: &mut Words<'_>) -> Result<DataType, QueryError> {
+    if !words.take(&Token::LParen) {
+        return Ok(DataType::Decimal128(38, 10));
+    }
+    let at = *words;
+    let precision = words.value()?.parse().ok().filter(|precision| (1..=DECIMAL128_MAX_PRECISION).contains(precision));
+    let Some(precision) = precision else { return at.expected("a number of digits from 1 to 38") };
+    let at = *words;
+    let scale = if words.take(&Token::Comma) { words.value()?.parse().ok() } else { Some(0) };
+    let Some(scale) = scale.filter(|scale: &i8| (0..=precision as i8).contains(scale)) else {
+        return at.expected("a number of digits behind the point");
+    };
+    words.expect_token(&Token::RParen)?;
+    Ok(DataType::Decimal128(precision, scale))
 }
 
 impl QueryEngine {
@@ -142,6 +174,20 @@ mod tests {
     }
 
     #[test]
+    fn columns_may_be_of_the_types_of_files() {
+        let text = "create external table t (a int not null, b decimal(10,6), c decimal, d varchar null, e date, f real,) stored as csv location 'l'";
+        let columns = "a Int32, b Decimal128(10, 6), c Decimal128(38, 10), d Utf8, e Date32, f Float32";
+        check(text, Ok(&format!("t Csv {{ delimiter: 44, header: false }} l {columns}")));
+        for (of, refused) in [
+            ("decimal(39)", "Expected: a number of digits from 1 to 38, found: 39"),
+            ("decimal(3,4)", "Expected: a number of digits behind the point, found: ,"),
+            ("int not", "Expected: NULL, found: )"),
+        ] {
+            check(&format!("create external table t (a {of}) stored as csv location 'l'"), Err(refused));
+        }
+    }
+
+    #[test]
     fn clauses_come_in_any_order_and_others_are_refused() {
         check("create external table d.t stored as parquet location 'x'", Ok("d.t Parquet x "));
         check(
@@ -165,8 +211,8 @@ mod tests {
             ("t stored as csv", "Expected: LOCATION, found: EOF"),
             ("t (a bigint, a double) stored as csv location 'x'", "two columns are called \"a\""),
             (
-                "t (a int) stored as csv location 'x'",
-                "Expected: BIGINT, BIGINT UNSIGNED, DOUBLE, BOOLEAN, STRING or TIMESTAMP, found: int",
+                "t (a blob) stored as csv location 'x'",
+                "Expected: BIGINT, BIGINT UNSIGNED, DOUBLE, BOOLEAN, STRING or TIMESTAMP, found: blob",
             ),
         ] {
             check(&format!("create external table {text}"), Err(expected));

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Ident, SelectItem, TimezoneInfo, TypedString, UnaryOperator, Value, VisitMut,
-    VisitorMut, visit_expressions_mut,
+    BinaryOperator, DataType, Expr, Ident, Query, Select, SelectItem, TableFactor, TimezoneInfo, TypedString,
+    UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions_mut,
 };
 
 use crate::model::Precision;
@@ -15,6 +15,8 @@ use crate::query::error::QueryError;
 /// Gives names in `statement` the case in which they are known. `known`: names of columns of the tables it speaks of.
 pub(super) fn fold<S: VisitMut>(statement: &mut S, known: &HashSet<String>) -> Result<(), QueryError> {
     let mut refused = None;
+    let relations = relations(statement);
+    name_variables(statement);
     let _ = visit_expressions_mut(statement, |expr: &mut Expr| {
         match expr {
             Expr::Identifier(name) if name.quote_style.is_none() && name.value.starts_with("@@") => {
@@ -25,8 +27,11 @@ pub(super) fn fold<S: VisitMut>(statement: &mut S, known: &HashSet<String>) -> R
             }
             Expr::Identifier(name) => fold_name(name, known),
             Expr::CompoundIdentifier(parts) => {
-                if let Some(name) = parts.last_mut() {
+                if let Some((name, qualifiers)) = parts.split_last_mut() {
                     fold_name(name, known);
+                    // It may be a column with fields of its own.
+                    let table = qualifiers.last_mut().filter(|name| !known.contains(&name.value));
+                    table.into_iter().for_each(|table| fold_relation(table, &relations));
                 }
             }
             _ => {}
@@ -34,6 +39,27 @@ pub(super) fn fold<S: VisitMut>(statement: &mut S, known: &HashSet<String>) -> R
         ControlFlow::<()>::Continue(())
     });
     refused.map_or(Ok(()), |what| Err(QueryError::Plan(what)))
+}
+
+/// A variable that is selected gives the column its name.
+fn name_variables<S: VisitMut>(statement: &mut S) {
+    struct Variables;
+    impl VisitorMut for Variables {
+        type Break = ();
+        fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+            for item in &mut select.projection {
+                if let SelectItem::UnnamedExpr(Expr::Identifier(name)) = item
+                    && name.quote_style.is_none()
+                    && name.value.starts_with("@@")
+                {
+                    let alias = Ident::with_quote('"', name.value.clone());
+                    *item = SelectItem::ExprWithAlias { expr: Expr::Identifier(name.clone()), alias };
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = statement.visit(&mut Variables);
 }
 
 fn fold_name(name: &mut Ident, known: &HashSet<String>) {
@@ -44,6 +70,38 @@ fn fold_name(name: &mut Ident, known: &HashSet<String>) {
     if known.contains(&lower) {
         name.value = lower;
     }
+}
+
+/// A table that is not called as it is written here is called by the only name that differs from that in case.
+fn fold_relation(name: &mut Ident, relations: &HashSet<String>) {
+    if name.quote_style.is_some() || relations.contains(&name.value) {
+        return;
+    }
+    let mut alike = relations.iter().filter(|known| known.eq_ignore_ascii_case(&name.value));
+    if let (Some(known), None) = (alike.next(), alike.next()) {
+        name.value.clone_from(known);
+    }
+}
+
+/// The names by which a statement's columns can speak of its tables.
+fn relations<S: VisitMut>(statement: &mut S) -> HashSet<String> {
+    struct Relations(HashSet<String>);
+    impl VisitorMut for Relations {
+        type Break = ();
+        fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+            let (name, alias) = match factor {
+                TableFactor::Table { name, alias, .. } => (name.0.last().and_then(|part| part.as_ident()), alias),
+                TableFactor::Derived { alias, .. } | TableFactor::NestedJoin { alias, .. } => (None, alias),
+                _ => return ControlFlow::Continue(()),
+            };
+            let called = alias.as_ref().map(|alias| &alias.name).or(name);
+            self.0.extend(called.map(|name| name.value.clone()));
+            ControlFlow::Continue(())
+        }
+    }
+    let mut relations = Relations(HashSet::new());
+    let _ = statement.visit(&mut relations);
+    relations.0
 }
 
 /// Makes times of integers that columns of times, `times`, are compared with; they are in `precision`.
@@ -118,6 +176,20 @@ pub(super) fn aliases<S: VisitMut>(statement: &mut S) -> HashSet<String> {
             }
             ControlFlow::Continue(())
         }
+        fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+            if let TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } =
+                factor
+            {
+                self.0.extend(alias.columns.iter().map(|column| column.name.value.clone()));
+            }
+            ControlFlow::Continue(())
+        }
+        fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+            for table in query.with.iter().flat_map(|with| &with.cte_tables) {
+                self.0.extend(table.alias.columns.iter().map(|column| column.name.value.clone()));
+            }
+            ControlFlow::Continue(())
+        }
     }
     let mut aliases = Aliases(HashSet::new());
     let _ = statement.visit(&mut aliases);
@@ -156,6 +228,9 @@ mod tests {
     #[test]
     fn names_have_the_case_in_which_they_are_known() {
         check("SELECT TIME, A, B, t.A, b FROM t", "SELECT time, a, B, t.a, b FROM t");
+        check("SELECT T.A, \"T\".A FROM t", "SELECT t.a, \"T\".a FROM t");
+        check("SELECT x.a, X.a, Y.a FROM t AS X, t AS y", "SELECT X.a, X.a, y.a FROM t AS X, t AS y");
+        check("SELECT TIME FROM (VALUES (1)) AS v (TIME)", "SELECT TIME FROM (VALUES (1)) AS v (TIME)");
         check("SELECT \"A\", C AS A FROM t ORDER BY A", "SELECT \"A\", C AS A FROM t ORDER BY A");
     }
 
@@ -179,6 +254,7 @@ mod tests {
     #[test]
     fn variables_of_the_server_are_constants() {
         check("SELECT @@cluster_name AS c", "SELECT 'tidegate' AS c");
+        check("SELECT @@cluster_name", "SELECT 'tidegate' AS \"@@cluster_name\"");
         check("SELECT @@nothing", "variable [\"@@nothing\"] not found");
     }
 }

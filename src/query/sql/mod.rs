@@ -280,7 +280,7 @@ impl QueryEngine {
         match planned(session.names(), scope, change, &clock) {
             Err(error) => Err(session.fail(error)),
             Ok(Planned::Delete(delete)) => Ok(SqlAnswer::Delete(delete)),
-            Ok(Planned::Write { name, source, tags }) => {
+            Ok(Planned::Write { name, source, tags, may_be_empty }) => {
                 // Rows that move are asked for twice.
                 let verify = if tags.is_empty() { |_: &_| Ok(()) } else { write::repeatable };
                 let precision =
@@ -289,8 +289,16 @@ impl QueryEngine {
                 let rows = self.ask_verified(session, scope, source.question.clone(), Vec::new(), verify).await?;
                 write::check_width(rows.schema().fields().len(), &source)?;
                 let FullName { tenant, database, table } = name;
-                let rows =
-                    RowsToWrite { tenant, database, table, rows, columns, precision, times_may_be_numbers: false };
+                let rows = RowsToWrite {
+                    tenant,
+                    database,
+                    table,
+                    rows,
+                    columns,
+                    precision,
+                    times_may_be_numbers: false,
+                    may_be_empty,
+                };
                 Ok(if tags.is_empty() { SqlAnswer::Write(rows) } else { SqlAnswer::Move { rows, tags } })
             }
         }
@@ -299,7 +307,13 @@ impl QueryEngine {
 
 /// A change that was checked.
 enum Planned {
-    Write { name: FullName, source: Box<write::Source>, tags: Vec<(String, Option<String>)> },
+    Write {
+        name: FullName,
+        source: Box<write::Source>,
+        tags: Vec<(String, Option<String>)>,
+        /// A field that is set to null stays as it is.
+        may_be_empty: bool,
+    },
     Delete(Delete),
 }
 
@@ -322,13 +336,14 @@ fn planned(
             let width = insert.source.as_deref().and_then(write::width_of_values);
             let source = write::inserted(insert, &table.schema)?;
             width.map_or(Ok(()), |width| write::check_width(width, &source))?;
-            Ok(Planned::Write { name, source: Box::new(source), tags: Vec::new() })
+            Ok(Planned::Write { name, source: Box::new(source), tags: Vec::new(), may_be_empty: false })
         }
         SqlStatement::Update(update) => {
             let (name, table) = table_of(write::changed_table(&update.table)?)?;
             let from = full_name(&name);
             let updated = write::updated(update, &from, &table.schema)?;
-            Ok(Planned::Write { name, source: Box::new(updated.source), tags: updated.tags })
+            let may_be_empty = updated.tags.is_empty();
+            Ok(Planned::Write { name, source: Box::new(updated.source), tags: updated.tags, may_be_empty })
         }
         SqlStatement::Delete(delete) => {
             let (name, table) = table_of(write::deleted_table(&delete)?)?;

@@ -50,9 +50,9 @@ impl DatabaseView {
                 Lasting::parse(&vnode).map_or(vnode, Lasting::shown),
                 option("REPLICA", "1"),
                 precision.to_string(),
-                option("MAX_MEMCACHE_SIZE", "128 MiB"),
+                shown_bytes(option("MAX_MEMCACHE_SIZE", "128 MiB")),
                 option("MEMCACHE_PARTITIONS", "16"),
-                option("WAL_MAX_FILE_SIZE", "128 MiB"),
+                shown_bytes(option("WAL_MAX_FILE_SIZE", "128 MiB")),
                 option("WAL_SYNC", "false"),
                 option("STRICT_WRITE", "false"),
                 option("MAX_CACHE_READERS", "32"),
@@ -70,4 +70,56 @@ impl DatabaseView {
 pub fn kept<'a>(options: impl Iterator<Item = (&'a str, &'a str)>) -> Json {
     let entry = |(name, value): (&str, &str)| (name.to_string(), Json::from(value));
     Json::Object(options.map(entry).collect::<Map<_, _>>())
+}
+
+/// A number of bytes in the largest unit of 1024 that it reaches, as `128 MiB`; text that is none stays as it is. Units are those of
+/// 1000 (`M`, `MB`) and of 1024 (`MiB`), in any case.
+fn shown_bytes(text: String) -> String {
+    const PREFIXES: [&str; 6] = ["k", "m", "g", "t", "p", "e"];
+    let parsed = || -> Option<u64> {
+        let compact: String = text.chars().filter(|c| !c.is_whitespace() && *c != '_').collect();
+        let end = compact.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(compact.len());
+        let (number, unit) = compact.split_at(end);
+        let unit = unit.to_ascii_lowercase();
+        let unit = unit.strip_suffix('b').unwrap_or(&unit);
+        let (prefix, base) = unit.strip_suffix('i').map_or((unit, 1000_f64), |prefix| (prefix, 1024_f64));
+        let power = match prefix {
+            "" if base == 1000.0 => 0,
+            prefix => PREFIXES.iter().position(|known| *known == prefix)? as i32 + 1,
+        };
+        let bytes = number.parse::<f64>().ok()? * base.powi(power);
+        (bytes.fract() == 0.0 && bytes < 2_f64.powi(64)).then_some(bytes as u64)
+    };
+    let Some(bytes) = parsed() else { return text };
+    let power = (bytes.max(1).ilog2() / 10).min(6);
+    match power {
+        0 => format!("{bytes} B"),
+        power => {
+            format!("{} {}iB", bytes as f64 / 1024_f64.powi(power as i32), PREFIXES[power as usize - 1].to_uppercase())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_shown_in_the_largest_unit() {
+        for (text, expected) in [
+            ("128MiB", "128 MiB"),
+            ("128 MiB", "128 MiB"),
+            ("300M", "286.102294921875 MiB"),
+            ("1_048_576", "1 MiB"),
+            ("0.5 KiB", "512 B"),
+            ("2gb", "1.862645149230957 GiB"),
+            ("0", "0 B"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("x", "x"),
+            ("1i", "1i"),
+            ("", ""),
+        ] {
+            assert_eq!(shown_bytes(text.to_string()), expected, "{text:?}");
+        }
+    }
 }

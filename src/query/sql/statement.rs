@@ -373,7 +373,7 @@ impl<'a> Words<'a> {
         self
     }
 
-    fn peek(&self) -> Option<&'a Token> {
+    pub(super) fn peek(&self) -> Option<&'a Token> {
         self.tokens.get(self.at).copied()
     }
 

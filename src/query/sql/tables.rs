@@ -61,8 +61,11 @@ pub enum TableChange {
 }
 
 impl NewColumns {
-    /// The schema of a table with these columns.
-    pub fn schema(&self) -> Result<TableSchema, Refusal> {
+    /// The schema of a table with these columns; `table` is its full name.
+    pub fn schema(&self, table: &str) -> Result<TableSchema, Refusal> {
+        if self.fields.iter().any(|field| field.name == TIME_COLUMN && field.declared.is_some()) {
+            return Err(Refusal::ColumnExists { column: TIME_COLUMN.to_string(), table: table.to_string() });
+        }
         let mut schema = TableSchema::new(RowIdentity::Series);
         for tag in &self.tags {
             if tag == TIME_COLUMN || schema.find(tag, ColumnKind::Tag).is_some() {
@@ -315,7 +318,7 @@ mod tests {
 
     fn schema(text: &str) -> TableSchema {
         let Ok(TableDdl::Create { columns, .. }) = ddl(text) else { panic!("{text}") };
-        columns.schema().unwrap()
+        columns.schema("t").unwrap()
     }
 
     /// Columns as `kind name type codec`.
@@ -368,10 +371,11 @@ mod tests {
             ("create table t(a bigint, a double)", "Field or Tag have the same name a"),
             ("create table t(a bigint, tags(a))", "Field or Tag have the same name a"),
             ("create table t(time bigint)", "Field or Tag have the same name time"),
+            ("create table t(a double, time timestamp)", " column time already exists in table t"),
             ("create table t(a double codec(snappy))", "Unsupported encoding type Snappy for F64"),
         ] {
             let Ok(TableDdl::Create { columns, .. }) = ddl(text) else { panic!("{text}") };
-            assert_eq!(columns.schema().unwrap_err().to_string(), expected, "{text}");
+            assert_eq!(columns.schema("t").unwrap_err().to_string(), expected, "{text}");
         }
     }
 

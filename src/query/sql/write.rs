@@ -11,7 +11,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::{
     Assignment, AssignmentTarget, Delete, Expr, FromTable, Insert, ObjectName, Query, Statement as SqlStatement,
-    TableFactor, TableObject, TableWithJoins, Update,
+    TableFactor, TableObject, TableWithJoins, UnaryOperator, Update,
 };
 
 use crate::model::schema::{TIME_COLUMN, time_type};
@@ -36,6 +36,8 @@ pub struct RowsToWrite {
     pub precision: Precision,
     /// Whether times that are texts may be numbers, as in files.
     pub times_may_be_numbers: bool,
+    /// Whether a row without a value for any field is left out; else it is an error.
+    pub may_be_empty: bool,
 }
 
 /// A column that is written to.
@@ -351,6 +353,13 @@ fn constant(value: &Expr) -> Result<Option<String>, QueryError> {
                 Err(QueryError::from(Refusal::Update(format!("Tag value must be a constant, but found: {other}"))))
             }
         },
+        Expr::UnaryOp { op: sign @ (UnaryOperator::Minus | UnaryOperator::Plus), expr } => match &**expr {
+            Expr::Value(number) if matches!(number.value, Value::Number(..)) => {
+                let sign = if *sign == UnaryOperator::Minus { "-" } else { "" };
+                Ok(Some(format!("{sign}{number}")))
+            }
+            _ => Err(QueryError::from(Refusal::Update(format!("Tag value must be a constant, but found: {value}")))),
+        },
         other => Err(QueryError::from(Refusal::Update(format!("Tag value must be a constant, but found: {other}")))),
     }
 }
@@ -371,7 +380,7 @@ pub(super) fn width_of_values(query: &Query) -> Option<usize> {
 
 impl RowsToWrite {
     /// A batch of rows as points of the table. Values are cast to the types of their columns; what cannot be cast, a time
-    /// that is missing, and a row without any field are errors.
+    /// that is missing, and a row without any field are errors, the last one unless such rows are left out.
     pub fn points(&self, batch: &RecordBatch) -> Result<Points, QueryError> {
         let mut points = Points::default();
         let index = points.table_index(&self.table);
@@ -398,12 +407,16 @@ impl RowsToWrite {
             return Err(missing());
         }
         for row in 0..batch.num_rows() {
+            if fields.iter().all(|(_, values)| values.is_null(row)) {
+                match self.may_be_empty {
+                    true => continue,
+                    false => return Err(Refusal::NoFields.into()),
+                }
+            }
             let key = tags.iter().filter(|(_, values)| values.is_valid(row));
             let series = table.series.push(key.map(|(tag, values)| (*tag, values.as_string::<i32>().value(row))));
             table.begin_row(series, times.value(row));
-            let mut any = false;
             for (field, values) in fields.iter().filter(|(_, values)| values.is_valid(row)) {
-                any = true;
                 match values.data_type() {
                     DataType::Float64 => table.set_float(*field, values.as_primitive::<Float64Type>().value(row)),
                     DataType::Int64 => table.set_integer(*field, values.as_primitive::<Int64Type>().value(row)),
@@ -411,9 +424,6 @@ impl RowsToWrite {
                     DataType::Boolean => table.set_boolean(*field, values.as_boolean().value(row)),
                     _ => table.set_string(*field, values.as_string::<i32>().value(row)),
                 }
-            }
-            if !any {
-                return Err(Refusal::NoFields.into());
             }
         }
         Ok(points)
@@ -430,6 +440,10 @@ impl RowsToWrite {
     fn times(&self, column: &ArrayRef) -> Result<ArrayRef, QueryError> {
         let numbers = if self.times_may_be_numbers { numbers_in(column) } else { None };
         let column = numbers.as_ref().unwrap_or(column);
+        if column.data_type().is_floating() {
+            let what = format!("Unsupported CAST from {} to Timestamp(Nanosecond, None)", column.data_type());
+            return Err(QueryError::NotSupported(what));
+        }
         if !matches!(column.data_type(), DataType::Int64 | DataType::UInt64) {
             return cast(column, &time_type());
         }
