@@ -94,9 +94,11 @@ impl Account {
     }
 
     fn has(&self, tenant: &str, database: &str, right: fn(Privilege) -> bool) -> bool {
-        let granted = self.roles.get(tenant).map(|role| &role.privileges);
-        let rights = [self.own(tenant), granted].into_iter().flatten();
-        rights.filter_map(|rights| rights.get(database)).any(|privilege| right(*privilege))
+        let own = self.own(tenant).and_then(|own| own.get(database)).copied();
+        let granted = self.roles.get(tenant).and_then(|role| role.privileges.get(database));
+        // A role that writes reads as well.
+        let granted = granted.map(|right| if *right == Privilege::Write { Privilege::All } else { *right });
+        own.into_iter().chain(granted).any(right)
     }
 
     /// Rights that are the user's own, without a role.

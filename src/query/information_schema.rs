@@ -220,7 +220,7 @@ fn queries(names: &Names) -> RecordBatch {
         ("query_type", all(|_| "batch")),
         ("query_text", all(|query| &query.text)),
         ("user_id", all(|_| "")),
-        ("user_name", all(|_| "root")),
+        ("user_name", all(|query| &query.user)),
         ("tenant_id", all(|_| "")),
         ("tenant_name", text(running.iter().map(|_| &*names.tenant))),
         ("database_name", all(|query| &query.database)),

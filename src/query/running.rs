@@ -19,6 +19,7 @@ struct Table {
 
 #[derive(Debug)]
 struct Entry {
+    user: Arc<str>,
     text: Arc<str>,
     database: Arc<str>,
     started: Instant,
@@ -29,6 +30,8 @@ struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunningQuery {
     pub id: u64,
+    /// Who asked, `root` where nobody says who he is.
+    pub user: Arc<str>,
     /// Without passwords.
     pub text: Arc<str>,
     pub database: Arc<str>,
@@ -40,12 +43,22 @@ pub struct RunningQuery {
 impl RunningQueries {
     /// Lists a query until its ticket is dropped. Numbers are never used again.
     pub fn register(&self, text: &str, database: &str) -> Ticket {
+        self.register_for("root", text, database)
+    }
+
+    /// The same, for somebody in particular.
+    pub fn register_for(&self, user: &str, text: &str, database: &str) -> Ticket {
         let mut table = self.table();
         table.last_id += 1;
         let id = table.last_id;
         let killed = CancellationToken::new();
-        let entry =
-            Entry { text: text.into(), database: database.into(), started: Instant::now(), killed: killed.clone() };
+        let entry = Entry {
+            user: user.into(),
+            text: text.into(),
+            database: database.into(),
+            started: Instant::now(),
+            killed: killed.clone(),
+        };
         table.queries.insert(id, entry);
         Ticket { id, queries: self.clone(), killed }
     }
@@ -54,6 +67,7 @@ impl RunningQueries {
     pub fn list(&self) -> Vec<RunningQuery> {
         let of = |(id, entry): (&u64, &Entry)| RunningQuery {
             id: *id,
+            user: entry.user.clone(),
             text: entry.text.clone(),
             database: entry.database.clone(),
             elapsed: entry.started.elapsed(),

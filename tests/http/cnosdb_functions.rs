@@ -101,6 +101,8 @@ fn a_gauge_is_told_by_its_first_and_last_points() {
     // Rows without the value do not count, and a single point has no rate.
     let asked = "SELECT a, idelta_left(gauge_agg(time, f)) AS l, idelta_right(gauge_agg(time, f)) AS r, rate(gauge_agg(time, f)) AS s FROM t GROUP BY a ORDER BY a";
     check(&gate, asked, "a,l,r,s\nx,16.0,-7.0,-0.375\ny,0.0,0.0,\nz,,,\n");
+    let asked = "SELECT time_delta(gauge_agg(time, f)) AS d FROM t WHERE a = 'x'";
+    check(&gate, asked, "d\n0.000000008 secs\n");
     check(&gate, "SELECT exact_count(*) AS a, exact_count(f) AS b FROM t", "a,b\n7,5\n");
     assert_eq!(gate.sql_error("d", "SELECT gauge_agg(time, a) FROM t").0, 422);
 }

@@ -178,7 +178,7 @@ fn owners_make_the_roles_of_their_tenant_and_everyone_sees_his_own() {
     all.check(ROOT, "t", mine, "role_name\n");
     let rights = "SELECT * FROM information_schema.database_privileges";
     let head = "tenant_name,database_name,privilege_type,role_name\n";
-    all.check(ANN, "t", rights, &format!("{head}t,d,All,reader\n"));
+    all.check(ANN, "t", rights, &format!("{head}t,d,Write,reader\n"));
     all.check(BOB, "t", rights, head);
     // A role that inherits nothing has what it was given.
     all.refused(BOB, "t", "SELECT v FROM m", "010004");
@@ -190,9 +190,11 @@ fn owners_make_the_roles_of_their_tenant_and_everyone_sees_his_own() {
     all.check(ROOT, "t", users, "user_name,is_admin\nann,false\nbob,false\nroot,true\n");
     all.check(ANN, "t", users, "user_name,is_admin\n");
     all.done(ROOT, "cnosdb", "CREATE DATABASE d");
-    let running = "SELECT query_type, database_name, query_text FROM information_schema.queries";
-    all.check(ROOT, "cnosdb", running, &format!("query_type,database_name,query_text\nbatch,d,\"{running}\"\n"));
-    all.check(ANN, "t", running, "query_type,database_name,query_text\n");
+    let running = "SELECT user_name, database_name, query_text FROM information_schema.queries";
+    all.check(ROOT, "cnosdb", running, &format!("user_name,database_name,query_text\nroot,d,\"{running}\"\n"));
+    all.check(ANN, "t", running, "user_name,database_name,query_text\n");
+    all.done(ROOT, "t", "ALTER TENANT cnosdb ADD USER ann AS member");
+    all.check(ANN, "cnosdb", running, &format!("user_name,database_name,query_text\nann,d,\"{running}\"\n"));
     let options = "SELECT user_options FROM cluster_schema.users WHERE user_name = 'ann'";
     all.done(ROOT, "t", "ALTER USER ann SET comment = 'a note', must_change_password = true");
     let json = "{\"\"hash_password\"\":\"\"*****\"\",\"\"must_change_password\"\":true,\"\"comment\"\":\"\"a note\"\"}";

@@ -108,8 +108,9 @@ struct Listed(Option<Ticket>);
 const SHOWN_BYTES_MAX: usize = 4 * 1024;
 
 impl Listed {
-    fn of(core: &Core, question: &SqlRequest) -> Listed {
-        let list = || core.queries.running_queries.register(shown(&question.text), &question.database);
+    fn of(core: &Core, principal: &Principal, question: &SqlRequest) -> Listed {
+        let user = principal.name().unwrap_or("root");
+        let list = || core.queries.running_queries.register_for(user, shown(&question.text), &question.database);
         Listed((question.tenant == DEFAULT_TENANT).then(list))
     }
 
@@ -144,7 +145,7 @@ async fn run(
 ) -> Result<Bytes, WireError> {
     let text = question.text.clone();
     let (tenant, database) = (question.tenant.clone(), question.database.clone());
-    let listed = Listed::of(&core, &question);
+    let listed = Listed::of(&core, &principal, &question);
     let answer = tokio::select! {
         answer = core.queries.run(question.clone()) => answer.map_err(|error| refusal(error, &text)),
         () = listed.killed() => Err(interrupted()),

@@ -195,7 +195,8 @@ async fn change_right(
 /// Writing includes reading there.
 fn with(had: Privilege, given: Right) -> Privilege {
     match (had, given) {
-        (_, Right::All | Right::Write) | (Privilege::All | Privilege::Write, _) => Privilege::All,
+        (_, Right::All) | (Privilege::All, _) => Privilege::All,
+        (_, Right::Write) | (Privilege::Write, _) => Privilege::Write,
         (Privilege::Read | Privilege::None, Right::Read) => Privilege::Read,
     }
 }
@@ -214,11 +215,14 @@ mod tests {
 
     #[test]
     fn rights_of_a_role_include_each_other() {
-        use Privilege::{All, None, Read};
+        use Privilege::{All, None, Read, Write};
         for (had, right, given, taken) in [
             (None, Right::Read, Read, None),
-            (None, Right::Write, All, None),
-            (Read, Right::Write, All, Read),
+            (None, Right::Write, Write, None),
+            (Read, Right::Write, Write, Read),
+            (Write, Right::Read, Write, None),
+            (Write, Right::Write, Write, Read),
+            (Write, Right::All, All, None),
             (Read, Right::Read, Read, None),
             (All, Right::Read, All, None),
             (All, Right::Write, All, Read),

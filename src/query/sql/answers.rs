@@ -41,7 +41,13 @@ pub(super) fn database(names: &Names, name: &str) -> Result<RecordBatch, QueryEr
 pub(super) fn queries(names: &Names) -> RecordBatch {
     let row = |query: RunningQuery| {
         let duration = format!("{:.3}", query.elapsed.as_secs_f64());
-        vec![query.id.to_string(), "root".to_string(), query.text.to_string(), state_name(&query).to_string(), duration]
+        vec![
+            query.id.to_string(),
+            query.user.to_string(),
+            query.text.to_string(),
+            state_name(&query).to_string(),
+            duration,
+        ]
     };
     let head = ["query_id", "user_name", "query_text", "state", "duration"];
     text_rows(&head, names.running_queries().into_iter().map(row).collect())

@@ -302,7 +302,7 @@ fn gauge_text(part: GaugePart, time: &Expr, x: &Expr, gauge: &Expr) -> String {
     let value_of = |point: &str| format!("get_field(get_field({gauge}, '{point}'), 'val')");
     match part {
         GaugePart::Delta => delta(),
-        GaugePart::TimeDelta => format!("({} - {})", point(true, "time"), point(false, "time")),
+        GaugePart::TimeDelta => format!("CAST({} - {} AS INTERVAL)", point(true, "time"), point(false, "time")),
         GaugePart::Rate => {
             let nanos = |last| format!("CAST({} AS BIGINT)", point(last, "time"));
             format!("({} / nullif(CAST({} - {} AS DOUBLE), 0.0))", delta(), nanos(true), nanos(false))
