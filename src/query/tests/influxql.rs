@@ -141,9 +141,17 @@ async fn a_group_makes_a_row_whose_time_is_that_of_the_point_or_the_bound() {
         ("SELECT max(x), min(x) FROM (SELECT ln(f - 1) AS x FROM m WHERE f = 1)", &["m 0 -inf -inf"]),
         ("SELECT spread(x) FROM (SELECT ln(f - 1) AS x FROM m WHERE f != 1)", &["m 0 NaN"]),
         ("SELECT spread(x) FROM (SELECT ln(f - 1) AS x FROM m WHERE f > 0)", &["m 0 inf"]),
+        (
+            "SELECT max(x), min(x) FROM (SELECT sqrt(f) - 2 AS x FROM m WHERE i > 0 OR f < 0)",
+            &["m 0 -0.2679491924311228 -1.0"],
+        ),
+        ("SELECT max(x) + 1 FROM (SELECT ln(f + 1) AS x FROM m) ORDER BY time DESC", &["m 50 -"]),
+        ("SELECT max(x), i FROM (SELECT log2(f + 3) AS x, i FROM m)", &["m 21 3.0 -"]),
         ("SELECT derivative(f, 1ns) FROM m WHERE host = 'b'", &["m 45 -0.08333333333333333"]),
         ("SELECT cumulative_sum(i) FROM m", &["m 10 7", "m 30 5", "m 45 9", "m 62 18"]),
         ("SELECT count(nothing) FROM m", &[]),
+        ("SELECT mean(f::string) FROM m", &[]),
+        ("SELECT spread(s::integer), sum(f::integer) FROM m", &["m 0 - 8"]),
         ("SELECT mean(f) FROM m WHERE time > 100", &[]),
     ];
     for (text, expected) in table {

@@ -27,7 +27,7 @@ use super::rows::{TIME, call_column, column, timestamp, value_column};
 use super::select::{Planner, series_order, wanted_rows};
 use super::sequence::over_windows;
 use super::types::Type;
-use super::typing::{type_of_function, type_of_ref};
+use super::typing::{may_be_no_number, type_of_function, type_of_ref};
 
 /// The aggregates of all calls, each once, and what they are called until their values are made of them.
 #[derive(Default)]
@@ -134,10 +134,12 @@ fn grouped(query: &Query, parts: &Parts, calls: &[Planned], refs: &[VarRef], rea
         let beside: Vec<Plan> = beside.iter().map(|reference| aside(reference, refs)).collect();
         let value = (call.kind() != Type::Unknown).then(|| value_of(&call.field, refs));
         let is_known = value.is_some();
-        // What an inner select computes may be infinite or no number: the engine's extremes know neither.
-        let with_point = with_point || (call.kind() == Type::Float && !query.reads_tables_alone());
-        let descending = query.direction == Direction::Descending;
-        let mut one = compute(aggregate, call.kind(), value, &beside, with_point, descending, &mut aggregates);
+        let about = About {
+            kind: call.kind(),
+            may_be_nan: call.kind() == Type::Float && may_be_no_number(&call.field.name.0, &query.sources),
+            descending: query.direction == Direction::Descending,
+        };
+        let mut one = compute(aggregate, about, value, &beside, with_point, &mut aggregates);
         if !is_known {
             let sequences = call.function.over_windows().into_iter();
             let kind = result_type(aggregate, Type::Unknown);
@@ -182,15 +184,24 @@ fn result_type(aggregate: Aggregate, kind: Type) -> Type {
     }
 }
 
+/// What is known of the points that an aggregate is computed of.
+#[derive(Debug, Clone, Copy)]
+struct About {
+    kind: Type,
+    /// Whether there may be infinite ones and such as are no number: the engine's extremes know neither.
+    may_be_nan: bool,
+    descending: bool,
+}
+
 fn compute(
     aggregate: Aggregate,
-    kind: Type,
+    about: About,
     value: Option<Plan>,
     beside: &[Plan],
     with_point: bool,
-    descending: bool,
     aggregates: &mut Aggregates,
 ) -> Computed {
+    let About { kind, may_be_nan, descending } = about;
     let Some(value) = value else {
         let value = super::values::null(result_type(aggregate, kind));
         return Computed { value, present: lit(false), point: None };
@@ -215,7 +226,7 @@ fn compute(
             let total = add(sum(value.clone()));
             mean_of_integers(total, add(count(value)))
         }
-        Aggregate::Spread if with_point => {
+        Aggregate::Spread if may_be_nan => {
             let mut extreme = |choice| get_field(add(selector(choice).call(point_args(Vec::new()))), "value");
             let width = extreme(Choice::Max) - extreme(Choice::Min);
             let is_nan = add(bool_or(isnan(value.clone())));
@@ -228,6 +239,18 @@ fn compute(
         Aggregate::Median => add(collected(Kind::Median).call(vec![value])),
         Aggregate::Stddev => add(collected(Kind::Stddev).call(vec![value])),
         Aggregate::Mode => add(collected(Kind::Mode).call(vec![lit(descending), value, column(TIME)])),
+        Aggregate::Selector(choice @ (Choice::Min | Choice::Max)) if may_be_nan => {
+            // The point that comes first is kept where none is less, or greater: than what is no number, none is.
+            let came_first = if descending { Choice::Last } else { Choice::First };
+            let came_first = add(selector(came_first).call(point_args(Vec::new())));
+            let number = when(isnan(value.clone()).is_false(), value.clone()).end().unwrap_or_else(|_| value.clone());
+            let of_numbers = [number, column(TIME)].into_iter().chain(beside.iter().cloned()).collect();
+            let extreme = add(selector(choice).call(of_numbers));
+            let is_nan = isnan(get_field(came_first.clone(), "value"));
+            let chosen = when(is_nan, came_first).otherwise(extreme.clone()).unwrap_or(extreme);
+            point = Some(chosen.clone());
+            get_field(chosen, "value")
+        }
         Aggregate::Selector(Choice::Min) if !with_point => add(min(value)),
         Aggregate::Selector(Choice::Max) if !with_point => add(max(value)),
         Aggregate::Selector(choice) => {

@@ -7,6 +7,7 @@ use crate::query::influxql::expr::{Binary, BinaryOp, Call, Cast, Expr, Literal, 
 use super::names::field_name;
 use super::resolve::{Origin, Query, columns_by_name, top_tags};
 use super::types::Type;
+use super::values::MATH_FUNCTIONS;
 
 /// The cast that a reference of a type carries; none when it stands for nothing.
 pub(super) fn cast_of(kind: Type) -> Option<Cast> {
@@ -54,7 +55,8 @@ pub(super) fn assign(expr: &mut Expr, sources: &[Origin]) {
 }
 
 /// After the types that references are said to have have been checked: those that their values have, where all are of inner
-/// selects. A cast changes numbers into other numbers there and nothing else, but decides what a call is computed of.
+/// selects. A cast changes numbers into other numbers there and nothing else, but decides what a call is computed of. Of
+/// tables no call is computed that none has values for.
 pub(super) fn settle(query: &mut Query) {
     for source in &mut query.sources {
         if let Origin::Query(inner) = source {
@@ -62,6 +64,8 @@ pub(super) fn settle(query: &mut Query) {
         }
     }
     if !are_inner(&query.sources) {
+        let Query { fields, sources, .. } = query;
+        fields.iter_mut().for_each(|field| drop_calls_of_nothing(&mut field.expr, sources));
         return;
     }
     let is_raw = query.is_raw();
@@ -78,6 +82,36 @@ pub(super) fn settle(query: &mut Query) {
     }
 }
 
+fn drop_calls_of_nothing(expr: &mut Expr, sources: &[Origin]) {
+    match expr {
+        Expr::Call(call) => {
+            let is_aggregate = !MATH_FUNCTIONS.contains(&call.name.as_str());
+            match call.args.first_mut() {
+                Some(Expr::Ref(about)) if is_aggregate && !sources.iter().any(|source| may_give(source, about)) => {
+                    about.cast = None;
+                }
+                _ => call.args.iter_mut().for_each(|arg| drop_calls_of_nothing(arg, sources)),
+            }
+        }
+        Expr::Paren(inner) => drop_calls_of_nothing(inner, sources),
+        Expr::Binary(binary) => {
+            drop_calls_of_nothing(&mut binary.left, sources);
+            drop_calls_of_nothing(&mut binary.right, sources);
+        }
+        Expr::Ref(_) | Expr::Logic(..) | Expr::Distinct(_) | Expr::Wildcard(_) | Expr::Literal(_) => {}
+    }
+}
+
+/// Whether a source may have values of the type that a reference is said to have.
+fn may_give(source: &Origin, reference: &VarRef) -> bool {
+    let wanted = type_of_ref(reference);
+    let Origin::Table(_) = source else { return true };
+    match type_in(&reference.name.0, source) {
+        Type::Unknown => false,
+        kind => kind == wanted || (kind.is_number() && wanted.is_number()),
+    }
+}
+
 fn settle_expr(expr: &mut Expr, sources: &[Origin]) {
     match expr {
         Expr::Ref(reference) => {
@@ -87,7 +121,7 @@ fn settle_expr(expr: &mut Expr, sources: &[Origin]) {
                 reference.cast = cast_of(under_cast(wanted, kind));
             }
         }
-        Expr::Call(call) if !super::values::MATH_FUNCTIONS.contains(&call.name.as_str()) => settle_call(call, sources),
+        Expr::Call(call) if !MATH_FUNCTIONS.contains(&call.name.as_str()) => settle_call(call, sources),
         Expr::Call(call) => call.args.iter_mut().for_each(|arg| settle_expr(arg, sources)),
         Expr::Paren(inner) => settle_expr(inner, sources),
         Expr::Binary(binary) => {
@@ -184,6 +218,31 @@ fn inner_field(name: &str, inner: &Query) -> Option<Expr> {
         let Expr::Call(call) = &field.expr else { return None };
         top_tags(call).find(|tag| tag.name.0 == name).cloned().map(Expr::Ref)
     })
+}
+
+/// Whether a column may hold what is infinite or no number: what an inner select makes of numbers by functions that are not
+/// defined for all, or grow beyond all. Stored numbers are finite.
+pub(super) fn may_be_no_number(name: &str, sources: &[Origin]) -> bool {
+    sources.iter().any(|source| match source {
+        Origin::Table(_) => false,
+        Origin::Query(inner) => {
+            let field = inner_field(name, inner);
+            field.is_some_and(|expr| expr.any(&mut |part| makes_no_number(part, &inner.sources)))
+        }
+    })
+}
+
+fn makes_no_number(part: &Expr, sources: &[Origin]) -> bool {
+    match part {
+        Expr::Ref(reference) => may_be_no_number(&reference.name.0, sources),
+        Expr::Call(call) => {
+            matches!(
+                call.name.as_str(),
+                "stddev" | "asin" | "acos" | "exp" | "log" | "ln" | "log2" | "log10" | "sqrt" | "pow"
+            )
+        }
+        _ => false,
+    }
 }
 
 /// The type of an expression whose references have theirs; `Unknown` when it is of no use.
