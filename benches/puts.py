@@ -16,7 +16,7 @@ import command, compare, load, report, servers
 
 METRICS = [f"sys.cpu.{name}" for name in ("user", "system", "idle", "nice", "iowait", "irq", "softirq", "steal", "guest", "load")]
 START_SECONDS, STEP_SECONDS = 1_700_006_400, 10
-POINTS_A_BODY, CONNECTIONS = 1_000, 4
+POINTS_A_BODY, CONNECTIONS = 1_000, 16
 AIM = 1.5
 CLOSE_SECONDS = 300
 

@@ -290,6 +290,7 @@ impl QueryEngine {
         options.execution.skip_physical_aggregate_schema_check = true;
         options.sql_parser.enable_ident_normalization = false;
         options.execution.parquet.pushdown_filters = true;
+        options.optimizer.repartition_file_min_size = SPLIT_BYTES_MIN;
         options.execution.enable_recursive_ctes = false;
         options.extensions.insert(ValueMemory::new(self.options.memory_bytes_per_query));
         config
@@ -386,6 +387,9 @@ async fn described(state: SessionState, plan: LogicalPlan, run: bool) -> Result<
 
 /// Most partitions a request may ask for.
 const MAX_PARTITIONS: usize = 256;
+/// A scan of segments of so many bytes and more is spread over all cores: by default it would be ten times as many, which is
+/// tens of millions of values of ours.
+const SPLIT_BYTES_MIN: usize = 1024 * 1024;
 
 /// One query's view: names, functions, limits. It holds the query's turn.
 pub struct QuerySession {
