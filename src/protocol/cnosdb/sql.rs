@@ -125,7 +125,11 @@ impl Listed {
 
 /// A statement without what it says of passwords and keys, and behind that.
 fn shown(text: &str) -> &str {
-    let text = &text[..text.floor_char_boundary(SHOWN_BYTES_MAX)];
+    let mut end = text.len().min(SHOWN_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = &text[..end];
     let upper = text.to_ascii_uppercase();
     let secrets = ["PASSWORD", "CONNECTION", "RSA_PUBLIC_KEY"].iter().filter_map(|word| upper.find(word));
     secrets.min().map_or(text, |at| &text[..at])

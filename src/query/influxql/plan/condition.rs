@@ -61,7 +61,6 @@ impl Conditions<'_> {
     }
 
     /// The value of an expression in a row.
-
     fn value(&self, expr: &Expr) -> Result<Value, StatementError> {
         Ok(match expr {
             Expr::Ref(reference) => match (self.column)(reference) {

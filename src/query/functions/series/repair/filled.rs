@@ -83,8 +83,8 @@ fn on_lines(values: &[f64]) -> Vec<f64> {
     for pair in known.windows(2) {
         let (left, right) = (pair[0], pair[1]);
         let step = (values[right] - values[left]) / (right - left) as f64;
-        for at in left + 1..right {
-            filled[at] = values[right] - step * (right - at) as f64;
+        for (between, value) in filled[left..right].iter_mut().enumerate().skip(1) {
+            *value = values[right] - step * (right - left - between) as f64;
         }
     }
     if let (Some(first), Some(last)) = (known.first(), known.last()) {

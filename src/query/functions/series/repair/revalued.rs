@@ -121,11 +121,13 @@ fn smoothed(times: &[f64], mut values: Vec<f64>, center: f64, sigma: Option<f64>
         let size = changes[at].abs();
         let size = if sigma < NOTHING { size } else { sigma.max(size / DEVIATIONS) };
         values[at] += size.copysign(changes[at]) * since * until / (since + until);
-        for near in (at - 1).max(inner.start)..=(at + 1).min(inner.end - 1) {
-            queue.remove(&key(changes[near], near));
-            changes[near] = change(&values, near);
-            if too_fast(changes[near]) {
-                queue.insert(key(changes[near], near));
+        let first = (at - 1).max(inner.start);
+        for (near, known) in changes[first..inner.end.min(at + 2)].iter_mut().enumerate() {
+            let near = first + near;
+            queue.remove(&key(*known, near));
+            *known = change(&values, near);
+            if too_fast(*known) {
+                queue.insert(key(*known, near));
             }
         }
     }
