@@ -247,7 +247,7 @@ impl<'a> Groups<'a> {
             "mode" => {
                 plain(1)?;
                 let (kind, time) = (value.kind, self.time()?);
-                let call = collected(Collected::Mode).call(vec![value.plain(), time]);
+                let call = collected(Collected::Mode).call(vec![lit(false), value.plain(), time]);
                 let mode = self.add(planner, call);
                 Ok(Typed { expr: cast_to(mode, arrow_type(kind)), kind })
             }
