@@ -234,7 +234,7 @@ def from_json(kind, value):
     wanted = {"time": str, "tag": str, "string": str, "float": float, "integer": int, "unsigned": int, "boolean": bool}[kind]
     if value is not None and type(value) is not wanted:
         return f"{type(value).__name__} {value!r}"
-    return time_ns(value) if kind == "time" else value
+    return time_ns(value) if kind == "time" and value is not None else value
 
 
 def from_cell(kind, cell):

@@ -13,7 +13,7 @@ COLUMNS = {
     "i8": "integer", "i16": "integer", "i32": "integer", "i64": "integer",
     "u8": "unsigned", "u16": "unsigned", "u32": "unsigned", "u64": "unsigned",
     "f32": "float", "f64": "float", "text": "string", "wide": "string", "raw": "string", "shape": "string", "price": "string",
-    "other": "integer",
+    "other": "time",
 }
 POINT = "0101000000" + "000000000000f03f" + "0000000000000040"
 LINE = "010200000002000000" + "0000000000000000" * 2 + "000000000000f03f" * 2

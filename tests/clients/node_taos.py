@@ -60,7 +60,7 @@ def main():
         for (statement, code, text), answer in zip(WRONG, told[len(STEPS):]):
             checks.equal(statement, (answer["code"], answer["text"]), (code, text))
         checks.equal("a wrong password", told[-1], "Authentication failed.")
-        kinds = ["boolean", *["integer"] * 4, *["unsigned"] * 4, *["float"] * 2, *["string"] * 4, "integer"]
+        kinds = ["boolean", *["integer"] * 4, *["unsigned"] * 4, *["float"] * 2, *["string"] * 4, "time"]
         names = [name for name, _, _ in TYPES[1:-1]]
         columns = {"time": "time", "tbname": "tag", "city": "tag"} | dict(zip(names, kinds))
         key = {"tbname": "a", "city": "東京"}
