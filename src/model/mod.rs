@@ -8,6 +8,7 @@ pub mod metric;
 pub mod names;
 pub mod points;
 pub mod schema;
+pub mod text;
 pub mod time;
 pub mod tombstone;
 pub mod words;

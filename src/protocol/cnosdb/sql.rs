@@ -8,6 +8,7 @@ use datafusion::arrow::array::RecordBatch;
 use futures::StreamExt;
 
 use crate::model::names::DEFAULT_TENANT;
+use crate::model::text::cut;
 use crate::model::{Classify, Kind};
 use crate::protocol::auth::Principal;
 use crate::protocol::body;
@@ -125,11 +126,7 @@ impl Listed {
 
 /// A statement without what it says of passwords and keys, and behind that.
 fn shown(text: &str) -> &str {
-    let mut end = text.len().min(SHOWN_BYTES_MAX);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let text = &text[..end];
+    let text = cut(text, SHOWN_BYTES_MAX);
     let upper = text.to_ascii_uppercase();
     let secrets = ["PASSWORD", "CONNECTION", "RSA_PUBLIC_KEY"].iter().filter_map(|word| upper.find(word));
     secrets.min().map_or(text, |at| &text[..at])

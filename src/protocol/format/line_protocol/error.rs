@@ -6,6 +6,7 @@ use memchr::memchr_iter;
 
 use super::KEY_BYTES_MAX;
 use super::lines::Line;
+use crate::model::text::cut;
 use crate::model::time::{TIME_MAX_NS, TIME_MIN_NS};
 use crate::model::{Classify, Kind};
 
@@ -74,11 +75,7 @@ pub enum Reason {
 
 /// `text` for an error, cut to what is kept of a line.
 pub(super) fn quoted(text: &str) -> Box<str> {
-    let mut end = text.len().min(TEXT_BYTES_MAX);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].into()
+    cut(text, TEXT_BYTES_MAX).into()
 }
 
 /// A [`Reason`] and where in the line it was met: the start of what could not be read.

@@ -1,5 +1,7 @@
 //! Why a point is not taken, in the server's sentences.
 
+use crate::model::text::cut;
+
 use super::number::NotANumber;
 
 /// Text of a client's that a sentence may quote at most, bytes; the rest is cut off.
@@ -27,9 +29,5 @@ impl PointError {
 
 /// `text`, cut where it gets too long to be quoted.
 pub(super) fn quotable(text: &str) -> &str {
-    let mut end = text.len().min(QUOTED_BYTES_MAX);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+    cut(text, QUOTED_BYTES_MAX)
 }

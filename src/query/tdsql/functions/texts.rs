@@ -9,6 +9,8 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::logical_expr::Expr;
 
+use crate::model::text;
+
 use super::call;
 
 /// The number that a text begins with; 0 when it begins with none.
@@ -56,7 +58,7 @@ pub(in crate::query::tdsql) fn cut(text: Expr, length: u32, characters: bool) ->
     call(name, DataType::Utf8, vec![text], move |args| {
         let texts = args[0].as_string::<i32>();
         let kept = |text| {
-            if characters { first_characters(text, length as usize) } else { first_bytes(text, length as usize) }
+            if characters { first_characters(text, length as usize) } else { text::cut(text, length as usize) }
         };
         Ok(Arc::new(texts.iter().map(|text| text.map(kept)).collect::<StringArray>()) as ArrayRef)
     })
@@ -104,14 +106,6 @@ fn characters(text: &str, from: i64, length: i64) -> String {
 
 fn first_characters(text: &str, count: usize) -> &str {
     text.char_indices().nth(count).map_or(text, |(at, _)| &text[..at])
-}
-
-fn first_bytes(text: &str, count: usize) -> &str {
-    let mut end = count.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 fn leading_number(text: &str) -> f64 {
@@ -170,7 +164,7 @@ mod tests {
         for (from, length) in [(0, 5), (12, 1), (-20, 5), (1, 0), (i64::MIN, 1)] {
             assert_eq!(characters("Hello World", from, length), "", "{from} {length}");
         }
-        assert_eq!(first_bytes("涛思", 4), "涛");
+        assert_eq!(text::cut("涛思", 4), "涛");
         assert_eq!(first_characters("涛思", 1), "涛");
     }
 }

@@ -29,6 +29,8 @@ const LOOKS_MAX: usize = 50_000_000;
 const NOTHING: f64 = 1e-12;
 /// Corrections a point, on average, after which values are taken as they are.
 const CORRECTIONS_MAX: usize = 100;
+/// And of a whole series: nothing else of the query runs meanwhile.
+const CORRECTIONS_OF_ALL_MAX: usize = 10_000_000;
 
 impl Revaluing {
     pub(super) fn read(options: &str) -> Result<Revaluing> {
@@ -115,7 +117,7 @@ fn smoothed(times: &[f64], mut values: Vec<f64>, center: f64, sigma: Option<f64>
         (0..values.len()).map(|at| if inner.contains(&at) { change(&values, at) } else { 0.0 }).collect();
     let mut queue: BTreeSet<_> =
         inner.clone().filter(|at| too_fast(changes[*at])).map(|at| key(changes[at], at)).collect();
-    for _ in 0..values.len().saturating_mul(CORRECTIONS_MAX) {
+    for _ in 0..values.len().saturating_mul(CORRECTIONS_MAX).min(CORRECTIONS_OF_ALL_MAX) {
         let Some((_, std::cmp::Reverse(at))) = queue.pop_last() else { break };
         let (since, until) = (times[at] - times[at - 1], times[at + 1] - times[at]);
         let size = changes[at].abs();
